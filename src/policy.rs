@@ -147,6 +147,15 @@ pub fn all_named(keys: &[RuleKey], names: &Names) -> String {
     keys.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
+/// The master key that somebody has typed: any kind of key as it is written, or what the config calls one. A name that looks
+/// like a key is no name.
+pub fn typed_key(text: &str, names: &Names) -> Result<MasterKey> {
+    master_key(&KeySpec::of_text(text)).or_else(|error| match names.key_called(text) {
+        Some(key) => master_key(&KeySpec::of_text(key)),
+        None => Err(error),
+    })
+}
+
 /// The master key of this name as it is taken out of files, where it may be none.
 pub fn master_key_as_written(spec: &KeySpec) -> Result<MasterKey> {
     Ok(match spec {

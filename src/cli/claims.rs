@@ -305,7 +305,7 @@ fn not_asked_for(path: &Path, edit: &Edit<'_>, leaves: &[Exposed]) -> Error {
 
 fn only_by_comments(path: &Path, edit: &Edit<'_>, leaves: &[Exposed]) -> Error {
     let message = format!(
-        "{} would be in plaintext by `{}`, which leaves it to the file's comments, and anybody can have written \
+        "{} would be in plaintext by `{}`, which leaves it to the file's comments, and anybody may have written \
          those",
         paths(leaves, edit.after),
         edit.selection

@@ -22,6 +22,9 @@ pub const COMMAND: &str = "__complete";
 /// What stands for all programs that the shell knows.
 pub const PROGRAMS: &str = "<programs>";
 
+/// The options that take what the config calls a recipient.
+const NAMED: [&str; 6] = ["recipient", "age", "add-age", "rm-age", "allow-recipient", "add"];
+
 /// More keys nobody reads.
 const MOST: usize = 2000;
 
@@ -67,7 +70,7 @@ impl Line {
 
     fn candidates(&self, context: &Context) -> Vec<String> {
         if let Some(option) = &self.option {
-            return if option == "recipient" { names(context) } else { Vec::new() };
+            return if NAMED.contains(&option.as_str()) { names(context) } else { Vec::new() };
         }
         let command: Vec<&str> = self.command.iter().map(String::as_str).collect();
         match (&command[..], &self.positionals[..]) {
@@ -108,12 +111,12 @@ fn shells() -> Vec<String> {
 }
 
 /// Commands below these words.
-fn topics(words: &[String], with_codes: bool) -> Vec<String> {
+fn topics(words: &[String], is_help: bool) -> Vec<String> {
     let root = help::command();
     let Some(command) = help::subcommand(&root, words) else { return Vec::new() };
     let names = command.get_subcommands().map(|command| command.get_name().to_owned());
-    let codes = (with_codes && words.is_empty()).then(|| help::TOPIC_EXIT_CODES.to_owned());
-    names.chain(codes).collect()
+    let others = [help::TOPIC_EXIT_CODES, help::TOPIC_CONFIG_SCHEMA].map(str::to_owned);
+    names.chain(others.into_iter().filter(|_| is_help && words.is_empty())).collect()
 }
 
 /// The paths of the values of a file, which are in plaintext in it.

@@ -180,7 +180,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = with_command(names_of_others(as_ksops(args)));
     let is_merge = matches!(&args[..], [_, git, merge, ..] if git == "git" && merge == "merge");
     let words = args.clone();
-    let parsed = help::command().try_get_matches_from(args).and_then(|found| {
+    let command = match &args[..] {
+        [_] => help::command_in_short(),
+        [_, flag] if flag == "-h" => help::command_in_short(),
+        _ => help::command(),
+    };
+    let parsed = command.try_get_matches_from(args).and_then(|found| {
         let name = found.subcommand_name().unwrap_or_default().to_owned();
         Ok((Cli::from_arg_matches(&found)?, name))
     });

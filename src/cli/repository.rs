@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::args::{InputArgs, Inputs, plain_path};
 use crate::cli::context::Context;
 use crate::config::is_meant_as_config;
+use crate::document::Format;
 use crate::error::Result;
 use crate::fs;
 use crate::keys;
@@ -34,6 +35,14 @@ pub(super) fn inputs(mut args: InputArgs, purpose: Purpose, context: &Context) -
     inputs.inputs.extend(leftovers);
     refuse_special(&mut inputs);
     leave_out_ignored(&mut inputs, purpose, context)?;
+    Ok(inputs)
+}
+
+/// The same for a command about what is encrypted: what was found in folders and can only be something else is not read.
+pub(super) fn encrypted_inputs(args: InputArgs, context: &Context) -> Result<Inputs> {
+    let mut inputs = inputs(args, Purpose::Look, context)?;
+    let is_other = |path: &Path| Format::of_path(path) == Format::Binary && fs::is_large_binary(path);
+    inputs.inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_other));
     Ok(inputs)
 }
 

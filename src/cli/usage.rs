@@ -45,7 +45,11 @@ const OTHER_FLAGS: &[(&[&str], &str)] = &[
         &["-s", "--show-master-keys"],
         "that is sops's command line. Here: sealant edit --show-master-keys FILE",
     ),
-    (&["--cert"], "name a recipient with --age: sealant seal --age \"$(sealant fetch-recipient)\" FILE"),
+    (
+        &["--cert"],
+        "name a recipient with --age: sealant seal --age \"$(sealant fetch-recipient)\" FILE (for the controller of \
+         sealed-secrets: sealant kubeseal --cert CERT < FILE)",
+    ),
     (&["--fetch-cert"], "to print the controller's recipient: sealant fetch-recipient"),
     (
         &["--controller-name", "--controller-namespace"],
@@ -65,6 +69,9 @@ const OTHER_FLAGS: &[(&[&str], &str)] = &[
     (&["-f", "--secret-file"], "the file is an argument: sealant seal FILE"),
     (&["-r", "--recipient"], "name a recipient with --age"),
 ];
+
+/// Flags of kubeseal's before a file that is not the one to seal.
+const OTHER_FILES: [&str; 3] = ["--cert", "-w", "--sealed-secret-file"];
 
 /// Words of other programs, and what does the same here.
 const OTHER_COMMANDS: &[(&[&str], &str)] = &[
@@ -101,7 +108,11 @@ fn answered(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     let Some(answer) = answer.or_else(|| is_like_a_file(word).then_some(NO_SUCH_FILE)) else { return error };
     let answer = answer.replace("WORD", &typed(Path::new(word)));
     // A file that is there may be named: it is no value.
-    let file = args.iter().skip(1).rfind(|arg| Path::new(arg).is_file());
+    let is_other = |before: &OsString| OTHER_FILES.iter().any(|flag| before == flag);
+    let file = args
+        .windows(2)
+        .rfind(|pair| Path::new(&pair[1]).is_file() && !is_other(&pair[0]))
+        .map(|pair| &pair[1]);
     let answer = file.map_or_else(|| answer.clone(), |file| answer.replace("FILE", &typed(Path::new(file))));
     error.remove(ContextKind::SuggestedArg);
     error.remove(ContextKind::SuggestedSubcommand);

@@ -33,7 +33,7 @@ creation_rules:
         let _ = writeln!(text, "    encrypted_regex: {}", Selection::KUBERNETES_REGEX);
     }
     text.push_str(
-        "    # Whoever has the key of one of these can decrypt. After a change: `sealant updatekeys .`\n",
+        "    # The owner of any of these keys can decrypt. After a change: `sealant updatekeys .`\n",
     );
     if !vault.is_empty() {
         let _ = writeln!(text, "    hc_vault_transit_uri: {}", vault.join(","));

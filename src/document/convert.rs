@@ -6,7 +6,7 @@
 use super::*;
 
 /// What becomes of what a format cannot hold, where sops passes over it: further documents of a stream, and in JSON bytes
-/// that are no UTF-8.
+/// that are not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Losses {
     AsSops,

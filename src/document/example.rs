@@ -3,7 +3,7 @@
 use super::Format;
 
 const YAML: &str = "\
-# An example: put your own values in its place. Nothing is written if it stays as it is.
+# An example: replace it with your own values. If you change nothing, nothing is written.
 database:
     user: app
     password: change-me
@@ -30,23 +30,24 @@ const JSON: &str = r#"{
 "#;
 
 const DOTENV: &str = "\
-# An example: put your own values in its place. Nothing is written if it stays as it is.
+# An example: replace it with your own values. If you change nothing, nothing is written.
 DATABASE_USER=app
 DATABASE_PASSWORD=change-me
 ";
 
 const INI: &str = "\
-; An example: put your own values in its place. Nothing is written if it stays as it is.
+; An example: replace it with your own values. If you change nothing, nothing is written.
 [database]
 user = app
 password = change-me
 ";
 
-const BINARY: &str = "An example: put your own text in its place. Nothing is written if it stays as it is.\n";
+const BINARY: &str =
+    "An example: replace it with your own text. If you change nothing, nothing is written.\n";
 
 /// The example for files whose rule encrypts the data of Kubernetes Secrets.
 pub const KUBERNETES_EXAMPLE: &str = "\
-# An example: put your own values in its place. Nothing is written if it stays as it is.
+# An example: replace it with your own values. If you change nothing, nothing is written.
 apiVersion: v1
 kind: Secret
 metadata:

@@ -399,7 +399,7 @@ fn quoted(text: &str) -> String {
     token
 }
 
-/// A string as Go's encoding/json writes it, which is safe within a web page, and holds no bytes that are no UTF-8.
+/// A string as Go's encoding/json writes it, which is safe within a web page, and holds no bytes that are not UTF-8.
 pub(super) fn quoted_for_web(bytes: &[u8]) -> SecretString {
     let mut token = SecretString::new(String::with_capacity(bytes.len() + 2));
     token.push('"');

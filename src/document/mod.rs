@@ -150,7 +150,7 @@ pub trait Document: Send + Sync {
         None
     }
 
-    /// The text of a comment, as a value; of dotenv and INI files it may be bytes that are no UTF-8.
+    /// The text of a comment, as a value; of dotenv and INI files it may be bytes that are not UTF-8.
     fn comment(&self, comment: NodeId) -> Value {
         let text = self.tree()[comment].text.get(self.source());
         if raw::is_taken_by(self.format()) { Value::Str(raw::of_text(text)) } else { Value::str(text) }

@@ -1,4 +1,4 @@
-//! Bytes that are no UTF-8 in dotenv and INI files, whose values and comments sops takes as bytes.
+//! Bytes that are not UTF-8 in dotenv and INI files, whose values and comments sops takes as bytes.
 //!
 //! While such a file is a text, each of these bytes is a character of the last private plane, which nobody uses; a file
 //! that does is refused. Nothing of this leaves a [`super::Document`] but by [`to_bytes`].
@@ -22,7 +22,7 @@ pub(super) fn holds_bytes(text: &str) -> bool {
     text.as_bytes().contains(&0xf4) && text.contains(|c| byte_of(c).is_some())
 }
 
-/// Whether bytes of this format may be no UTF-8.
+/// Whether bytes of this format may not be UTF-8.
 pub(super) fn is_taken_by(format: Format) -> bool {
     matches!(format, Format::Dotenv | Format::Ini)
 }

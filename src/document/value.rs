@@ -47,7 +47,7 @@ pub enum Value {
     Float(f64),
     /// A point in time as RFC 3339 text with its offset, fraction without trailing zeros (Go's RFC3339Nano).
     Time(String),
-    /// Text; bytes that are no UTF-8 come from YAML's `!!binary` and from binary documents.
+    /// Text; bytes that are not UTF-8 come from YAML's `!!binary` and from binary documents.
     Str(SecretBytes),
 }
 

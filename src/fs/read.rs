@@ -57,6 +57,9 @@ pub fn refuse_special(path: &Path) -> Result<()> {
     }
 }
 
+/// Smaller files are as fast read as looked at twice.
+const LARGE: u64 = 1 << 20;
+
 /// Reads a regular file that nobody has named: it was found in a folder, or a file of a repository names it. Links are
 /// followed; pipes, devices and sockets are refused before they are opened.
 pub fn read_found(path: &Path, limit: u64) -> Result<SecretBytes> {
@@ -75,6 +78,18 @@ fn open_found(path: &Path) -> Result<(File, Metadata)> {
     let metadata = file.metadata().map_err(|error| cannot_open(path, error))?;
     refuse(path, &metadata)?;
     Ok((file, metadata))
+}
+
+/// Whether a file that nobody has named is large and no text: it has a zero byte near its beginning, and is not in UTF-16.
+/// What is encrypted is text.
+pub fn is_large_binary(path: &Path) -> bool {
+    let start = || -> Result<Option<SecretBytes>> {
+        let (file, metadata) = open_found(path)?;
+        let most = if metadata.len() < LARGE { 0 } else { 4096 };
+        read_at_most(file.take(most), most, most).map_err(|error| cannot_open(path, error))
+    };
+    let Ok(Some(start)) = start() else { return false };
+    start.contains(&0) && ![[0xff, 0xfe], [0xfe, 0xff]].iter().any(|mark| start.starts_with(mark))
 }
 
 fn read_open(path: &Path, file: File, metadata: &Metadata, limit: u64) -> Result<SecretBytes> {

@@ -768,7 +768,7 @@ impl Copies {
         let (what_is_wrong, list): (_, BTreeSet<&str>) = match (strangers.is_empty(), more.is_empty()) {
             (false, _) => ("does not name:", strangers),
             (true, false) => ("also names:", more),
-            (true, true) => ("asks for keys of another number of groups", BTreeSet::new()),
+            (true, true) => ("needs keys from a different number of groups", BTreeSet::new()),
         };
         let mut lines: Vec<String> = list.iter().map(|name| format!("  {name}")).collect();
         if !shared.values.is_empty() {

@@ -178,7 +178,7 @@ impl Content for Items<'_> {
     }
 }
 
-/// The data keys that the items of a SealedSecret use, for who opens them by himself; the spec is checked first.
+/// The data keys that the items of a SealedSecret use, for whoever opens them alone; the spec is checked first.
 pub fn used_data_keys(spec: &Spec) -> Result<Vec<(&DataKeyEntry, WrappedDataKey)>> {
     wrapped_keys(spec, None)
 }

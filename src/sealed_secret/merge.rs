@@ -197,8 +197,8 @@ impl Merge {
         }
     }
 
-    /// One side has taken somebody out, and the other has made a new data key for him meanwhile, since nobody had told:
-    /// he would read the newest values.
+    /// One side has taken somebody out, and the other has made a new data key for them meanwhile, since nobody had told it:
+    /// they would read the newest values.
     fn returned_recipients(&mut self, base: &Spec, side: &Spec, merged: &Spec) -> Result<()> {
         for (_, id) in returned_to(base, side, merged)? {
             let path = format!("spec.dataKeys.{id}");

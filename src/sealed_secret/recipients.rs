@@ -1,6 +1,6 @@
 //! Who can open a SealedSecret, as it says of itself, and other master keys for the data keys that it has.
 //!
-//! The list in a file is not authenticated: whoever can write to it can write himself into it. So it decides nothing
+//! The list in a file is not authenticated: whoever can write to it can add themselves. So it decides nothing
 //! where a creation rule does; that is for the caller to see to.
 
 use super::data_keys::OpenedKeys;

@@ -229,6 +229,18 @@ fn a_commit_may_stand_in_front_of_the_files() {
         assert!(output.text().contains(old) && output.text().contains(new), "{args:?}\n{output}");
     }
     diff(&["HEAD..HEAD"]).ok();
+    for (args, missing) in [
+        (&["HEAD~9"][..], "HEAD~9: no such file, commit or branch"),
+        (&["HEAD~9", "secret.yaml"], "HEAD~9: no such file, commit or branch"),
+        (&["older"], "older: no such file, commit or branch"),
+        (&["old..older"], "old..older: no such file, commit or branch"),
+        (&["--from", "older", "secret.yaml"], "older: no such commit or branch"),
+        (&["other.yaml"], "other.yaml: no such file, neither here nor in HEAD"),
+        (&["../other"], "no such file, neither here nor in HEAD"),
+    ] {
+        let output = diff(args).code(100);
+        assert!(output.stderr.contains(missing), "{args:?}\n{output}");
+    }
     // A file that is called so is the file.
     test.write("old", "a: 1\n");
     let output = diff(&["old"]);

@@ -1,6 +1,6 @@
 use sealant_test_support::Sandbox;
 
-use super::{IDENTITY, RECIPIENT, STRANGER, sandbox};
+use super::{IDENTITY, KEYS_TXT, RECIPIENT, STRANGER, sandbox};
 
 const FILE: &str = "# note\npassword: hunter2   # inline\nport: 0x1F\nname_unencrypted: shop\n";
 
@@ -416,4 +416,53 @@ fn in_a_folder_plaintext_in_encrypted_files_is_named_and_nothing_is_encrypted_tw
         let plain = test.sealant(&["decrypt", "d/good.yaml"]).env("SOPS_AGE_KEY", IDENTITY).run().ok();
         assert_eq!(plain.text(), "a: 1 # one\n");
     }
+}
+
+#[test]
+fn a_result_that_is_only_shown_is_said_to_be() {
+    let test = sandbox();
+    test.write("plain.yaml", "password: hunter2\n");
+    let shown = test.sealant(&["encrypt", "--age", RECIPIENT, "plain.yaml"]).on_terminal().finish().ok();
+    assert!(
+        shown.text().contains("note: this was only printed, and plain.yaml is still in plaintext"),
+        "{shown}"
+    );
+    let piped = test.sealant(&["encrypt", "--age", RECIPIENT, "plain.yaml"]).run().ok();
+    assert_eq!(piped.stderr, "");
+    let in_place =
+        test.sealant(&["encrypt", "--age", RECIPIENT, "-i", "plain.yaml"]).on_terminal().finish().ok();
+    assert_eq!(in_place.text(), "");
+}
+
+#[test]
+fn a_name_of_the_config_stands_for_its_key() {
+    let test = sandbox();
+    let names = format!("sealant: {{recipients: {{'{RECIPIENT}': Anna, '{STRANGER}': Ben}}}}\n");
+    test.write(".sops.yaml", format!("creation_rules: [{{age: '{RECIPIENT},{STRANGER}'}}]\n{names}"));
+    test.write(test.home(KEYS_TXT), IDENTITY);
+    test.write("a.yaml", "password: hunter2\n");
+    test.sealant(&["encrypt", "-i", "--age", "anna,Ben", "a.yaml"]).run().ok();
+    assert!(test.read_text("a.yaml").contains(RECIPIENT) && test.read_text("a.yaml").contains(STRANGER));
+    test.sealant(&["rotate", "-i", "--rm-age", "Ben", "a.yaml"]).run().ok();
+    assert!(!test.read_text("a.yaml").contains(STRANGER));
+    test.sealant(&["updatekeys", "--add", "Ben", "--yes", "a.yaml"]).run().ok();
+    assert!(test.read_text("a.yaml").contains(STRANGER));
+
+    test.write("b.yaml", "password: hunter2\n");
+    let wrong = test.sealant(&["encrypt", "--age", "Bert", "b.yaml"]).run();
+    assert!(wrong.stderr.contains("The config has these names: Anna (...") && wrong.status != 0, "{wrong}");
+    // A name is the repository's, and a variable is for all repositories; sops knows no names.
+    let variable = test.sealant(&["encrypt", "b.yaml"]).env("SOPS_AGE_RECIPIENTS", "Anna").run();
+    assert!(variable.stderr.contains("`Anna` is not an age recipient"), "{variable}");
+    let as_sops = test.sealant(&["sops", "-e", "--age", "Anna", "b.yaml"]).run();
+    assert!(as_sops.status != 0 && as_sops.stdout.is_empty(), "{as_sops}");
+}
+
+#[test]
+fn a_name_that_looks_like_a_key_is_no_name() {
+    let test = sandbox();
+    test.write(".sops.yaml", format!("sealant: {{recipients: {{'{STRANGER}': '{RECIPIENT}'}}}}\n"));
+    test.write("a.yaml", "password: hunter2\n");
+    test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "a.yaml"]).run().ok();
+    assert!(!test.read_text("a.yaml").contains(STRANGER));
 }

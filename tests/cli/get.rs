@@ -58,6 +58,7 @@ fn what_is_not_there_has_the_codes_of_sops() {
             "error: secret.yaml: component [\"user\"] of [\"db\"][\"user\"] not found",
         ),
         ("secret.yaml", "db..user", 91, "Write keys separated by dots"),
+        ("secret.yaml", "/db/port", 91, "help: Keys are separated by dots: 'db.port'"),
         ("plain.yaml", "[\"a\"]", 1, "error: plain.yaml: the file is not encrypted"),
         ("nowhere.yaml", "[\"a\"]", 100, "error: nowhere.yaml: no such file"),
     ];

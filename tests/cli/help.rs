@@ -23,6 +23,20 @@ fn every_command_has_help() {
     assert_snapshot!("help", root);
 }
 
+/// What somebody sees who types `sealant` alone: all of it, on a terminal of 80 by 24.
+#[test]
+fn the_first_screen_has_the_commands_of_every_day() {
+    let test = sandbox();
+    let short = test.sealant(&["-h"]).run().ok().text().to_owned();
+    assert_snapshot!("help_in_short", short);
+    assert!(short.lines().count() < 24 && short.lines().all(|line| line.len() <= 80), "{short}");
+    assert!(
+        short.contains("`sealant help` lists all commands") && short.contains("`sealant demo`"),
+        "{short}"
+    );
+    assert_eq!(test.sealant(&[]).run().code(64).stderr, short);
+}
+
 #[test]
 fn help_of_a_command_is_its_help() {
     let test = sandbox();

@@ -255,7 +255,13 @@ fn the_rule_is_that_of_the_file_or_of_where_it_goes() {
     test.sealant(&["seal", "-o", "apps/db2.yaml"]).stdin(SECRET).run().ok();
     test.sealant(&["seal", "--filename-override", "apps/z.yaml"]).stdin(SECRET).run().ok();
     let output = test.sealant(&["seal", "plain.yaml"]).run().code(1);
-    assert!(output.stderr.contains("/.sops.yaml matches it: change the path_regex"), "{output}");
+    for part in [
+        "no creation rule matches `plain.yaml`",
+        "path_regex `^apps/` does not match",
+        "/.sops.yaml matches it: change the path_regex",
+    ] {
+        assert!(output.stderr.contains(part), "{part}\n{output}");
+    }
 }
 
 #[test]

@@ -1,3 +1,7 @@
+use std::path::Path;
+
+use sealant_test_support::Sandbox;
+
 use super::{RECIPIENT, STRANGER, encrypted, sandbox};
 
 #[test]
@@ -21,19 +25,29 @@ fn every_command_has_a_page() {
     assert!(test.read_text("man/man1/sealant.1").contains("sealant\\-encrypt(1)"));
 }
 
-#[test]
-fn bash_offers_keys_names_topics_and_programs() {
+/// A folder with a document, and a config with names.
+fn with_names() -> Sandbox {
     let test = sandbox();
     encrypted(&test, "a.yaml", "database:\n  password: x\n  user: y\nhosts:\n- name: z\n", &[RECIPIENT]);
     let names = format!("sealant: {{recipients: {{'{RECIPIENT}': Anna, '{STRANGER}': Ben}}}}");
     test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT},{STRANGER}\n{names}\n"));
+    test
+}
+
+/// Where our program is, for a PATH.
+fn bin() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_sealant")).parent().expect("a folder")
+}
+
+#[test]
+fn bash_offers_keys_names_topics_and_programs() {
+    let test = with_names();
     test.write("completion", &test.sealant(&["completion", "bash"]).run().ok().stdout);
     // What the shell does on TAB at the end of a line.
     let offered = |words: &[&str]| -> Vec<String> {
         let script = "PATH=$BIN:$PATH; source completion; COMP_WORDS=(sealant \"$@\"); COMP_CWORD=$#; \
                       _sealant_asking sealant \"${COMP_WORDS[$COMP_CWORD]}\" \"\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
-        let bin = std::path::Path::new(env!("CARGO_BIN_EXE_sealant")).parent().unwrap();
-        let run = test.program("bash", &["-c", script, "-"]).args(words).env("BIN", bin);
+        let run = test.program("bash", &["-c", script, "-"]).args(words).env("BIN", bin());
         run.run().ok().text().lines().map(str::to_owned).collect()
     };
     for (words, expected) in [
@@ -42,9 +56,12 @@ fn bash_offers_keys_names_topics_and_programs() {
         (&["get", "--format", "json", "a.yaml", "h"], &["hosts\\[0\\].name"]),
         (&["recipient", "rm", ""], &["Anna", "Ben"]),
         (&["who-can-decrypt", "--recipient", "B"], &["Ben"]),
+        (&["encrypt", "--age", "A"], &["Anna"]),
+        (&["updatekeys", "--add", ""], &["Anna", "Ben"]),
         (&["help", "exp"], &["explain", "export"]),
         (&["help", "git", "ins"], &["install"]),
         (&["help", "exit"], &["exit-codes"]),
+        (&["help", "config"], &["config-schema"]),
         (&["check", "--ver"], &["--verify"]),
         (&["completion", ""], &["bash", "elvish", "fish", "powershell", "zsh"]),
     ] {
@@ -58,4 +75,62 @@ fn bash_offers_keys_names_topics_and_programs() {
         let output = test.sealant(&["__complete"]).args(broken).run().ok();
         assert_eq!((output.text(), output.stderr.as_str()), ("", ""));
     }
+}
+
+#[test]
+fn fish_offers_the_same() {
+    let test = with_names();
+    test.write("completion.fish", &test.sealant(&["completion", "fish"]).run().ok().stdout);
+    for (line, expected) in [
+        ("get a.yaml database.", &["database.password", "database.user"][..]),
+        ("recipient rm ", &["Anna", "Ben"]),
+        ("who-can-decrypt --recipient ", &["Anna", "Ben"]),
+        ("encrypt --age ", &["Anna", "Ben"]),
+        ("rotate --rm-age B", &["Ben"]),
+        ("help git ins", &["install"]),
+        ("upd", &["updatekeys"]),
+        ("check --ver", &["--verify"]),
+    ] {
+        let script = format!("set -p PATH $BIN; source completion.fish; complete -C 'sealant {line}'");
+        let output = test.program("fish", &["--no-config", "-c", &script]).env("BIN", bin()).run().ok();
+        // Behind a tab is what fish says of an offer.
+        let offered: Vec<&str> = output.text().lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(offered, expected, "{line}");
+    }
+}
+
+#[test]
+fn zsh_completes_what_is_typed() {
+    let test = with_names();
+    test.write("_sealant", &test.sealant(&["completion", "zsh"]).run().ok().stdout);
+    let mut zsh = test.program("zsh", &["-f", "-i"]).env("BIN", bin()).on_terminal();
+    // Enter shows the line, and runs nothing.
+    zsh.send_line("PATH=$BIN:$PATH; autoload -U compinit; compinit -u -D; source ./_sealant");
+    zsh.send_line(
+        "zle-line-finish() { print -r -- \" <${(j: :)${(z)BUFFER}}>\"; BUFFER= }; zle -N zle-line-finish",
+    );
+    for (typed, expected) in [
+        ("get a.yaml database.p\t", "<sealant get a.yaml database.password>"),
+        ("recipient rm B\t", "<sealant recipient rm Ben>"),
+        ("encrypt --age A\t", "<sealant encrypt --age Anna>"),
+        ("help git ins\t", "<sealant help git install>"),
+        ("upda\t", "<sealant updatekeys>"),
+        ("check --veri\t", "<sealant check --verify>"),
+    ] {
+        zsh.send(format!("sealant {typed}\r"));
+        zsh.wait_for(expected);
+    }
+    zsh.send("\x04");
+    zsh.finish().ok();
+}
+
+#[test]
+fn a_page_is_shown_on_a_terminal() {
+    let test = sandbox();
+    let terminal = test.sealant(&["man", "git", "install"]).env("MANPAGER", "cat").on_terminal();
+    let shown = terminal.finish().ok();
+    assert!(shown.text().contains("sealant-git-install(1)") && !shown.text().contains(".TH"), "{shown}");
+    let terminal = test.sealant(&["man", "encrypt"]).env("PATH", test.path("")).on_terminal();
+    let output = terminal.finish();
+    assert!(output.status == 1 && output.text().contains("`sealant help encrypt` says the same"), "{output}");
 }

@@ -22,3 +22,17 @@ fn without_a_file_it_is_the_folder_that_one_is_in() {
     assert_eq!(files(&[], b""), ["a.yaml"]);
     assert_eq!(files(&["build"], b""), ["build/b.yaml"]);
 }
+
+/// A picture of a disk, say: it is not read to find out that it is not encrypted.
+#[test]
+fn a_large_file_that_is_no_text_is_not_read() {
+    let test = sandbox();
+    encrypted(&test, "a.yaml", "a: hunter2\n", &[RECIPIENT]);
+    test.write("disk.img", "");
+    let disk = std::fs::File::options().write(true).open(test.path("disk.img")).expect("a file");
+    disk.set_len(64 << 30).expect("a file with a hole");
+    for command in ["status", "who-can-decrypt"] {
+        let output = test.sealant(&[command]).run().ok();
+        assert!(output.text().contains("a.yaml") && !output.text().contains("disk.img"), "{output}");
+    }
+}

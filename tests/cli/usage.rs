@@ -47,9 +47,9 @@ fn a_wrong_number_of_arguments_ends_with_64() {
 fn arguments_that_exclude_each_other_end_with_8() {
     let cases: [(&[&str], &str); 7] = [
         (&["-i", "--output", "x", "a.yaml"], "--in-place, --output and --output-dir cannot be combined"),
-        (&["a.yaml", "b.yaml"], "the results of several files do not go into one"),
-        (&["--output", "x", "folder"], "the results of several files do not go into one"),
-        (&["*.yaml"], "the results of several files do not go into one"),
+        (&["a.yaml", "b.yaml"], "the results of several files cannot go into one output"),
+        (&["--output", "x", "folder"], "the results of several files cannot go into one output"),
+        (&["*.yaml"], "the results of several files cannot go into one output"),
         (&["-i", "-"], "the result for standard input has no file to go to"),
         (&["-i", "-", "a.yaml"], "standard input (`-`) cannot be read along with files"),
         (
@@ -185,6 +185,7 @@ fn words_of_other_programs_are_answered() {
             &["seal", "--cert", "x.pem", "a b.yaml"],
             "sealant seal --age \"$(sealant fetch-recipient)\" 'a b.yaml'",
         ),
+        (&["seal", "--cert", "a b.yaml"], "sealant seal --age \"$(sealant fetch-recipient)\" FILE"),
         (&["seal", "--fetch-cert"], "sealant fetch-recipient"),
         (&["seal", "--validate"], "sealant check FILE"),
         (&["seal", "--re-encrypt"], "sealant updatekeys FILE"),

@@ -286,7 +286,7 @@ impl OutputArgs {
         };
         match &destination {
             Destination::Stdout | Destination::File(_) if inputs.many => {
-                Err(conflict("the results of several files do not go into one")
+                Err(conflict("the results of several files cannot go into one output")
                     .advise("Add --in-place to replace the files, or --output-dir DIR to write copies."))
             }
             Destination::InPlace | Destination::Folder(_)
@@ -309,6 +309,15 @@ impl Destination {
             Self::InPlace => input.path.clone(),
             Self::File(file) => Some(file.clone()),
             Self::Folder(folder) => input.path.as_deref().map(|path| folder.join(below(path))),
+        }
+    }
+
+    /// Says that a result was only shown, on a terminal: `stays` says of the file what somebody may take to have changed.
+    pub fn tell_only_shown(&self, inputs: &[Input], stays: &str, context: &Context) {
+        let [Input { path: Some(path), .. }] = inputs else { return };
+        if *self == Self::Stdout && !context.is_sops() && io::stdout().is_terminal() {
+            let path = path.display();
+            context.ui.note(format!("this was only printed, and {path} {stays}: add -i to replace the file"));
         }
     }
 

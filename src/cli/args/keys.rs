@@ -14,6 +14,7 @@ use crate::keys::StartedBy;
 use crate::keys::aws;
 use crate::keys::vault::Vault;
 use crate::keys::{Identities, KeyKind, KeyService, KeySet, MasterKey};
+use crate::names::{self, Names};
 use crate::policy;
 use crate::rekey::Wish;
 
@@ -21,7 +22,7 @@ use crate::rekey::Wish;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Recipients (by default those of the creation rule)")]
 pub struct KeyArgs {
-    /// age and SSH recipients [env: SOPS_AGE_RECIPIENTS]
+    /// age and SSH recipients, or their names in the config [env: SOPS_AGE_RECIPIENTS]
     #[arg(short, long, value_name = "RECIPIENT,...")]
     pub age: Vec<String>,
 
@@ -49,9 +50,53 @@ pub struct KeyArgs {
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     pub hckms: Vec<String>,
 
-    /// What goes with the KMS keys.
     #[arg(skip)]
-    pub aws: AwsArgs,
+    beside: Beside,
+}
+
+/// What says of the words of flags which keys they mean.
+#[derive(Debug, Clone, Default)]
+struct Beside {
+    /// What goes with the KMS keys.
+    aws: AwsArgs,
+    /// What the config calls keys; none by the name of sops, which knows no names.
+    names: Names,
+}
+
+impl Beside {
+    fn of(aws: &AwsArgs, context: &Context) -> Self {
+        let names = if context.is_sops() { Names::default() } else { context.names() };
+        Self { aws: aws.clone(), names }
+    }
+
+    /// The key that a word after a flag for keys of this kind means.
+    fn key(&self, kind: KeyKind, word: &str) -> Result<MasterKey> {
+        let key = spec(kind, word, &self.aws).and_then(|spec| policy::master_key(&spec));
+        key.or_else(|error| self.named(kind, word)?.ok_or_else(|| self.with_names(kind, word, error)))
+    }
+
+    /// The same for a key to be removed, which may be one that nothing can be wrapped for.
+    fn key_to_remove(&self, kind: KeyKind, word: &str) -> Result<MasterKey> {
+        let as_written = || spec(kind, word, &self.aws).and_then(|spec| policy::master_key_as_written(&spec));
+        self.named(kind, word)?.map_or_else(as_written, Ok)
+    }
+
+    /// The key that is called so; a name stands where an age recipient does, whatever kind of key it is for.
+    fn named(&self, kind: KeyKind, word: &str) -> Result<Option<MasterKey>> {
+        if kind != KeyKind::Age || self.names.key_called(word).is_none() {
+            return Ok(None);
+        }
+        policy::typed_key(word, &self.names).map(Some)
+    }
+
+    fn with_names(&self, kind: KeyKind, word: &str, error: Error) -> Error {
+        let is_meant_as_key = ["age1", "ssh-", "AGE-"].iter().any(|start| word.starts_with(start));
+        let names: Vec<String> = self.names.iter().map(|(key, name)| names::short(name, key)).collect();
+        if kind != KeyKind::Age || is_meant_as_key || names.is_empty() {
+            return error;
+        }
+        error.advise(format!("The config has these names: {}.", names.join(", ")))
+    }
 }
 
 /// What goes with the AWS KMS keys that flags name. A command has it beside its keys: several of those share it.
@@ -81,25 +126,27 @@ impl AwsArgs {
 }
 
 impl KeyArgs {
-    /// The same with this for KMS keys.
+    /// The same with this for KMS keys, and the names of the config.
     #[must_use]
-    pub fn using(&self, aws: &AwsArgs) -> Self {
-        Self { aws: aws.clone(), ..self.clone() }
+    pub fn using(&self, aws: &AwsArgs, context: &Context) -> Self {
+        Self { beside: Beside::of(aws, context), ..self.clone() }
     }
 
     /// The master keys that flags and environment name: one group, as in sops. `None` when they name none, and the
     /// creation rule counts.
     pub fn key_set(&self, host: &dyn Host) -> Result<Option<KeySet>> {
         // As in sops it has to be right, whether a key needs it or not.
-        self.aws.context()?;
+        self.beside.aws.context()?;
         let mut keys = Vec::new();
         for (kind, flags) in self.sources() {
             let variable = kind.variable();
-            let (names, from) = match flags {
-                [] => (host.env_text(variable)?.into_iter().collect(), variable.to_owned()),
-                flags => (flags.to_vec(), format!("--{}", kind.flag())),
-            };
-            add_named(&mut keys, kind, &names, &self.aws, &from)?;
+            if flags.is_empty() {
+                // A variable counts in every repository, so names that one of them has are not for it.
+                let aws = Beside { aws: self.beside.aws.clone(), names: Names::default() };
+                let words: Vec<String> = host.env_text(variable)?.into_iter().collect();
+                add_keys(&mut keys, kind, &words, &aws, variable)?;
+            }
+            add_keys(&mut keys, kind, flags, &self.beside, &format!("--{}", kind.flag()))?;
         }
         Ok((!keys.is_empty()).then(|| KeySet::any_of(keys)))
     }
@@ -107,8 +154,8 @@ impl KeyArgs {
     /// The master keys that flags name, whatever the environment says.
     pub fn named(&self) -> Result<Vec<MasterKey>> {
         let mut keys = Vec::new();
-        for (kind, names) in self.sources() {
-            add_named(&mut keys, kind, names, &self.aws, &format!("--{}", kind.flag()))?;
+        for (kind, words) in self.sources() {
+            add_keys(&mut keys, kind, words, &self.beside, &format!("--{}", kind.flag()))?;
         }
         Ok(keys)
     }
@@ -140,22 +187,21 @@ fn warn_of_empty(ui: &Ui, flag: &str, values: &[String]) {
     }
 }
 
-/// The names in values that hold several, with commas between them, or a line each as commands print them.
+/// The words in values that hold several, with commas between them, or a line each as commands print them.
 fn split(values: &[String]) -> impl Iterator<Item = &str> {
-    values.iter().flat_map(|value| value.split([',', '\n'])).map(str::trim).filter(|name| !name.is_empty())
+    values.iter().flat_map(|value| value.split([',', '\n'])).map(str::trim).filter(|word| !word.is_empty())
 }
 
-/// Adds the master keys of one kind that `names` hold. An error says that they come `from` a flag or a variable.
-fn add_named(
+/// Adds the master keys that `words` mean. An error says that they come `from` a flag or a variable.
+fn add_keys(
     keys: &mut Vec<MasterKey>,
     kind: KeyKind,
-    names: &[String],
-    aws: &AwsArgs,
+    words: &[String],
+    beside: &Beside,
     from: &str,
 ) -> Result<()> {
-    for name in split(names) {
-        let key = spec(kind, name, aws).and_then(|spec| policy::master_key(&spec));
-        let key = key.map_err(|error| error.in_file(from))?;
+    for word in split(words) {
+        let key = beside.key(kind, word).map_err(|error| error.in_file(from))?;
         if !keys.contains(&key) {
             keys.push(key);
         }
@@ -190,15 +236,24 @@ fn azure_kv(url: &str) -> Result<KeySpec> {
     })
 }
 
+/// Keys as texts, those that were typed by what the config calls them as what they are.
+pub fn by_name(typed: &[String], names: &Names) -> Vec<String> {
+    let key = |text: &String| match names.key_called(text) {
+        Some(_) => policy::typed_key(text, names).map_or_else(|_| text.clone(), |key| key.to_string()),
+        None => text.clone(),
+    };
+    typed.iter().map(key).collect()
+}
+
 /// The master keys that come and go.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Recipients from now on (by default those of the file)")]
 pub struct ChangeKeyArgs {
-    /// Add these age and SSH recipients
+    /// Add these age and SSH recipients, by key or name
     #[arg(long, value_name = "RECIPIENT,...")]
     add_age: Vec<String>,
 
-    /// Remove these age and SSH recipients
+    /// Remove these age and SSH recipients, by key or name
     #[arg(long, value_name = "RECIPIENT,...")]
     rm_age: Vec<String>,
 
@@ -254,25 +309,24 @@ pub struct ChangeKeyArgs {
     #[arg(long, value_name = "ID,...", hide_short_help = true)]
     rm_hckms: Vec<String>,
 
-    /// What goes with the KMS keys.
     #[arg(skip)]
-    aws: AwsArgs,
+    beside: Beside,
 }
 
 impl ChangeKeyArgs {
-    /// The same with this for KMS keys.
+    /// The same with this for KMS keys, and the names of the config.
     #[must_use]
-    pub fn using(&self, aws: &AwsArgs) -> Self {
-        Self { aws: aws.clone(), ..self.clone() }
+    pub fn using(&self, aws: &AwsArgs, context: &Context) -> Self {
+        Self { beside: Beside::of(aws, context), ..self.clone() }
     }
 
     /// What the flags ask for. An error for a master key that nothing can be wrapped for.
     pub fn wish(&self) -> Result<Wish> {
         let mut wish = Wish::default();
         for (kind, add, remove) in self.flags() {
-            add_named(&mut wish.add, kind, add, &self.aws, &format!("--add-{}", kind.flag()))?;
-            for name in split(remove) {
-                let key = spec(kind, name, &self.aws).and_then(|spec| policy::master_key_as_written(&spec));
+            add_keys(&mut wish.add, kind, add, &self.beside, &format!("--add-{}", kind.flag()))?;
+            for word in split(remove) {
+                let key = self.beside.key_to_remove(kind, word);
                 wish.remove.push(key.map_err(|error| error.in_file(format!("--rm-{}", kind.flag())))?);
             }
         }
@@ -285,13 +339,14 @@ impl ChangeKeyArgs {
         if let Some(both) = wish.add.iter().find(|key| wish.remove.contains(key)) {
             return Err(Error::new(Kind::Conflict, format!("{both} is to be added and removed")));
         }
-        wish.allow = split(&self.allow_recipient).map(str::to_owned).collect();
+        let allowed: Vec<String> = split(&self.allow_recipient).map(str::to_owned).collect();
+        wish.allow = by_name(&allowed, &self.beside.names);
         Ok(wish)
     }
 
     /// Refuses recipients to remove that the file does not have, as sops does; for files that have them, they are removed.
     pub fn refuse_wrong_removals(&self) -> Result<()> {
-        add_named(&mut Vec::new(), KeyKind::Age, &self.rm_age, &self.aws, "--rm-age")
+        add_keys(&mut Vec::new(), KeyKind::Age, &self.rm_age, &self.beside, "--rm-age")
     }
 
     /// Tells of flags that were given and name nobody.

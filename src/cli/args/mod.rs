@@ -8,7 +8,7 @@ mod place;
 mod rules;
 
 pub use files::{Destination, FormatArgs, Formats, Input, InputArgs, Inputs, OutputArgs, STDIN, plain_path};
-pub use keys::{AwsArgs, ChangeKeyArgs, IdentityArgs, KeyArgs};
+pub use keys::{AwsArgs, ChangeKeyArgs, IdentityArgs, KeyArgs, by_name};
 pub use place::{PlaceArgs, scopes};
 pub use rules::RuleArgs;
 

@@ -41,7 +41,7 @@ use crate::repo::who_can_decrypt::Asked;
 Examples:
   sealant blast-radius --recipient age1...
   sealant blast-radius --recipient \"Anna's laptop\" --format csv > replace.csv
-  sealant blast-radius --recipient age1... --compare    # with a key: is it still the same value?
+  sealant blast-radius --recipient age1... --compare    # with a key: really changed?
   sealant blast-radius --recipient age1... --since 2026-01-31 production/")]
 pub struct Args {
     /// The recipient or other key, or the name that the config has for it, or had in an earlier version
@@ -98,7 +98,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     if !found.is_known {
         asked.check()?;
-        context.ui.warning("no version of any file names this recipient: is it spelled as files have it?");
+        context.ui.warning("no version of any file names this recipient: is it spelled as in the files?");
     }
     if found.closed > 0 {
         context.ui.note(format!("{} versions were not compared: no identity opens them", found.closed));
@@ -230,8 +230,8 @@ fn tell(found: &Found, context: &Context) {
     context.ui.say(match found.exposed.len() {
         0 => format!("nothing in {commits} could be decrypted by this recipient"),
         values => format!(
-            "{} in {commits}: {} live, {} encrypted again, {} gone{}; replace each where it \
-             comes from, unless you know that this was done",
+            "{} in {commits}: {} live, {} encrypted again, {} gone{}; replace each at its \
+             source, unless you already have",
             counted(values, "value"),
             count(Fate::Live),
             count(Fate::ReEncrypted),

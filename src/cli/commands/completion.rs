@@ -79,5 +79,11 @@ end
 complete -c sealant -n '__fish_seen_subcommand_from get set unset recipient help man completion' -a '(__sealant_asking)'
 complete -c sealant -n '__fish_seen_subcommand_from help man completion' -f
 complete -c sealant -n '__fish_seen_subcommand_from who-can-decrypt blast-radius' -l recipient -x -a '(__sealant_asking)'
+complete -c sealant -n '__fish_seen_subcommand_from recipient; and __fish_seen_subcommand_from rm' -f
+complete -c sealant -n '__fish_seen_subcommand_from encrypt edit seal groups' -l age -x -a '(__sealant_asking)'
+complete -c sealant -n '__fish_seen_subcommand_from rotate' -l add-age -x -a '(__sealant_asking)'
+complete -c sealant -n '__fish_seen_subcommand_from rotate' -l rm-age -x -a '(__sealant_asking)'
+complete -c sealant -n '__fish_seen_subcommand_from rotate groups edit set seal' -l allow-recipient -x -a '(__sealant_asking)'
+complete -c sealant -n '__fish_seen_subcommand_from updatekeys' -l add -x -a '(__sealant_asking)'
 complete -c sealant -n '__fish_seen_subcommand_from exec-env' -a '(__fish_complete_subcommand --fcs-skip=3)'
 "#;

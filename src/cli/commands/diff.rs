@@ -1,5 +1,5 @@
 use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::styling::{AnsiColor, Style};
@@ -42,13 +42,13 @@ Examples:
   sealant diff old.enc.yaml new.enc.yaml
   sealant diff secrets.yaml secrets.enc.yaml
 
-The exit code is 0 when nothing differs, 1 when something does, another one when a file could not be read.")]
+The exit code is 0 if nothing differs, 1 if something does, and another if a file could not be read.")]
 pub struct Args {
     /// One file, or an old and a new one; `-` is standard input. A commit, or OLD..NEW, may come first
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Compare files, however many, with this commit or branch of Git, instead of HEAD
+    /// Compare any number of files with this commit or branch, instead of HEAD
     #[arg(long, value_name = "REVISION")]
     from: Option<String>,
 
@@ -187,6 +187,11 @@ impl Comparison<'_> {
         if let Some(revision) = named.clone().find(|revision| revision.starts_with('-')) {
             return Err(Error::new(Kind::Conflict, format!("`{revision}` is not a revision")));
         }
+        if let Ok(git) = Git::of(self.context.host, Path::new("."))
+            && let Some(missing) = named.clone().find(|name| *name != HEAD && !changes::is_commit(&git, name))
+        {
+            return Err(no_commit("no such commit or branch", missing));
+        }
         let is_ranged = named.count() > 0;
         match files {
             [old, new] if !is_ranged => Ok(vec![self.two_files(old, new)?]),
@@ -213,7 +218,7 @@ impl Comparison<'_> {
         let side = |file: &Path, other: &Path| {
             let mut input = Input::of(file);
             input.name.get_or_insert_with(|| other.to_path_buf());
-            let source = pipeline::read(&input, self.formats)?;
+            let source = pipeline::read(&input, self.formats).map_err(|error| or_commit(error, file))?;
             Ok(Side { label: input.shown().display().to_string(), state: Some(source) })
         };
         let file = if is_stdin(new) { old } else { new };
@@ -270,7 +275,8 @@ impl Comparison<'_> {
         if now.is_none() && then.is_none() {
             let to = range.to.map_or("here".to_owned(), |to| format!("in {to}"));
             let message = format!("no such file, neither {to} nor in {from}");
-            return Err(Error::new(Kind::NoFile, message).in_file(file));
+            let error = Error::new(Kind::NoFile, message).in_file(file);
+            return Err(if range == Range::default() { or_commit(error, file) } else { error });
         }
         let side = |revision: Option<&str>, state: Option<Source>| {
             let label = match (&state, revision) {
@@ -351,6 +357,22 @@ impl Comparison<'_> {
         };
         labels.into_iter().map(pair).collect()
     }
+}
+
+/// The error of a file that is not there, for what may have been meant as a commit.
+fn or_commit(error: Error, typed: &Path) -> Error {
+    let name = typed.to_string_lossy();
+    let may_be_commit =
+        typed.extension().is_none() || ["~", "^", "@{", ".."].iter().any(|sign| name.contains(sign));
+    let is_above = typed.components().any(|part| part == Component::ParentDir);
+    if error.kind() != Kind::NoFile || !may_be_commit || is_above {
+        return error;
+    }
+    no_commit("no such file, commit or branch", &name)
+}
+
+fn no_commit(message: &str, name: &str) -> Error {
+    Error::new(Kind::NoFile, message).in_file(name).advise("`git log --oneline` lists the commits.")
 }
 
 fn nothing_to_compare(error: Error) -> Error {

@@ -123,7 +123,7 @@ fn check_config(context: &Context) -> (Check, Option<std::sync::Arc<Config>>) {
             match config.policies().len() {
                 0 => Check::warning(
                     "config",
-                    format!("{shown}: it has no creation rules, so it says for no file who can decrypt it"),
+                    format!("{shown}: it has no creation rules, so no file gets recipients from it"),
                     "Add a rule, as `sealant init` writes one.",
                 ),
                 1 => Check::ok("config", format!("{shown}, 1 rule")),
@@ -379,7 +379,13 @@ fn check_rule(policy: &Policy, reach: &Reach) -> Option<Check> {
         (false, 1) => Check::warning(
             "rule",
             format!("{rule}: none of your keys can decrypt the files it covers"),
-            "Ask somebody who can to add your recipient and run `sealant updatekeys .`",
+            match keys.groups.iter().flatten().any(|key| key.recipient().is_none() && key.pgp().is_none()) {
+                true => {
+                    "Get access to one of its keys: see above. Or ask somebody who has it to add your recipient and \
+                         run `sealant updatekeys .`"
+                }
+                false => "Ask somebody who can to add your recipient and run `sealant updatekeys .`",
+            },
         ),
         (false, _) => Check::warning(
             "rule",

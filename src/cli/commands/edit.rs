@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use crate::batch::{self, Opened, Source};
 use crate::claims::{Edit as Change, Pin};
-use crate::cli::args::{AwsArgs, FormatArgs, Formats, IdentityArgs, Input, KeyArgs, RuleArgs};
+use crate::cli::args::{AwsArgs, FormatArgs, Formats, IdentityArgs, Input, KeyArgs, RuleArgs, by_name};
 use crate::cli::change::refuse_conversion;
 use crate::cli::claims::{Claims, Strictness};
 use crate::cli::context::{Context, block_on};
@@ -189,7 +189,8 @@ impl Edit<'_> {
                 error.advise("Show them with `sealant inspect`, change them with `sealant updatekeys`.")
             );
         }
-        let wish = Wish { allow: self.args.allow_recipient.clone(), ..Wish::default() };
+        let wish =
+            Wish { allow: by_name(&self.args.allow_recipient, &self.context.names()), ..Wish::default() };
         let recipients = Recipients::new(self.context, wish)?;
         let format = file.document.format();
         let before = sealed_secret::manifests(&file.unseal(keys)?, format)?;
@@ -210,7 +211,7 @@ impl Edit<'_> {
 
     /// A file that does not exist yet is encrypted as `encrypt` would do it.
     fn new_file(&self, input: &Input, path: &Path) -> Result<Edited> {
-        let keys = self.args.keys.using(&self.args.aws);
+        let keys = self.args.keys.using(&self.args.aws, self.context);
         let encrypt = Encrypt::new(self.context, self.formats, &keys, &self.args.rules)?;
         let format = self.formats.of_input(Some(path));
         let prepare = |bytes: SecretBytes| {

@@ -32,8 +32,8 @@ Examples:
   kubectl create secret generic db --from-literal=password=x --dry-run=client -o yaml \\
     | sealant encrypt --output secrets/db.yaml
 
-The name of the output file decides type and creation rule of standard input. Without one, its content decides the type:
-what is not clearly YAML, JSON, INI or dotenv is encrypted as a whole. A note says which it is.")]
+For standard input the name of the output file decides the type and the creation rule. Without one its content \
+decides: what is not clearly YAML, JSON, INI or dotenv is encrypted as a whole, and a note says so.")]
 pub struct Args {
     #[command(flatten)]
     pub inputs: InputArgs,
@@ -83,12 +83,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         ));
     }
     let formats = args.formats.formats(context);
-    let mut encrypt = Encrypt::new(context, formats, &args.keys.using(&args.aws), &args.rules)?;
+    let mut encrypt = Encrypt::new(context, formats, &args.keys.using(&args.aws, context), &args.rules)?;
     encrypt.destination = destination.clone();
     encrypt.strip_last_applied = args.strip_last_applied;
     let (yes, dry_run) = (args.yes, args.outputs.dry_run);
     encrypt.unnamed = Unnamed::ask(context, yes, dry_run, "Encrypt", || encrypt.unnamed_among(&inputs))?;
-    let folders = inputs.folders.clone();
+    let (folders, named) = (inputs.folders.clone(), inputs.inputs.clone());
     let typed = encrypt.wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = args.identities.key_service(context)?.naming(typed);
     let pipeline = Pipeline {
@@ -113,6 +113,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     });
     if let Err(error) = encrypt.unnamed.refuse_nothing(&args.outputs.shown_in("encrypt"), &folders) {
         failures.add(context.ui, &error);
+    }
+    if failures.is_empty() && !dry_run {
+        encrypt.destination.tell_only_shown(&named, "is still in plaintext", context);
     }
     Ok(failures.finish(context.ui))
 }

@@ -38,8 +38,8 @@ Examples:
   sealant exec-env --pristine app.enc.env env
   sealant exec-env --file local.enc.env app.enc.env npm start    # of both files
   sealant exec-env --only DB_USER,DB_PASSWORD app.enc.env psql
-  sealant exec-env --redact app.enc.env ./deploy.sh          # its log shows no values
-  sealant exec-env --mask github app.enc.env ./deploy.sh     # nor does the rest of the job's")]
+  sealant exec-env --redact app.enc.env ./deploy.sh     # no values in its log
+  sealant exec-env --mask github app.enc.env ./deploy.sh   # in all of the job's")]
 pub struct Args {
     /// The encrypted file
     pub file: PathBuf,

@@ -24,8 +24,8 @@ pub const DEFAULT_NAME: &str = "tmp-file";
 #[command(after_help = "\
 Examples:
   sealant exec-file kubeconfig.enc.yaml 'kubectl --kubeconfig {} get pods'
-  sealant exec-file kubeconfig.enc.yaml -- kubectl --kubeconfig {} get pods   # without a shell
-  sealant exec-file --no-fifo --filename app.json app.enc.json 'server --config {}'")]
+  sealant exec-file kubeconfig.enc.yaml -- kubectl --kubeconfig {} get pods
+  sealant exec-file --no-fifo --filename app.json app.enc.json 'app -c {}'")]
 pub struct Args {
     /// The encrypted file
     pub file: PathBuf,

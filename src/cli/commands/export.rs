@@ -28,7 +28,7 @@ use crate::shown::typed;
 Examples:
   eval \"$(sealant export app.enc.env)\"
   sealant export --format json --only DB_USER,DB_PASSWORD app.enc.yaml
-  sealant export --format docker app.enc.env | docker run --env-file /dev/stdin app
+  sealant export --format docker a.env | docker run --env-file /dev/stdin app
   sealant export --format github app.enc.env >> \"$GITHUB_ENV\"")]
 pub struct Args {
     /// Encrypted files, or `-` for standard input
@@ -197,7 +197,7 @@ fn json(variables: &[Variable]) -> Result<SecretBytes> {
 }
 
 fn text_of(variable: &Variable) -> Result<&str> {
-    str::from_utf8(&variable.value).map_err(|_| refused(variable, "its value is no UTF-8"))
+    str::from_utf8(&variable.value).map_err(|_| refused(variable, "its value is not UTF-8"))
 }
 
 fn refused(variable: &Variable, why: &str) -> Error {

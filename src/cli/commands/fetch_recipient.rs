@@ -30,7 +30,8 @@ Examples:
   sealant fetch-recipient --context prod | head -n 1      # only the newest
   sealant seal --age \"$(sealant fetch-recipient)\" secret.yaml > sealed.yaml
   sealant fetch-recipient --url https://keys.example.com/prod/recipients.txt
-  kubectl get configmap sealant-recipients -n sealant-system -o yaml | sealant fetch-recipient --file -
+  kubectl get configmap sealant-recipients -n sealant-system -o yaml \\
+    | sealant fetch-recipient --file -
 
 In .sops.yaml, beside your own, so that every file in a folder is for the cluster, too:
   creation_rules:

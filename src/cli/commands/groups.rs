@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::batch::Parsed;
-use crate::cli::args::{AwsArgs, Destination, FormatArgs, IdentityArgs, Input, Inputs, KeyArgs};
+use crate::cli::args::{AwsArgs, Destination, FormatArgs, IdentityArgs, Input, Inputs, KeyArgs, by_name};
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{Item, Output, Pipeline, Taken, as_taken, retyped};
@@ -27,7 +27,8 @@ use crate::sops::MacCheck;
 #[command(after_help = "\
 Examples:
   sealant groups add -i -f prod.enc.yaml --age age1auditor...
-  sealant groups add -i -f prod.enc.yaml --age age1auditor... --shamir-secret-sharing-threshold 2
+  sealant groups add -i -f prod.enc.yaml --age age1auditor... \\
+    --shamir-secret-sharing-threshold 2
   sealant groups delete -i -f prod.enc.yaml 1     # the second one")]
 pub struct Args {
     #[command(subcommand)]
@@ -100,7 +101,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     match args.command {
         Command::Add(args) => {
             let Add { file, keys, aws, identities } = *args;
-            let group = keys.using(&aws).named()?;
+            let group = keys.using(&aws, context).named()?;
             regroup(file, GroupsChange::Add(group), &identities, context)
         }
         Command::Delete(args) => {
@@ -136,7 +137,7 @@ fn regroup(
     let service = identities.key_service(context)?.naming(added);
     let neighbours = Neighbours::of(context, [file.as_path()])?;
     let threshold = args.shamir_secret_sharing_threshold;
-    let wish = Regrouping { change, threshold, allow: args.allow_recipient };
+    let wish = Regrouping { change, threshold, allow: by_name(&args.allow_recipient, &context.names()) };
     let readers = Readers { context, configs: context.configs()?, neighbours, wish: &wish };
     let formats = FormatArgs::default().formats(context);
     let destination = if args.in_place { Destination::InPlace } else { Destination::Stdout };

@@ -55,6 +55,24 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Shell", &["completion", "man", "help"]),
 ];
 
+/// The commands of every day, which `sealant` alone shows: with a line for the others they fit on one screen.
+const COMMON: &[&str] = &[
+    "init",
+    "encrypt",
+    "decrypt",
+    "edit",
+    "get",
+    "set",
+    "diff",
+    "exec-env",
+    "recipient",
+    "updatekeys",
+    "check",
+    "explain",
+    "doctor",
+    "seal",
+];
+
 /// The commands that read files, or change them, and write no other type.
 const STAY_OF_THEIR_TYPE: &[&str] = &[
     "edit",
@@ -70,7 +88,7 @@ const STAY_OF_THEIR_TYPE: &[&str] = &[
 ];
 
 pub const TOPIC_EXIT_CODES: &str = "exit-codes";
-const TOPIC_CONFIG_SCHEMA: &str = "config-schema";
+pub const TOPIC_CONFIG_SCHEMA: &str = "config-schema";
 
 /// Print help about a command, exit codes, the config's schema
 #[derive(Debug, clap::Args)]
@@ -138,21 +156,38 @@ pub fn command() -> clap::Command {
             .fold(command, |command, name| command.mut_arg(name, |arg| arg.hide(true)))
     });
     let header = command.get_styles().get_header();
-    let literal = command.get_styles().get_literal();
     let mut list = String::new();
     for (group, names) in GROUPS {
-        let _ = writeln!(list, "{header}{group}:{header:#}");
-        for name in *names {
-            let about = command.find_subcommand(name).and_then(clap::Command::get_about);
-            let about = about.map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(list, "  {literal}{name:<16}{literal:#} {about}");
-        }
-        list.push('\n');
+        let _ = writeln!(list, "{header}{group}:{header:#}\n{}", listed(&command, names));
     }
     let template = format!(
         "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{list}{header}Global options:{header:#}\n{{options}}{{after-help}}"
     );
     command.help_template(template)
+}
+
+/// The same, which says less of itself: for somebody who typed `sealant` alone.
+pub fn command_in_short() -> clap::Command {
+    let command = command();
+    let header = command.get_styles().get_header();
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let list = listed(&command, COMMON);
+    let text = format!(
+        "{about}\n\n{header}Usage:{header:#} sealant COMMAND [OPTIONS] [FILE]...\n\n{list}\n`sealant help` lists all commands and \
+         options, `sealant help COMMAND` explains one.\n`sealant demo` shows it at work, in a temporary folder.\n"
+    );
+    command.override_help(text)
+}
+
+/// A line for each of these commands.
+fn listed(command: &clap::Command, names: &[&str]) -> String {
+    let literal = command.get_styles().get_literal();
+    let line = |name: &&str| {
+        let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+        let about = about.map(ToString::to_string).unwrap_or_default();
+        format!("  {literal}{name:<16}{literal:#} {about}\n")
+    };
+    names.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -173,5 +208,21 @@ mod tests {
             assert!(after.starts_with("Examples:\n"), "{}", command.get_name());
             assert!(command.get_about().is_some(), "{}", command.get_name());
         }
+    }
+
+    /// A line of prose is wrapped where there is room for it, but a command that is broken in two is no command.
+    #[test]
+    fn each_line_that_somebody_may_copy_fits_a_terminal_of_80_columns() {
+        fn lines(command: &clap::Command) -> Vec<String> {
+            let own = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let own = own.lines().filter(|line| line.starts_with(' ')).map(str::to_owned).collect::<Vec<_>>();
+            own.into_iter().chain(command.get_subcommands().flat_map(lines)).collect()
+        }
+        let command = command();
+        let listed = command.get_subcommands().filter_map(|command| command.get_about());
+        let listed = listed.map(|about| format!("  {:<16} {about}", ""));
+        let long: Vec<String> =
+            lines(&command).into_iter().chain(listed).filter(|line| line.len() > 80).collect();
+        assert!(long.is_empty(), "{}", long.join("\n"));
     }
 }

@@ -27,7 +27,7 @@ Examples:
   sealant init
   sealant init --preset kubernetes --git
   sealant init --vault https://vault.example.com:8200/transit/shop
-  sealant init --vault https://vault.example.com:8200/transit/shop --recipient age1...   # and a break-glass key")]
+  sealant init --vault https://vault.example.com:8200/transit/shop --recipient age1...")]
 pub struct Args {
     /// Encrypt for this recipient or Vault transit key, and make no identity; may be repeated
     #[arg(long = "recipient", value_name = "RECIPIENT")]
@@ -99,7 +99,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         offer_git(git.as_ref(), args.git, context)?;
         if git.is_some() {
             ui.say(format!(
-                "Commit:   `git add {SOPS_NAME}`, so that others have it, and Git's hook, which reads staged files"
+                "Commit:   `git add {SOPS_NAME}`: others need it, and the hook reads only what is staged"
             ));
         }
         ui.say("Next:     put a file into the folder `secrets`, then run `sealant encrypt -i secrets`");

@@ -26,7 +26,7 @@ use crate::sops::Encrypted;
 #[command(after_help = "\
 Examples:
   sealant inspect db.yaml
-  sealant inspect apps/ --format json | jq -r '.[] | select(.warnings != []).file'
+  sealant inspect --format json . | jq -r '.[] | select(.warnings != []).file'
   kubectl get sealedsecrets.sealant.dev -A -o yaml | sealant inspect")]
 pub struct Args {
     #[command(flatten)]

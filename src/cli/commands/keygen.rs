@@ -22,7 +22,7 @@ const LARGEST_FILE: usize = 16 << 20;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sealant keygen --default             # into the file where sealant and sops look for it
+  sealant keygen --default             # where sealant and sops look for it
   sealant keygen -o break-glass.txt
   sealant keygen -o break-glass.txt --passphrase
   sealant keygen -y                    # print your own recipients

@@ -20,7 +20,7 @@ use crate::keys::remote::{Listening, serve};
 Examples:
   sealant keyservice --network unix --address /run/user/1000/keys.sock
   ssh -R /tmp/keys.sock:/run/user/1000/keys.sock server
-  SOPS_KEYSERVICE=unix:///tmp/keys.sock sealant decrypt secrets.enc.yaml      # on the server")]
+  SOPS_KEYSERVICE=unix:///tmp/keys.sock sealant decrypt secrets.yaml    # there")]
 pub struct Args {
     /// What to listen on: tcp or unix
     #[arg(long, alias = "net", value_name = "NETWORK", default_value = "tcp")]
@@ -44,7 +44,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let service = args.identities.key_service_of(context.host, started_by)?;
     let (network, address) = (args.network.as_str(), args.address.as_str());
     let cannot = |error: std::io::Error| {
-        Error::new(Kind::Other, format!("{network}://{address} cannot be listened on")).caused_by(error)
+        Error::new(Kind::Other, format!("cannot listen on {network}://{address}")).caused_by(error)
     };
     let (listening, socket) = match network {
         "tcp" => (Listening::Tcp(TcpListener::bind(address).map_err(cannot)?), None),

@@ -26,9 +26,9 @@ const INSTALL: &str = "install";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  kustomize build --enable-alpha-plugins --enable-exec overlays/prod   # starts it by itself
+  kustomize build --enable-alpha-plugins --enable-exec overlays/prod
   sealant ksops generator.yaml
-  sealant ksops install /custom-tools   # puts itself there as `ksops`, without a shell")]
+  sealant ksops install /custom-tools   # a copy of itself, named ksops")]
 pub struct Args {
     /// The generator's file; or `install` and a folder
     #[arg(value_name = "FILE")]

@@ -1,3 +1,4 @@
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,13 +8,17 @@ use clap_mangen::roff::{Roff, roman};
 use crate::cli::commands::help;
 use crate::cli::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::fs::{self, Mode};
+use crate::fs::{self, Mode, PrivateDir};
+use crate::host::Command;
 
-/// Print the manual page of a command, or write all of them
+/// Show the manual page of a command, or write all of them
+///
+/// On a terminal the page is shown by `man`. Into a pipe or a file it is written as it is, in roff.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sealant man encrypt | man -l -
+  sealant man encrypt
+  sealant man encrypt > sealant-encrypt.1
   sealant man --dir ~/.local/share/man/man1")]
 pub struct Args {
     /// A command
@@ -35,8 +40,26 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Error::new(Kind::Usage, format!("there is no command `{}`", args.command.join(" ")))
             .advise("`sealant help` lists the commands.")
     })?;
-    context.ui.out(&page(command)?.1)?;
+    let (name, text) = page(command)?;
+    if io::stdout().is_terminal() {
+        return show(&name, &text, &args.command, context);
+    }
+    context.ui.out(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has `man` show a page, in a pager.
+fn show(name: &str, text: &[u8], words: &[String], context: &Context) -> Result<ExitCode> {
+    let folder = PrivateDir::new(context.host)?;
+    let path = folder.create(name, text)?;
+    let man = Command { program: "man".into(), args: vec!["-l".into(), path.into()], ..Command::default() };
+    match context.host.run_in_front(&man) {
+        Ok(status) if status.success() => Ok(ExitCode::SUCCESS),
+        _ => Err(Error::new(Kind::Other, "`man` cannot show the page").advise(format!(
+            "`sealant help {}` says the same. `sealant man --dir DIR` writes all pages.",
+            words.join(" ")
+        ))),
+    }
 }
 
 fn write_all(root: &clap::Command, dir: &Path) -> Result<()> {

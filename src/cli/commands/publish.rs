@@ -308,7 +308,7 @@ impl Publisher<'_> {
         let (ui, file) = (self.context.ui, file.display());
         match sent.map_err(|error| error.in_file(file.to_string()))? {
             true => ui.say(format!("{file}: sent to {place}")),
-            false => ui.say(format!("{file}: is at {place} already")),
+            false => ui.say(format!("{file}: already at {place}")),
         }
         Ok(())
     }

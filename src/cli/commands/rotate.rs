@@ -32,7 +32,7 @@ use crate::sops::{Ciphertext, MacCheck};
 Examples:
   sealant rotate -i secrets.enc.yaml
   sealant rotate -i --rm-age age1leaver... secrets/
-  sealant updatekeys --rotate secrets/     # for the recipients of the creation rule")]
+  sealant updatekeys --rotate secrets/     # to the rule's recipients")]
 pub struct Args {
     #[command(flatten)]
     pub inputs: InputArgs,
@@ -71,7 +71,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if !context.is_sops() {
         args.keys.warn_of_empty(context.ui);
     }
-    let wish = args.keys.using(&args.aws).wish()?;
+    let wish = args.keys.using(&args.aws, context).wish()?;
     let service = args.identities.key_service(context)?.naming(&wish.add);
     let recipients = Recipients::new(context, wish)?;
     let claims = Claims::new(context)?;
@@ -82,6 +82,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let found: HashSet<PathBuf> = found.collect();
     // What stands for the name of the only file; others stand for themselves.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());
+    let shown = (inputs.inputs.clone(), destination.clone());
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
     let readers = Readers { recipients: &recipients, claims: &claims, neighbours, found, only };
     let over_files = Pipeline {
@@ -111,6 +112,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             rotated.into_iter().zip(read).map(retyped).collect()
         })
     })?;
+    if code == ExitCode::SUCCESS && !args.outputs.dry_run {
+        shown.1.tell_only_shown(&shown.0, "is unchanged", context);
+    }
     recipients.tell_missing();
     Ok(code)
 }

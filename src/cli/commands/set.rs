@@ -8,8 +8,7 @@ use serde_json::Value as Data;
 
 use crate::batch;
 use crate::claims::Pin;
-use crate::cli::args::Input;
-use crate::cli::args::PlaceArgs;
+use crate::cli::args::{Input, PlaceArgs, by_name};
 use crate::cli::change::{Change, ChangeArgs};
 use crate::cli::claims::{Strictness, refuse_other_than_asked};
 use crate::cli::context::{Context, block_on};
@@ -42,8 +41,8 @@ Examples:
   sealant set secrets.enc.yaml database.port 5432
   sealant set --json secrets.enc.yaml hosts '[\"a\", \"b\"]'
   sealant set --value-file secrets.enc.yaml tls.key key.pem
-  printf %s \"$PASSWORD\" | sealant set --value-stdin secrets.enc.yaml database.password
-  printf %s \"$PASSWORD\" | sealant set --namespace shop --value-stdin sealedsecret.yaml password")]
+  printf %s \"$PASSWORD\" | sealant set --value-stdin app.enc.yaml database.password
+  sealant set --namespace shop sealedsecret.yaml password")]
 pub struct Args {
     #[command(flatten)]
     pub change: ChangeArgs,
@@ -91,7 +90,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     if value.is_json() {
         value.as_json()?;
     }
-    let wish = Wish { allow: args.allow_recipient.clone(), ..Wish::default() };
+    let wish = Wish { allow: by_name(&args.allow_recipient, &context.names()), ..Wish::default() };
     args.change.run(context, wish, value)
 }
 

@@ -10,7 +10,7 @@ use crate::cli::args::{Destination, FormatArgs, InputArgs, ListFormat};
 use crate::cli::context::Context;
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::{Item, Pipeline, in_two_steps};
-use crate::cli::repository::{self, Purpose};
+use crate::cli::repository;
 use crate::config::Config;
 use crate::encrypted_file::meant;
 use crate::error::Result;
@@ -33,7 +33,7 @@ use crate::repo::who_can_decrypt::{self, Access, Asked, Reader, Share};
 #[command(after_help = "\
 Examples:
   sealant who-can-decrypt
-  sealant who-can-decrypt --recipient age1...    # or the name that the config has for it
+  sealant who-can-decrypt --recipient age1...    # or a name from the config
   sealant who-can-decrypt production/ --format csv > access.csv")]
 pub struct Args {
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let pipeline = Pipeline {
         context,
         formats: args.formats.input_only(context)?,
-        inputs: repository::inputs(args.inputs, Purpose::Look, context)?,
+        inputs: repository::encrypted_inputs(args.inputs, context)?,
         destination: Destination::Stdout,
         dry_run: false,
         mode: Mode::Public,

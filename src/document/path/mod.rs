@@ -77,12 +77,24 @@ impl TreePath {
             (at, [missing, ..]) => {
                 let message = format!("component {missing} of {self} not found");
                 let error = Error::new(Kind::TreePath, message);
-                Err(match self.merged(document) {
-                    Some(path) => error.advise(format!("it is merged into this map: its path is '{path}'")),
-                    None => with_hint(error, document, at, missing),
+                Err(match (self.merged(document), self.with_slashes(document)) {
+                    (Some(path), _) => {
+                        error.advise(format!("it is merged into this map: its path is '{path}'"))
+                    }
+                    (None, Some(path)) => error.advise(format!("keys are separated by dots: '{path}'")),
+                    (None, None) => with_hint(error, document, at, missing),
                 })
             }
         }
+    }
+
+    /// The path that leads to something when the slashes of the only key are read as the dots between keys.
+    fn with_slashes(&self, document: &dyn Document) -> Option<String> {
+        let [Part::Key(key)] = &self.0[..] else { return None };
+        let dotted = key.trim_matches('/').replace('/', ".");
+        let path = Spelled::parse(&dotted).ok()?.within(document, &|_| false).ok()?;
+        let is_there = key.contains('/') && path.walk(document).is_ok_and(|(_, rest)| rest.is_empty());
+        is_there.then_some(dotted)
     }
 
     /// Puts `data` at the end of the path; what is missing on the way is made, a position behind the last item appends.

@@ -1,7 +1,7 @@
 //! What the holder of one master key could ever read, as far as the history of a repository tells.
 //!
 //! Whoever could open one version of a file may have kept its data key, and with it reads whatever is encrypted under
-//! it, before and after, whether he is still among the recipients or not. Two versions have the same data key when they
+//! it, before and after, whether they are still among the recipients or not. Two versions have the same data key when they
 //! share a ciphertext or a wrapped data key; a change that leaves neither counts as a new one, unless both are opened.
 //! Without a key, nobody can tell a new value from an old one that was encrypted again: so everything is listed,
 //! and what is known of it is said.
@@ -51,7 +51,7 @@ pub enum Way {
     InClear,
     /// As a recipient.
     Recipient(Share),
-    /// With the data key of another version, in which he was a recipient.
+    /// With the data key of another version, in which they were a recipient.
     KeptDataKey(Share),
 }
 
@@ -136,7 +136,7 @@ type Place = (usize, usize);
 /// All that is known of a ciphertext.
 struct Token {
     class: usize,
-    /// The newest version that has it, and the newest of those in which he is a recipient.
+    /// The newest version that has it, and the newest of those in which they are a recipient.
     newest: usize,
     newest_open: Option<usize>,
     /// Where it is in the newest.

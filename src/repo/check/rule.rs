@@ -70,7 +70,7 @@ rules! {
         finds: "A Kubernetes Secret has values in plaintext.",
         advice: "Encrypt it with `sealant encrypt -i FILE`, or turn it into a SealedSecret with \
                  `sealant seal FILE`.",
-        besides: "To turn it into a SealedSecret, type `sealant seal` instead of `sealant encrypt`.",
+        besides: "For a SealedSecret, use `sealant seal` instead of `sealant encrypt`.",
     }
     LastApplied {
         id: "last-applied",
@@ -182,7 +182,7 @@ rules! {
         id: "private-key",
         finds: "A file holds a private key or a token.",
         advice: "Remove it, and replace it with a new one: everybody who has seen the file has the key.",
-        besides: "Replace the key with a new one if anybody else can have seen it.",
+        besides: "Replace the key with a new one if anybody else may have seen it.",
     }
     Broken {
         id: "broken",

@@ -262,7 +262,7 @@ async fn finish_document(
     Ok(Resolved::new(written.bytes, warnings))
 }
 
-/// An error that names a recipient whom one side has removed, and who could read with this file what he could not read as
+/// An error that names a recipient whom one side has removed, and who could read with this file what they could not read as
 /// that side left it.
 fn brought_back(file: &SealedFile, stages: &Stages) -> Result<Option<Error>> {
     let format = file.document.format();

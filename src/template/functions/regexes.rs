@@ -1,6 +1,6 @@
 //! Regular expressions, by the `regex` crate, which is linear as Go's are.
 //!
-//! Go's way to write one is changed into that crate's ([`translated`]). What differs: a text that is no UTF-8 is an error, one
+//! Go's way to write one is changed into that crate's ([`translated`]). What differs: a text that is not UTF-8 is an error, one
 //! that repeats repetitions gets too large earlier, names of Unicode's classes may be written in more ways, and letters that
 //! came after Unicode 15 are known.
 

@@ -67,10 +67,11 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/decrypt.rs", "sealant unseal", 1, Not("the name of a command in a sentence")),
     ("cli/commands/demo.rs", "git {}", 1, Not("what the demo runs itself")),
     ("cli/commands/demo.rs", "sealant {}", 1, Not("what the demo runs itself")),
+    ("cli/commands/diff.rs", "git log --oneline", 1, Not("a command of Git's, beside what it is about")),
     ("cli/commands/doctor.rs", "git status", 1, Not("a command of Git's, beside what it is about")),
     ("cli/commands/doctor.rs", "sealant git install", 1, By("doctor without Git's drivers")),
     ("cli/commands/doctor.rs", "sealant init", 3, By("doctor without an identity")),
-    ("cli/commands/doctor.rs", "sealant updatekeys .", 1, Not("for somebody else, who can open the files")),
+    ("cli/commands/doctor.rs", "sealant updatekeys .", 2, Not("for somebody else, who can open the files")),
     ("cli/commands/edit.rs", "sealant inspect", 1, Not("the name of a command in a sentence")),
     ("cli/commands/edit.rs", "sealant updatekeys", 1, Not("the name of a command in a sentence")),
     (
@@ -98,7 +99,9 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/git/textconv.rs", "sealant resolve {}", 1, In("interop/git_merge/resolve.rs")),
     ("cli/commands/groups.rs", "sealant updatekeys", 1, Not("the name of a command in a sentence")),
     ("cli/commands/groups.rs", "sealant updatekeys FILE", 1, In("cli/updatekeys.rs")),
-    ("cli/commands/help.rs", "sealant help", 1, By("no topic of help")),
+    ("cli/commands/help.rs", "sealant demo", 1, In("cli/help.rs")),
+    ("cli/commands/help.rs", "sealant help", 2, By("no topic of help")),
+    ("cli/commands/help.rs", "sealant help COMMAND", 1, In("cli/help.rs")),
     ("cli/commands/help.rs", "sealant help exit-codes", 1, By("no topic of help")),
     ("cli/commands/hook/mod.rs", "git add {}", 1, By("a config that is not staged")),
     (
@@ -116,6 +119,8 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/inspect.rs", "sealant seal", 1, Not("the name of a command in a sentence")),
     ("cli/commands/keygen.rs", "sealant keygen -o FILE", 1, In("cli/keygen.rs")),
     ("cli/commands/ksops.rs", "sealant ksops GENERATOR.yaml", 1, Not("a form: its reader knows the names")),
+    ("cli/commands/man.rs", "sealant help {}", 1, Not("help, which a test of all help prints")),
+    ("cli/commands/man.rs", "sealant man --dir DIR", 1, In("cli/shell.rs")),
     ("cli/commands/man.rs", "sealant help", 1, Not("the name of a command in a sentence")),
     (
         "cli/commands/migrate.rs",

@@ -63,7 +63,7 @@ fn refusals() -> Vec<Refusal> {
         if extension != "json" || !text.contains("\\u") {
             text.push('\n');
         }
-        // A byte that is no UTF-8 is written as in a text of Rust.
+        // A byte that is not UTF-8 is written as in a text of Rust.
         let parts: Vec<_> = text.split("\\xff").map(str::as_bytes).collect();
         Refusal { says: cells[1].replace('`', ""), example: Text::of(extension, parts.join(&b"\xff"[..])) }
     })

@@ -388,7 +388,7 @@ const INI_LINES: &[&str] = &[
     "[DEFAULT]\na=1",
 ];
 
-/// Of every format, what only sops would take for plaintext, and bytes that are no UTF-8.
+/// Of every format, what only sops would take for plaintext, and bytes that are not UTF-8.
 const CIPHERTEXT: &str = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
 
 pub fn texts() -> Vec<Text> {

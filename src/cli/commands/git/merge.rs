@@ -32,7 +32,8 @@ use crate::shown::typed;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  git config merge.sealant.driver 'sealant git merge %O %A %B --marker-size %L --path %P'
+  git config merge.sealant.driver \\
+    'sealant git merge %O %A %B --marker-size %L --path %P'
   echo '*.yaml merge=sealant' >> .gitattributes")]
 pub struct Args {
     /// The common ancestor, or an empty file if there is none

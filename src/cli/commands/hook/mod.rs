@@ -63,7 +63,7 @@ enum Hook {
 Examples:
   sealant hook pre-commit
   sealant hook pre-commit --fix
-  sealant hook pre-commit secrets/db.yaml    # as the pre-commit framework calls it")]
+  sealant hook pre-commit secrets/db.yaml")]
 struct PreCommitArgs {
     /// Look at these files instead of all that are staged
     #[arg(value_name = "FILE")]

@@ -122,7 +122,7 @@ struct DoArgs {
 Examples:
   sealant recipient add Anna age1... --for secrets/db.yaml
   sealant recipient add \"ssh-ed25519 AAAA... anna\" --rule 2
-  sealant recipient add https://vault.example.com:8200/v1/transit/keys/shop --all-rules"
+  sealant recipient add --all-rules https://vault.example.com/v1/transit/keys/shop"
 )]
 struct AddArgs {
     /// A name for the key, and the key
@@ -280,13 +280,7 @@ fn has(policy: &Policy, group: Option<usize>, key: &MasterKey) -> bool {
 
 fn remove(args: &RmArgs, context: &Context) -> Result<ExitCode> {
     let target = Target::of(args.rules.path.as_deref(), context)?;
-    // What is a key is no name, whatever the config calls others.
-    let key = |text: &str| policy::master_key(&KeySpec::of_text(text));
-    let master = key(&args.who).or_else(|error| match target.names.key_called(&args.who) {
-        Some(named) => key(named),
-        None => Err(error),
-    });
-    let master = master.map_err(|error| {
+    let master = policy::typed_key(&args.who, &target.names).map_err(|error| {
         let names: Vec<String> =
             target.names.iter().map(|(key, name)| crate::names::short(name, key)).collect();
         let message = format!("`{}` is neither a key nor a name in the config", args.who);

@@ -8,7 +8,7 @@ use super::values::one;
 use super::{Prepared, Seal, format, named, written};
 use crate::batch;
 use crate::claims::Pin;
-use crate::cli::args::{Formats, Input};
+use crate::cli::args::{Formats, Input, by_name};
 use crate::cli::claims::{refuse_other_than_asked, tell_place};
 use crate::cli::context::block_on;
 use crate::cli::manifests;
@@ -181,7 +181,8 @@ impl Seal<'_> {
         }
         let rule = self.rule(Some(path))?;
         let named = rule.as_ref().map(|rule| policy::keys(&self.wanted, Some(rule))).transpose()?;
-        let wish = Wish { allow: self.args.allow_recipient.clone(), ..Wish::default() };
+        let wish =
+            Wish { allow: by_name(&self.args.allow_recipient, &self.context.names()), ..Wish::default() };
         let keys = rekey::recipients(KeyedPart::Sealed(sealed), named.as_ref(), &wish)?;
         if named.is_none() {
             let list = keys.groups.iter().flatten().map(|key| format!("  {key}")).collect();

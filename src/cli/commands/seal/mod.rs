@@ -46,7 +46,7 @@ use crate::sops;
 #[command(after_help = "\
 Examples:
   sealant seal secret.yaml > sealed.yaml
-  sealant seal -i apps/                          # every Secret that a creation rule covers
+  sealant seal -i apps/            # every Secret that a creation rule covers
   kubectl create secret generic db -n shop --from-file=password --dry-run=client -o yaml \\
     | sealant seal --age \"$(sealant fetch-recipient)\" | kubectl apply --server-side -f -
   sealant seal -n shop --name db --from-file password=pw.txt --output db.yaml
@@ -125,7 +125,7 @@ struct PlaceArgs {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     args.refuse_conflicts()?;
     args.keys.warn_of_empty(context.ui);
-    let keys = args.keys.using(&args.aws).key_set(context.host)?;
+    let keys = args.keys.using(&args.aws, context).key_set(context.host)?;
     let wanted = Overrides { keys, ..Overrides::default() };
     let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = args.identities.key_service(context)?.naming(typed);
@@ -220,7 +220,7 @@ impl Seal<'_> {
         let (yes, dry_run) = (self.args.yes, self.args.outputs.dry_run);
         let unnamed = || self.unnamed_among(&inputs);
         self.unnamed = Unnamed::ask(self.context, yes, dry_run, "Seal", unnamed)?;
-        let folders = inputs.folders.clone();
+        let (folders, named) = (inputs.folders.clone(), inputs.inputs.clone());
         let pipeline = Pipeline {
             context: self.context,
             inputs,
@@ -241,6 +241,9 @@ impl Seal<'_> {
         });
         if let Err(error) = self.unnamed.refuse_nothing(&self.args.outputs.shown_in("seal"), &folders) {
             failures.add(self.context.ui, &error);
+        }
+        if failures.is_empty() && !dry_run {
+            destination.tell_only_shown(&named, "is still in plaintext", self.context);
         }
         Ok(failures.finish(self.context.ui))
     }
@@ -351,16 +354,23 @@ impl Seal<'_> {
     fn keys(&self, name: Option<&Path>, rule: Option<&Policy>) -> Result<KeySet> {
         let keys = policy::keys(&self.wanted, rule).map_err(|error| match (rule, name) {
             (Some(_), _) => error,
-            (None, Some(name)) => {
-                let advice = self.configs.advice_for(name);
-                error.advise(format!("{advice}, or name recipients with --age."))
-            }
+            (None, Some(name)) => self.no_rule(name, error),
             (None, None) => error.advise(
                 "Name recipients with --age; or name the file that it goes to with --output or --filename-override, \
                  so that its creation rule applies.",
             ),
         })?;
         sealed_secret::refuse_foreign(&keys).map(|()| keys)
+    }
+
+    /// Why no rule says for whom a file is; `error` where there are no rules.
+    fn no_rule(&self, name: &Path, error: Error) -> Error {
+        let advice = format!("{}, or name recipients with --age.", self.configs.advice_for(name));
+        match self.context.lookup().and_then(|lookup| self.configs.policy_for(&lookup.working_dir.join(name)))
+        {
+            Err(none) if none.kind() == Kind::Other => none.advise(advice),
+            _ => error.advise(advice),
+        }
     }
 
     /// Tells what is good to know, once.

@@ -13,7 +13,7 @@ use crate::cli::args::{Destination, FormatArgs, Input, InputArgs, ReportArgs};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::{Item, Pipeline, encrypted_or_named, in_two_steps};
-use crate::cli::repository::{self, Purpose};
+use crate::cli::repository;
 use crate::config::Config;
 use crate::error::{Kind, Result};
 use crate::fs::Mode;
@@ -42,7 +42,7 @@ Examples:
   sealant status .
   sealant status --values secrets/
   sealant status --max-age 90d .    # for CI: fails when a value is older
-  sealant status secrets/ --format json | jq -r '.[] | select(.state == \"old\").file'
+  sealant status --format json . | jq -r '.[] | select(.state == \"old\").file'
   sealant rewrap .          # move old ones to the newest version")]
 pub struct Args {
     #[command(flatten)]
@@ -140,7 +140,7 @@ fn read(
 ) -> Result<Vec<Found>> {
     let pipeline = Pipeline {
         context,
-        inputs: repository::inputs(inputs, Purpose::Look, context)?,
+        inputs: repository::encrypted_inputs(inputs, context)?,
         formats: formats.input_only(context)?,
         destination: Destination::Stdout,
         dry_run: false,

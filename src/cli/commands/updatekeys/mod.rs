@@ -18,7 +18,7 @@ use crate::cli::copies::Neighbours;
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::{Item, Output, Pipeline, as_taken, encrypted_or_named, in_two_steps};
 use crate::cli::repository::inputs_to_write;
-use crate::config::{Configs, KeySpec, Policy, Selection};
+use crate::config::{Configs, Policy, Selection};
 use crate::document::Format;
 use crate::encrypted_file::{EncryptedFile, KeyedPart, OpenedFile};
 use crate::error::{Error, Kind, Result};
@@ -42,8 +42,8 @@ Examples:
   sealant updatekeys secrets.enc.yaml
   sealant updatekeys --dry-run .
   sealant updatekeys --rotate --yes .      # when somebody has left
-  sealant updatekeys --add age1... secrets/db.yaml    # a newcomer, and nobody else
-  sealant updatekeys --settings secrets/   # when a rule says that more values are encrypted")]
+  sealant updatekeys --add age1... secrets/db.yaml    # only this one
+  sealant updatekeys --settings secrets/   # when a rule covers more values now")]
 pub struct Args {
     #[command(flatten)]
     pub inputs: InputArgs,
@@ -92,7 +92,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         .advise("Name files or folders, as in `sealant updatekeys .`"));
     }
     let service = args.identities.key_service(context)?;
-    let newcomer = args.add.as_deref().map(|key| policy::master_key(&KeySpec::of_text(key))).transpose()?;
+    let newcomer = args.add.as_deref().map(|key| policy::typed_key(key, &context.names())).transpose()?;
     let aim = newcomer.map_or(Aim::Rule, Aim::Add);
     let formats = args.formats.input_only(context)?;
     let update = Update::of(context, &service, formats, aim, args.rotate, &inputs)?;

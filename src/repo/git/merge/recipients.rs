@@ -408,7 +408,7 @@ mod tests {
                 merge(base, ours, theirs, rule).unwrap_err().starts_with("the data key would have to be")
             );
         };
-        // A stranger has written himself into a file whose data key changes on the other side.
+        // A stranger has added themselves to a file whose data key changes on the other side.
         refused("ab0", "ab1", "abd0", None);
         refused("ab0", "ab1", "abd0", Some("ab"));
         refused("ab0", "abd1", "ab2", Some("ab"));
