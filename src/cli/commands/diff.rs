@@ -190,7 +190,7 @@ impl Comparison<'_> {
         if let Ok(git) = Git::of(self.context.host, Path::new("."))
             && let Some(missing) = named.clone().find(|name| *name != HEAD && !changes::is_commit(&git, name))
         {
-            return Err(no_commit("no such commit or branch", missing));
+            return Err(no_commit(Kind::Read, "no such commit or branch", missing));
         }
         let is_ranged = named.count() > 0;
         match files {
@@ -368,11 +368,11 @@ fn or_commit(error: Error, typed: &Path) -> Error {
     if error.kind() != Kind::NoFile || !may_be_commit || is_above {
         return error;
     }
-    no_commit("no such file, commit or branch", &name)
+    no_commit(Kind::NoFile, "no such file, commit or branch", &name)
 }
 
-fn no_commit(message: &str, name: &str) -> Error {
-    Error::new(Kind::NoFile, message).in_file(name).advise("`git log --oneline` lists the commits.")
+fn no_commit(kind: Kind, message: &str, name: &str) -> Error {
+    Error::new(kind, message).in_file(name).advise("`git log --oneline` lists the commits.")
 }
 
 fn nothing_to_compare(error: Error) -> Error {

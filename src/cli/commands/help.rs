@@ -173,8 +173,8 @@ pub fn command_in_short() -> clap::Command {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let list = listed(&command, COMMON);
     let text = format!(
-        "{about}\n\n{header}Usage:{header:#} sealant COMMAND [OPTIONS] [FILE]...\n\n{list}\n`sealant help` lists all commands and \
-         options, `sealant help COMMAND` explains one.\n`sealant demo` shows it at work, in a temporary folder.\n"
+        "{about}\n\n{header}Usage:{header:#} sealant COMMAND [OPTIONS] [FILE]...\n\n{list}\n`sealant help` lists all commands and options, and \
+         `sealant help COMMAND`\nexplains one. `sealant demo` shows Sealant at work, in a temporary folder.\n"
     );
     command.override_help(text)
 }
