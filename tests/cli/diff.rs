@@ -235,11 +235,12 @@ fn a_commit_may_stand_in_front_of_the_files() {
         (&["older"], "older: no such file, commit or branch"),
         (&["old..older"], "old..older: no such file, commit or branch"),
         (&["other.yaml"], "other.yaml: no such file, neither here nor in HEAD"),
-        (&["../other"], "no such file, neither here nor in HEAD"),
     ] {
         let output = diff(args).code(100);
         assert!(output.stderr.contains(missing), "{args:?}\n{output}");
     }
+    let outside = diff(&["../other"]).code(2);
+    assert!(!outside.stderr.contains("commit or branch"), "{outside}");
     // A file that is called so is the file.
     test.write("old", "a: 1\n");
     let output = diff(&["old"]);

@@ -346,13 +346,16 @@ fn the_page_of_commands_is_their_help() {
 fn page_of_commands() -> String {
     let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
     let help = |words: &[&str]| test.sealant(words).arg("-h").run().ok().text().to_owned();
+    // `-h` without a command shows the common ones alone.
+    let all = test.sealant(&["--help"]).run().ok().text().to_owned();
+    assert!(all.contains("\nStart:\n"), "{all}");
     let mut page = format!(
         "# Commands\n\n<!-- Made of the program's own help; to make it again: {RENEW_COMMANDS} -->\n\n\
          What `sealant COMMAND -h` prints, for all commands; `sealant COMMAND --help` says more.\n\n\
          ```text\n{}```\n",
-        help(&[]),
+        all,
     );
-    for command in names_in(&help(&[]), "Start:") {
+    for command in names_in(&all, "Start:") {
         // That of sops is in the documentation of sops.
         if command == "sops" {
             continue;

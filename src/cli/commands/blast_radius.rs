@@ -41,7 +41,7 @@ use crate::repo::who_can_decrypt::Asked;
 Examples:
   sealant blast-radius --recipient age1...
   sealant blast-radius --recipient \"Anna's laptop\" --format csv > replace.csv
-  sealant blast-radius --recipient age1... --compare    # with a key: really changed?
+  sealant blast-radius --recipient age1... --compare   # with a key: changed?
   sealant blast-radius --recipient age1... --since 2026-01-31 production/")]
 pub struct Args {
     /// The recipient or other key, or the name that the config has for it, or had in an earlier version

@@ -29,8 +29,8 @@ Examples:
   sealant encrypt --age age1... secrets.yaml > secrets.enc.yaml
   sealant encrypt -i secrets/
   sealant encrypt --onto secrets.enc.yaml --output secrets.enc.yaml secrets.yaml
-  kubectl create secret generic db --from-literal=password=x --dry-run=client -o yaml \\
-    | sealant encrypt --output secrets/db.yaml
+  kubectl create secret generic db --from-literal=password=x \\
+    --dry-run=client -o yaml | sealant encrypt --output secrets/db.yaml
 
 For standard input the name of the output file decides the type and the creation rule. Without one its content \
 decides: what is not clearly YAML, JSON, INI or dotenv is encrypted as a whole, and a note says so.")]

@@ -27,7 +27,8 @@ Examples:
   sealant init
   sealant init --preset kubernetes --git
   sealant init --vault https://vault.example.com:8200/transit/shop
-  sealant init --vault https://vault.example.com:8200/transit/shop --recipient age1...")]
+  sealant init --recipient age1... \\
+    --vault https://vault.example.com:8200/transit/shop")]
 pub struct Args {
     /// Encrypt for this recipient or Vault transit key, and make no identity; may be repeated
     #[arg(long = "recipient", value_name = "RECIPIENT")]

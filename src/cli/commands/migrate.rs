@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::migration::sealed_secrets;
 use crate::error::{Error, Kind, Result};
 
-/// Turn the encrypted files of other programs into those of Sealant
+/// Turn encrypted files of other programs into those of Sealant
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

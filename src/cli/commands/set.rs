@@ -41,7 +41,7 @@ Examples:
   sealant set secrets.enc.yaml database.port 5432
   sealant set --json secrets.enc.yaml hosts '[\"a\", \"b\"]'
   sealant set --value-file secrets.enc.yaml tls.key key.pem
-  printf %s \"$PASSWORD\" | sealant set --value-stdin app.enc.yaml database.password
+  printf %s \"$PASSWORD\" | sealant set --value-stdin app.enc.yaml db.password
   sealant set --namespace shop sealedsecret.yaml password")]
 pub struct Args {
     #[command(flatten)]

@@ -87,7 +87,7 @@ pub struct Opened {
 /// Migrates the files that were named.
 pub fn run(origin: &dyn Origin, args: &FileArgs, context: &Context) -> Result<ExitCode> {
     args.keys.warn_of_empty(context.ui);
-    let keys = args.keys.using(&args.aws).key_set(context.host)?;
+    let keys = args.keys.using(&args.aws, context).key_set(context.host)?;
     let wanted = Overrides { keys, ..Overrides::default() };
     let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = IdentityArgs::default().key_service(context)?.naming(typed);

@@ -238,10 +238,15 @@ fn the_schema_takes_the_configs_of_sops_itself() {
         .filter(|path| path.to_string_lossy().ends_with(".sops.yaml"));
     let taken = configs.map(|path| {
         let text = std::fs::read_to_string(&path).expect("a config");
+        let refused = |text: &str, dialect| {
+            schema::parse(text, dialect, &Patterns::default()).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(&text, Dialect::Sops), None, "{}", path.display());
+        // sops reads past the old name of this key without a word; here people learn that it has no effect.
+        let text = text.replace("reencryption_rule:", "recreation_rule:");
         let config: Value = serde_yaml::from_str(&text).expect("YAML");
-        let refused = schema::parse(&text, Dialect::Sealant, &Patterns::default()).err();
         assert_eq!(
-            (schema_refuses(&config), refused.map(|error| error.to_string())),
+            (schema_refuses(&config), refused(&text, Dialect::Sealant)),
             (None, None),
             "{}",
             path.display()

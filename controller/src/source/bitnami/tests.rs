@@ -162,7 +162,8 @@ async fn managed_by(
     let pool = Arc::new(Pool::start(metrics.panics.clone()).unwrap());
     let mut known = keys.clone();
     let permitted = Permitted::new(Vec::new(), source::KINDS);
-    let bitnami = Bitnami { pool, permitted, keeper, ring, keys, renewal, desk: None, metrics, their_metrics };
+    let bitnami =
+        Bitnami { pool, permitted, keeper, ring, keys, renewal, desk: None, metrics, their_metrics };
     let managed = Managed::new(bitnami, context, 1);
     managed.see(found(object));
     let running = Arc::new(managed);

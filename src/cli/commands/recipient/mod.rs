@@ -122,7 +122,8 @@ struct DoArgs {
 Examples:
   sealant recipient add Anna age1... --for secrets/db.yaml
   sealant recipient add \"ssh-ed25519 AAAA... anna\" --rule 2
-  sealant recipient add --all-rules https://vault.example.com/v1/transit/keys/shop"
+  sealant recipient add --all-rules \\
+    https://vault.example.com/v1/transit/keys/shop"
 )]
 struct AddArgs {
     /// A name for the key, and the key

@@ -47,8 +47,9 @@ use crate::sops;
 Examples:
   sealant seal secret.yaml > sealed.yaml
   sealant seal -i apps/            # every Secret that a creation rule covers
-  kubectl create secret generic db -n shop --from-file=password --dry-run=client -o yaml \\
-    | sealant seal --age \"$(sealant fetch-recipient)\" | kubectl apply --server-side -f -
+  kubectl create secret generic db -n shop --from-file=password \\
+    --dry-run=client -o yaml | sealant seal --age \"$(sealant fetch-recipient)\" \\
+    | kubectl apply --server-side -f -
   sealant seal -n shop --name db --from-file password=pw.txt --output db.yaml
   sealant seal --merge-into db.yaml --from-file password=-   # one value
   sealant seal --onto db.yaml --output db.yaml secret.yaml  # what changed")]

@@ -28,11 +28,12 @@ use crate::shown::typed;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  kubectl get secrets -n kube-system -l sealedsecrets.bitnami.com/sealed-secrets-key -o yaml > ~/keys.yaml
+  kubectl get secrets -n kube-system -o yaml \\
+    -l sealedsecrets.bitnami.com/sealed-secrets-key > ~/keys.yaml
   sealant migrate sealed-secrets --key ~/keys.yaml --dry-run apps/
   sealant migrate sealed-secrets --key ~/keys.yaml apps/
   sealant migrate sealed-secrets --cluster-keys --context prod clusters/prod/
-  sealant migrate sealed-secrets --live-secrets apps/db.yaml    # without private keys")]
+  sealant migrate sealed-secrets --live-secrets apps/db.yaml   # without keys")]
 pub struct Args {
     #[command(flatten)]
     files: FileArgs,
