@@ -1,4 +1,4 @@
-//! Where `publish` sends files by today's destination rules, and did not by earlier ones.
+//! Where today's destination rules have `publish` send files, and earlier ones did not.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use crate::config::apart::{List, TooMuch};
 use crate::config::destination::{Destination, DestinationRule, Target};
 use crate::config::{Config, Policy};
 
-/// Files that go to another place, or for others or in plaintext to the same one.
+/// Files that are sent elsewhere, or to the same place less protected.
 #[derive(Debug, Clone)]
 pub struct Rerouted {
-    /// Where they went; `None` if they went nowhere.
+    /// Where they were sent; `None` if they were not.
     pub before: Option<Target>,
     pub today: Target,
     /// Of today's rule.
     pub line: usize,
     /// A path of which this is so, below the folder that was asked about.
     pub example: PathBuf,
-    /// What the file that is made for it protects less than the one that was sent, or that would have been.
+    /// How what is sent protects less than what was sent or, if nothing was, than the file's own rule.
     pub weaker: Vec<Weaker>,
 }
 
@@ -38,7 +38,7 @@ impl Config {
 }
 
 impl Sides<'_> {
-    /// What is sent where it was not, as far as rules make sense.
+    /// What is sent where it was not. Rules that make no sense are left out: `publish` refuses them.
     pub(super) fn rerouted(&self) -> Result<Vec<Rerouted>, TooMuch> {
         let Some(today) = self.today.filter(|today| !today.schema.destination_rules.is_empty()) else {
             return Ok(Vec::new());
@@ -71,7 +71,7 @@ impl Sides<'_> {
         Ok(pairs.iter().filter_map(rerouted).collect())
     }
 
-    /// What the file that is sent protects less: than what was sent, or if that was none, than the rules say of the file.
+    /// How what is sent protects less than what was sent or, if nothing was, than the file's own rule.
     fn sent_for(&self, then: Option<&Destination>, now: &Destination, example: &Path) -> Vec<Weaker> {
         let Some(now) = &now.recreation else { return Vec::new() };
         let own = || {
@@ -82,7 +82,7 @@ impl Sides<'_> {
             let readers = now.key_groups.iter().flatten().cloned().collect();
             return vec![Weaker::Readers(readers)];
         };
-        // A rule that says nothing of values leaves them as the file has them.
+        // A rule that does not say which values are encrypted leaves that as it is in the file.
         let then = Policy {
             selection: then.selection.or_else(|| now.selection.as_ref().map(|_| Default::default())),
             ..then

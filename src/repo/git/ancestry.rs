@@ -1,20 +1,20 @@
 //! Which commits lead to which, of a history that was read.
 //!
-//! Owns that Git is not asked again for each of them: what a crafted repository has thousands of takes one pass each.
+//! Owns that Git is asked once, and not for each commit: a crafted repository has thousands.
 
 use std::collections::{HashMap, HashSet};
 
 use super::history::History;
 use super::tree::ObjectId;
 
-/// The commits of a history, by their numbers there, with those before each.
+/// The commits of a history, by their index in it, each with its parents.
 #[derive(Debug)]
 pub struct Ancestry {
     numbers: HashMap<ObjectId, usize>,
     parents: Vec<Vec<usize>>,
 }
 
-/// Commits, and all that lead to them.
+/// Commits and all their ancestors.
 #[derive(Debug)]
 pub struct Line(Vec<bool>);
 
@@ -38,12 +38,12 @@ impl Ancestry {
         self.numbers.get(commit).copied()
     }
 
-    /// Those right before a commit.
+    /// The parents of a commit.
     pub fn parents(&self, commit: usize) -> &[usize] {
         &self.parents[commit]
     }
 
-    /// These commits and all that lead to them.
+    /// These commits and all their ancestors.
     pub fn line(&self, to: impl IntoIterator<Item = usize>) -> Line {
         let mut line = Line(vec![false; self.parents.len()]);
         let mut next: Vec<usize> = to.into_iter().collect();

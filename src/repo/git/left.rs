@@ -118,8 +118,8 @@ pub fn merged(git: &Git, places: &[&Path]) -> Result<BTreeSet<(ObjectId, PathBuf
     Ok(found)
 }
 
-/// The merges on the way to a commit that have taken these contents from one of their parents and not from another, as they were
-/// there or changed; of those that have other configs than one of their parents, or of all (`is_any`).
+/// The merges on the way to a commit that took one of these contents from one of their parents, changed or not, while another
+/// parent has something else there. Only merges whose configs differ from those of a parent, or all (`is_any`).
 pub fn taken(
     git: &Git,
     head: &str,

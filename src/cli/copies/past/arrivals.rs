@@ -47,7 +47,7 @@ pub(super) struct Arrivals<'r> {
     trials_left: usize,
 }
 
-/// A second or two: who reads somewhere changes a few times, and not thousands of times.
+/// A second or two. In a real repository, readers of a place change a few times, not thousands of times.
 const MOST_TRIALS: usize = 2_000_000;
 
 impl<'r> Arrivals<'r> {

@@ -88,7 +88,7 @@ impl Recorded<'_> {
             }
             let forks = forks.of(commit, merge);
             if let Some(merge) = merge
-                && !self.has_taken_readers_away(path, &keys, &forks, merge, last)?
+                && !self.has_removed_readers(path, &keys, &forks, merge, last)?
             {
                 continue;
             }
@@ -121,8 +121,8 @@ impl Recorded<'_> {
         Ok(left)
     }
 
-    /// Those of these contents that merges have taken from one of their parents where another has other configs: what the rule of
-    /// the one says of them, the other's need not.
+    /// The contents that merges took from one of their parents while another has other configs: the rules of the two may name
+    /// different readers for them.
     fn taken_by_merges<'r>(
         &'r self,
         contents: impl Iterator<Item = (usize, &'r ObjectId)>,
@@ -156,9 +156,9 @@ impl Recorded<'_> {
         Ok(found)
     }
 
-    /// Whether readers that a place has by a merge could read there where its sides have parted: then the side from which the merge
-    /// has taken a content has taken them away, for these `keys`. Else they have come on the other side, by its rule.
-    fn has_taken_readers_away(
+    /// Whether readers whom a merge gives a place could already read there where its sides diverged. Then the side that the
+    /// content comes from, where it is for these `keys`, has removed them. If not, the other side has added them, by its rule.
+    fn has_removed_readers(
         &self,
         path: &Path,
         keys: &KeySet,
