@@ -42,6 +42,11 @@ impl<'g, 'h> States<'g, 'h> {
         self.places.iter()
     }
 
+    /// Whether one was asked for by name: what it says may change in any commit.
+    pub fn has_named_config(&self) -> bool {
+        self.lookup.explicit.is_some()
+    }
+
     /// What configs said in a commit.
     pub fn configs(&mut self, commit: &str) -> Result<Arc<Configs>> {
         if let Some(known) = self.by_commit.get(commit) {

@@ -25,7 +25,7 @@ use crate::repo::copies::{Copies, Foreign, Held, Named, Prints, are_of_one_key, 
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, changes};
+use crate::repo::git::{Git, NoGit, changes};
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::{repo, sops};
@@ -134,8 +134,12 @@ impl<'a> Neighbours<'a> {
             }
         }
         for root in roots {
-            // Where Git does not answer, there is no history.
-            let Ok(git) = Git::of(self.context.host, &root) else { continue };
+            let git = match Git::find(self.context.host, &root).map_err(NoGit::into_error) {
+                Ok(Some(git)) => git,
+                // A repository that Git does not open may have a history all the same.
+                Err(error) if !is_one => return Err(unasked(&root, error)),
+                Ok(None) | Err(_) => continue,
+            };
             past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
         }
         Ok(())

@@ -15,13 +15,18 @@ use crate::error::{Error, Kind, Result};
 /// The most places of commits that are asked for: several seconds of Git's time.
 const MOST: usize = 5_000_000;
 
+/// The most bytes that their names may have together.
+const MOST_BYTES: usize = 512 << 20;
+
 /// The files that commits have at places, which are named from the top.
 #[derive(Default)]
 pub struct AtPlaces(HashMap<ObjectId, HashMap<PathBuf, ObjectId>>);
 
 impl AtPlaces {
     pub fn read(git: &Git, asked: &BTreeSet<(&ObjectId, &Path)>) -> Result<Self> {
-        if asked.len() > MOST {
+        let length =
+            |(commit, place): &(&ObjectId, &Path)| commit.as_str().len() + place.as_os_str().len() + 2;
+        if asked.len() > MOST || asked.iter().map(length).sum::<usize>() > MOST_BYTES {
             let message = "encrypted files have been moved or replaced too often in its history to tell who could read them";
             return Err(Error::new(Kind::Read, message)
                 .advise("Work in a clone of recent history: `git clone --depth 1000 URL`."));

@@ -80,7 +80,7 @@ pub struct History {
 /// The most changes of files that a history may have, and the most that the names of all files may be long, in bytes: several
 /// times those of the largest repositories that there are. One tree that holds another one many times over, and so on, is
 /// a few hundred bytes that Git lists without an end.
-const MOST_CHANGES: usize = 50_000_000;
+pub(super) const MOST_CHANGES: usize = 50_000_000;
 const MOST_NAMES: usize = 64 << 20;
 
 /// What became of reading a content.
@@ -374,7 +374,7 @@ const WITHOUT_AN_END: &str = "In a partial clone, `git fetch --refetch --no-filt
                               endlessly nested folders. `git log --oneline --all` lists the commits: delete the \
                               branch of one that nobody knows.";
 
-fn without_an_end() -> Error {
+pub(super) fn without_an_end() -> Error {
     Error::new(Kind::Read, "the history lists more files than any real repository has").advise(WITHOUT_AN_END)
 }
 

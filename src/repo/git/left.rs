@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::Git;
 use super::arrivals::Before;
-use super::history::{cannot_read, field, is_file, not_understood};
+use super::history::{MOST_CHANGES, cannot_read, field, is_file, not_understood, without_an_end};
 use super::tree::ObjectId;
 use super::{changes, sides};
 use crate::config::is_config;
@@ -46,7 +46,7 @@ const LOSSES: &[&str] = &[
     "--no-decorate",
     "--no-notes",
     "--topo-order",
-    "-m",
+    "--diff-merges=separate",
     "--format=tformat:%x01%H",
 ];
 
@@ -144,9 +144,13 @@ pub fn taken(
 /// A command line has an end.
 const PLACES_AT_ONCE: usize = 200;
 
+/// The most losses of contents that may be in a file of today: each takes some kilobytes.
+const MOST_LOSSES: usize = 100_000;
+
 /// Reads losses of contents that are wanted, newest first, without what was before.
 fn read(output: &mut dyn BufRead, wanted: &Contents) -> Result<Vec<Loss>> {
     let (mut losses, mut of_commit): (Vec<Loss>, HashSet<Change>) = (Vec::new(), HashSet::new());
+    let mut too_many = false;
     each_change(output, |after, change| {
         // A merge is listed once for each parent.
         if losses.last().is_none_or(|loss| loss.after != *after) {
@@ -156,11 +160,14 @@ fn read(output: &mut dyn BufRead, wanted: &Contents) -> Result<Vec<Loss>> {
         let is_wanted = wanted.get(path).is_some_and(|contents| contents.contains(content));
         if is_wanted && next.as_ref() != Some(content) && !of_commit.contains(&change) {
             let (path, content, next) = (path.clone(), content.clone(), next.clone());
-            losses.push(Loss { path, content, next, before: Vec::new(), after: after.clone() });
-            of_commit.insert(change);
+            too_many |= losses.len() >= MOST_LOSSES;
+            if !too_many {
+                losses.push(Loss { path, content, next, before: Vec::new(), after: after.clone() });
+                of_commit.insert(change);
+            }
         }
     })?;
-    Ok(losses)
+    if too_many { Err(without_an_end()) } else { Ok(losses) }
 }
 
 /// What became of a path: the files that were, and are, there.
@@ -173,12 +180,15 @@ struct Change {
 
 /// Reads changes, each with its commit.
 fn each_change(output: &mut dyn BufRead, mut each: impl FnMut(&ObjectId, Change)) -> Result<()> {
-    let mut header: Option<ObjectId> = None;
+    let (mut header, mut left): (Option<ObjectId>, _) = (None, MOST_CHANGES);
     while let Some(entry) = field(output).map_err(cannot_read)? {
         match entry.strip_prefix(b"\n").unwrap_or(&entry) {
             [] => {}
             [1, commit @ ..] => header = Some(ObjectId::parse(commit).ok_or_else(not_understood)?),
+            // Of a merge with all of its parents at once nobody could tell what it has from which.
+            [b':', b':', ..] => return Err(not_understood()),
             [b':', change @ ..] => {
+                left = left.checked_sub(1).ok_or_else(without_an_end)?;
                 let path = field(output).map_err(cannot_read)?.ok_or_else(not_understood)?;
                 let path = PathBuf::from(OsString::from_vec(path));
                 let words: Vec<&[u8]> = change.split(|byte| *byte == b' ').collect();

@@ -85,6 +85,13 @@ const SWITCHES: &[&str] = &[
     "advice.graftFileDeprecated=false",
     "-c",
     "log.showRoot=true",
+    // How merges are shown is asked for each time: "remerge" would start the merge drivers that a repository names.
+    "-c",
+    "log.diffMerges=separate",
+    "-c",
+    "log.follow=false",
+    "-c",
+    "diff.orderFile=/dev/null",
 ];
 
 /// No hook is run by what we do, neither one in a folder, nor, in newer Gits, one that a config names (`hook.NAME.command`):

@@ -610,3 +610,29 @@ fn where_publish_sends_files_and_how_protected_is_told() {
         }
     }
 }
+
+/// Which creation rule a file has says for whom it was: the widest one hides no other.
+#[test]
+fn what_publish_sends_is_compared_with_each_creation_rule() {
+    let other = "age1gde3ncmahlqd9gg50tanl99r960llztrhfapnmx853s4tjum03uqfssgdh";
+    let rules = format!(
+        "creation_rules:\n  - path_regex: ^prod/\n    age: {RECIPIENT}\n  - age: {RECIPIENT},{other}\ndestination_rules:\n  - \
+         s3_bucket: shop\n"
+    );
+    let again = format!("{rules}    recreation_rule:\n      age: {RECIPIENT},{other}\n");
+    let ours = format!("{rules}    recreation_rule:\n      age: {RECIPIENT}\n");
+    for (before, after, expected) in
+        [(&rules, &again, 1), (&rules, &ours, 0), (&ours, &rules, 1), (&again, &rules, 0)]
+    {
+        let test = repository();
+        add(&test, ".sops.yaml", before);
+        git(&test, &["commit", "-qam", "rules"]).run().ok();
+        git(&test, &["checkout", "-qb", "branch"]).run().ok();
+        add(&test, ".sops.yaml", after);
+        git(&test, &["commit", "-qam", "b", "--no-verify"]).run().ok();
+        let output = program(&test, env!("CARGO_BIN_EXE_sealant"), &["check", "--base", "main"]).run();
+        let found = lines(&output);
+        let is_told = |line: &&String| line.contains(other) && line.ends_with("[config-change]");
+        assert_eq!(found.iter().filter(is_told).count(), expected, "{before}{after}{output}");
+    }
+}

@@ -383,7 +383,7 @@ fn what_a_merge_brings_back_is_for_nobody_else() {
 /// A merge that takes the files of one side and the rules of the other.
 #[test]
 fn what_a_merge_takes_without_its_rule_is_for_nobody_else() {
-    for how in ["ours", "theirs", "unrelated", "later", "behind a link"] {
+    for how in ["ours", "theirs", "unrelated", "later", "behind a link", "another fork", "three parents"] {
         let world = World::new();
         let repo = &world.repo;
         world.for_all();
@@ -395,11 +395,26 @@ fn what_a_merge_takes_without_its_rule_is_for_nobody_else() {
         repo.commit("base");
         world.checkout(&[if how == "unrelated" { "--orphan" } else { "-b" }, "other"]);
         world.for_us();
+        repo.commit("narrow");
         repo.encrypted("s.yaml", SECRET);
         repo.commit("other");
         world.checkout(&["main"]);
         repo.set("team.yaml", "a", "other");
         repo.commit("ours");
+        if how == "another fork" {
+            // Where the two have parted is now where the rule was narrow already.
+            repo.ok(&["merge", "-q", "-s", "ours", "--no-edit", "other~1"]);
+        }
+        if how == "three parents" {
+            world.brings("other:s.yaml", "s.yaml");
+            repo.ok(&["add", "-A"]);
+            let tree = repo.ok(&["write-tree"]).text().trim().to_owned();
+            let parents = ["-p", "main", "-p", "other", "-p", "other~1", "-m", "three"];
+            let merge = repo.ok(&[&["commit-tree", &tree], &parents[..]].concat()).text().trim().to_owned();
+            repo.ok(&["reset", "-q", "--hard", &merge]);
+            world.is_told("s.yaml", how);
+            continue;
+        }
         if how == "theirs" {
             world.checkout(&["other"]);
         }
@@ -421,6 +436,91 @@ fn what_a_merge_takes_without_its_rule_is_for_nobody_else() {
             repo.commit("moved");
             world.is_told("new.yaml", how);
         }
+    }
+}
+
+/// How Git shows merges and orders files is a setting, of the repository or of the person: it hides nothing, and runs nothing.
+#[test]
+fn no_setting_of_git_hides_what_a_merge_has_taken() {
+    let world = World::new();
+    let repo = &world.repo;
+    let canary = repo.test.path("../canary");
+    world.for_all();
+    repo.encrypted("team.yaml", TEAM);
+    repo.test.write("f.txt", "base\n");
+    repo.test.write(".gitattributes", "*.txt merge=canary\n");
+    repo.commit("base");
+    world.checkout(&["-b", "other"]);
+    world.for_us();
+    repo.encrypted("s.yaml", SECRET);
+    repo.test.write("f.txt", "other\n");
+    repo.commit("other");
+    world.checkout(&["main"]);
+    repo.test.write("f.txt", "ours\n");
+    repo.commit("ours");
+    drop(repo.git(&["merge", "-q", "--no-commit", "--no-ff", "other"]).run());
+    repo.ok(&["checkout", "-q", "main", "--", ".sops.yaml", "team.yaml", "f.txt"]);
+    repo.commit("merged");
+    repo.ok(&["config", "merge.canary.driver", &format!("touch {}", canary.display())]);
+    for (setting, value) in [
+        ("log.diffMerges", "remerge"),
+        ("log.diffMerges", "first-parent"),
+        ("log.diffMerges", "off"),
+        ("log.diffMerges", "combined"),
+        ("log.follow", "true"),
+        ("log.showRoot", "false"),
+        ("diff.orderFile", "nowhere"),
+        ("diff.renames", "copies"),
+    ] {
+        repo.ok(&["config", setting, value]);
+        world.is_told("s.yaml", setting);
+        repo.ok(&["config", "--unset", setting]);
+        assert!(!canary.exists(), "{setting}={value}");
+    }
+}
+
+/// A config that was asked for by its name may have any.
+#[test]
+fn what_a_merge_takes_without_a_rule_of_another_name_is_for_nobody_else() {
+    let world = World::new();
+    let repo = &world.repo;
+    let named = |rules: fn(&World)| {
+        rules(&world);
+        std::fs::rename(repo.test.path(".sops.yaml"), repo.test.path("conf.yaml")).expect("a move");
+    };
+    named(World::for_all);
+    repo.test.write("f", "base");
+    repo.commit("base");
+    world.checkout(&["-b", "other"]);
+    named(World::for_us);
+    repo.test.write("s.yaml", SECRET);
+    repo.sealant(&["--config", "conf.yaml", "encrypt", "-i", "s.yaml"]);
+    repo.commit("other");
+    world.checkout(&["main"]);
+    repo.test.write("f", "ours");
+    repo.commit("ours");
+    drop(repo.git(&["merge", "-q", "--no-commit", "--no-ff", "other"]).run());
+    repo.ok(&["checkout", "-q", "main", "--", "conf.yaml"]);
+    repo.commit("merged");
+    let output = repo.test.sealant(&["updatekeys", "--yes", "s.yaml"]).env("SOPS_CONFIG", "conf.yaml").run();
+    assert!(output.stderr.contains("whose creation rule does not name"), "{output}");
+    world.reads_nothing("s.yaml", "named");
+}
+
+/// Nobody knows for whom files were in a repository that Git does not open.
+#[test]
+fn where_git_does_not_open_the_repository_nobody_is_let_in() {
+    let world = World::new();
+    let repo = &world.repo;
+    world.narrow("^ops/");
+    repo.encrypted("ops/s.yaml", SECRET);
+    repo.commit("ops");
+    repo.ok(&["mv", "ops/s.yaml", "s.yaml"]);
+    repo.ok(&["config", "core.bare", "true"]);
+    for args in [&["updatekeys", "--yes", "s.yaml"][..], &["rotate", "-i", "s.yaml"]] {
+        let output = repo.test.sealant(args).run();
+        assert!(output.status != 0 && output.stderr.contains("Git does not answer"), "{output}");
+        world.reads_nothing("s.yaml", "bare");
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns that whoever comes later to a place which was for no others has come by its rule; whoever could read there before, or when
 //! it came, has not. A merge brings what one of its parents has to all others, unless these had it for the same people elsewhere.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -44,7 +45,7 @@ pub(super) struct Arrivals<'r> {
     /// What configs said in a commit and before it.
     states_before: HashMap<ObjectId, Rc<Vec<Arc<Configs>>>>,
     /// How often it may still be asked what a state of the configs said of a place.
-    trials_left: usize,
+    trials_left: Cell<usize>,
 }
 
 /// A second or two. In a real repository, readers of a place change a few times, not thousands of times.
@@ -96,7 +97,15 @@ impl<'r> Arrivals<'r> {
             by_place.entry(recorded.paths[place].clone()).or_default().push(version);
         }
         let states_before = HashMap::new();
-        Ok(Self { recorded, by_place, before, at_head, asked, states_before, trials_left: MOST_TRIALS })
+        Ok(Self {
+            recorded,
+            by_place,
+            before,
+            at_head,
+            asked,
+            states_before,
+            trials_left: Cell::new(MOST_TRIALS),
+        })
     }
 
     /// The places that were for others when it came there, or had been for some who read there today.
@@ -172,8 +181,8 @@ impl<'r> Arrivals<'r> {
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
         let Some(states) = self.states_before(commit, last)? else { return Ok(true) };
-        let Some(left) = self.trials_left.checked_sub(states.len()) else { return Ok(true) };
-        self.trials_left = left;
+        let Some(left) = self.trials_left.get().checked_sub(states.len()) else { return Ok(true) };
+        self.trials_left.set(left);
         Ok(states
             .iter()
             .any(|state| last.rule(state, place).is_some_and(|then| let_same_others_in(then, today, keys))))
@@ -225,11 +234,17 @@ impl<'r> Arrivals<'r> {
         let having: BTreeSet<&ObjectId> =
             self.before.having(merge, name, |id| contents.contains(id)).collect();
         for parent in self.before.parents(merge).filter(|parent| !having.contains(parent)) {
-            let configs = last.states.configs(parent.as_str())?;
-            let for_same = |path: &PathBuf| {
-                known_rule_of(path, &configs).is_some_and(|then| let_same_others_in(&then, today, keys))
+            // Nobody can tell, then.
+            let Some(left) = self.trials_left.get().checked_sub(self.recorded.paths.len()) else {
+                return Ok(false);
             };
-            let names = self.recorded.paths.iter().filter(|path| for_same(path));
+            self.trials_left.set(left);
+            let configs = last.states.configs(parent.as_str())?;
+            let for_same = |path: &&PathBuf| {
+                last.rule(&configs, path).is_some_and(|then| let_same_others_in(then, today, keys))
+            };
+            let names: Vec<&PathBuf> = self.recorded.paths.iter().filter(for_same).collect();
+            let names = names.into_iter();
             let names: BTreeSet<(&ObjectId, &Path)> = names
                 .filter_map(|path| Some((parent, path.strip_prefix(self.recorded.git.top()).ok()?)))
                 .collect();

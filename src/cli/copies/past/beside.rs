@@ -11,11 +11,11 @@ use std::sync::Arc;
 use super::arrivals::{Arrivals, Wish};
 use super::{Came, LastRules, Left, Looking, PastRule, PastScope, Recorded, Since, counts};
 use crate::cli::copies::past_rule_of;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies::{Prints, let_same_others_in, lets_others_in};
-use crate::repo::git::ancestry::Ancestry;
+use crate::repo::git::ancestry::{Ancestry, Line};
 use crate::repo::git::arrivals::{AtPlaces, Before};
 use crate::repo::git::beside::Beside;
 use crate::repo::git::tree::ObjectId;
@@ -49,7 +49,8 @@ impl Recorded<'_> {
                 false => on_the_way.entry((place, content)).or_default().push(commit),
             }
         }
-        candidates.extend(self.taken_by_merges(on_the_way.keys().copied())?);
+        let is_named = last.states.has_named_config();
+        candidates.extend(self.taken_by_merges(on_the_way.keys().copied(), is_named)?);
         let contents: BTreeSet<(usize, &ObjectId)> =
             candidates.iter().map(|candidate| (candidate.place, candidate.content)).collect();
         let contents: Vec<_> = contents.into_iter().collect();
@@ -62,7 +63,7 @@ impl Recorded<'_> {
             prints.map(|(at, prints)| (contents[at], prints.unwrap_or_default())).collect();
         let others = elsewhere.places(prints.values());
         let audiences = elsewhere.copies.audiences();
-        let mut forks = Forks { ancestry, beside: &beside, of_merges: HashMap::new() };
+        let forks = Forks { ancestry, beside: &beside, is_named };
         let mut found = Vec::new();
         for candidate in candidates {
             let Candidate { place, content, commit, merge } = candidate;
@@ -86,13 +87,12 @@ impl Recorded<'_> {
             if self.was_on_the_way(path, &keys, came_before, last)? {
                 continue;
             }
-            let forks = forks.of(commit, merge);
             if let Some(merge) = merge
-                && !self.has_removed_readers(path, &keys, &forks, merge, last)?
+                && !self.brings_back_readers(path, &keys, &forks, (commit, merge), last)?
             {
                 continue;
             }
-            found.push((candidate, keys, forks));
+            found.push((candidate, keys, forks.of(commit, merge)));
         }
         let name = |place: usize| self.history.paths[place].as_path();
         let at_forks = found.iter().flat_map(|(candidate, _, forks)| {
@@ -126,6 +126,7 @@ impl Recorded<'_> {
     fn taken_by_merges<'r>(
         &'r self,
         contents: impl Iterator<Item = (usize, &'r ObjectId)>,
+        is_named: bool,
     ) -> Result<Vec<Candidate<'r>>> {
         let Some(head) = changes::head(self.git)? else { return Ok(Vec::new()) };
         let mut wanted = left::Contents::new();
@@ -138,7 +139,7 @@ impl Recorded<'_> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let taken = left::taken(self.git, &head, &wanted, self.history.has_linked_configs)?;
+        let taken = left::taken(self.git, &head, &wanted, is_named || self.history.has_linked_configs)?;
         let changes: Vec<(&ObjectId, &Path)> =
             taken.iter().map(|(merge, path, _)| (merge, &**path)).collect();
         let before = Before::read(self.git, &changes)?;
@@ -156,14 +157,14 @@ impl Recorded<'_> {
         Ok(found)
     }
 
-    /// Whether readers whom a merge gives a place could already read there where its sides diverged. Then the side that the
-    /// content comes from, where it is for these `keys`, has removed them. If not, the other side has added them, by its rule.
-    fn has_removed_readers(
+    /// Whether a merge gives a place readers whom the side that the content comes from does not have there, and whom no commit of the
+    /// other side alone has added either. Where the sides diverged they could read there then, and the one side has removed them.
+    fn brings_back_readers(
         &self,
         path: &Path,
         keys: &KeySet,
-        forks: &[usize],
-        merge: usize,
+        forks: &Forks<'_>,
+        (commit, merge): (usize, usize),
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
         let configs = last.states.configs(self.name_of(merge).as_str())?;
@@ -171,15 +172,23 @@ impl Recorded<'_> {
         if merged.as_ref().is_some_and(|merged| !lets_others_in(merged, keys)) {
             return Ok(false);
         }
-        let mut is_so = forks.is_empty();
-        for fork in forks.iter().map(|fork| self.name_of(*fork)) {
-            let then = policy::keys_of_other_state(&*last.states.configs(fork.as_str())?, path);
-            is_so |= match then {
-                Ok(then) => then.is_some_and(|then| let_same_others_in(&then, merged.as_ref(), keys)),
-                Err(_) => true,
-            };
+        let (own, others) = forks.sides(commit, merge);
+        let mut lets_them_in = |commit: usize| {
+            let configs = last.states.configs(self.name_of(commit).as_str())?;
+            let then = last.rule(&configs, path);
+            Ok::<_, Error>(then.is_some_and(|then| let_same_others_in(then, merged.as_ref(), keys)))
+        };
+        for change in self.changes_of_configs(forks.is_named) {
+            if !others.has(change) || own.has(change) || !lets_them_in(change)? {
+                continue;
+            }
+            for parent in forks.ancestry.parents(change) {
+                if !lets_them_in(*parent)? {
+                    return Ok(false);
+                }
+            }
         }
-        Ok(is_so)
+        Ok(true)
     }
 
     /// Whether the same came to its place for no others on the way to HEAD.
@@ -239,17 +248,22 @@ impl Recorded<'_> {
 struct Forks<'a> {
     ancestry: &'a Ancestry,
     beside: &'a Beside<'a>,
-    of_merges: HashMap<(usize, usize), Vec<usize>>,
+    /// The config was asked for by its name, and may have any.
+    is_named: bool,
 }
 
 impl Forks<'_> {
     /// From HEAD, or for what a merge has taken from its other parents.
-    fn of(&mut self, commit: usize, merge: Option<usize>) -> Vec<usize> {
-        let Some(merge) = merge else { return self.beside.forks(commit) };
-        let forks = || {
-            let others = self.ancestry.parents(merge).iter().copied().filter(|parent| *parent != commit);
-            self.ancestry.forks(commit, &self.ancestry.line(others))
-        };
-        self.of_merges.entry((commit, merge)).or_insert_with(forks).clone()
+    fn of(&self, commit: usize, merge: Option<usize>) -> Vec<usize> {
+        match merge {
+            Some(merge) => self.ancestry.forks(commit, &self.sides(commit, merge).1),
+            None => self.beside.forks(commit),
+        }
+    }
+
+    /// What leads to a parent of a merge, and to the others.
+    fn sides(&self, parent: usize, merge: usize) -> (Line, Line) {
+        let others = self.ancestry.parents(merge).iter().copied().filter(|other| *other != parent);
+        (self.ancestry.line([parent]), self.ancestry.line(others))
     }
 }

@@ -231,6 +231,14 @@ impl<'g> Recorded<'g> {
         self.ancestry.get_or_init(|| Ancestry::of(&self.history))
     }
 
+    /// The commits in which configs may have changed: any, where one is a link or was asked for by name.
+    fn changes_of_configs(&self, is_named: bool) -> Vec<usize> {
+        match is_named || self.history.has_linked_configs {
+            true => (0..self.history.commits.len()).collect(),
+            false => self.history.config_changes.clone(),
+        }
+    }
+
     /// The name of a commit of the history.
     fn name_of(&self, commit: usize) -> &ObjectId {
         &self.history.commits[commit].id
