@@ -403,6 +403,12 @@ fn a_secret_in_json_behind_something_else_is_found() {
                 "{\"kind\": \"Secret\", \"stringData\": {\"a\": 123456}}",
                 "{\"kind\": \"Secret\", \"stringData\": {\"e\": \"\", \"a\": \"x\\\"y\"}}",
                 "{\"kind\": \"Secret\",\n\"stringData\": {\n// note\n<<<<<<< a\n\"a\": \"hunter2\"\n}}",
+                "{\"kind\":\"\\u0053ecret\",\"stringData\":{\"a\":\"hunter2\"}}",
+                "{\"kind\":/* x */\"Secret\",\"string\\u0044ata\":/* } */{\"e\":{},/* \" */\"a\":/**/\"hunter2\"}}",
+                "{\"kind\":\"Secret\",\"stringData\":{\n// it\"s }\n\"a\":\"hunter2\"}}",
+                "{'kind':'Secret','stringData':{'a':'hunter2'}}",
+                "{\"kind\":\"SecretList\",\"items\":[{\"data\":{\"a\":\"aHVudGVyMg==\"}}]}",
+                "{\"kind\":\n<<<<<<< a\n\"Secret\",\n=======\n\"Secret\",\n>>>>>>> b\n\"data\":{\"a\":\"aHVudGVyMg==\"}}",
             ] {
                 let text = format!("{before}{text}\n");
                 let found = found(format, &text, &None);

@@ -121,25 +121,64 @@ fn look_at_part(part: &str) -> Unread {
     }
 }
 
-/// The line of a value in plaintext of a Secret in JSON that comes behind something else: a comment, a conflict marker.
+/// The line of a value in plaintext of a Secret in JSON with something that is no JSON before it or in it: comments, conflict
+/// markers.
 fn json_line(part: &str) -> Option<usize> {
-    static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#""kind"\s*:\s*"Secret""#).ok());
-    static VALUES: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#""(?:data|stringData)"\s*:\s*\{(?:"(?:[^"\\]|\\.)*"|[^"}])*"#).ok());
-    static VALUE: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#""\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",{}\[\]]+))"#).ok());
-    if !KIND.as_ref()?.is_match(part) {
+    if !part.contains("ecret") && !part.contains("\\u") {
         return None;
     }
-    let (values, value) = (VALUES.as_ref()?, VALUE.as_ref()?);
-    let mut found = values.find_iter(part).flat_map(|all| {
-        value
-            .captures_iter(all.as_str())
-            .filter_map(|one| one.get(1).or(one.get(2)))
-            .map(move |one| (all.start() + one.start(), one.as_str()))
-    });
-    let (at, _) = found.find(|(_, text)| is_plain(text) && !is_placeholder(text))?;
-    Some(1 + part[..at].matches('\n').count())
+    let (mut from, mut left) = (0, part.len().saturating_mul(4));
+    while let Some(at) = part[from..].find('{').map(|at| from + at) {
+        let object = object_at_start(&part[at..]);
+        left = left.checked_sub(object.len())?;
+        let read = Lenient::read(&object);
+        if let Some(line) = plain_line(&read, &object, &|text| is_plain(text) && !is_placeholder(text)) {
+            return Some(part[..at].matches('\n').count() + line);
+        }
+        from = at + if read.is_whole { object.len() } else { 1 };
+    }
+    None
+}
+
+/// The object of JSON that a text begins with, with blanks in the place of comments and conflict markers.
+fn object_at_start(text: &str) -> String {
+    const MARKERS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
+    let mut object = String::new();
+    let (mut depth, mut quote, mut is_line_start) = (0_usize, None, false);
+    let mut rest = text;
+    while let Some(char) = rest.chars().next() {
+        let skipped = match quote {
+            Some(_) => 0,
+            None if rest.starts_with("//")
+                || (is_line_start && MARKERS.iter().any(|marker| rest.starts_with(marker))) =>
+            {
+                rest.find('\n').unwrap_or(rest.len())
+            }
+            None if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            None => 0,
+        };
+        if skipped > 0 {
+            object.extend(rest[..skipped].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+            rest = &rest[skipped..];
+            continue;
+        }
+        let mut length = char.len_utf8();
+        match (quote, char) {
+            (Some(_), '\\') => length += rest[1..].chars().next().map_or(0, char::len_utf8),
+            (Some(open), _) if open == char => quote = None,
+            (None, '"' | '\'') => quote = Some(char),
+            (None, '{') => depth += 1,
+            (None, '}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        object.push_str(&rest[..length]);
+        rest = &rest[length..];
+        is_line_start = char == '\n';
+        if depth == 0 {
+            break;
+        }
+    }
+    object
 }
 
 /// Whether a key is no string: `{{ x }}` is a map with a map for a key, and nothing that is deployed has one.
