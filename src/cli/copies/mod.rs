@@ -50,6 +50,8 @@ pub(super) struct Neighbours<'a> {
     tops: BTreeSet<PathBuf>,
     /// What is no neighbour, though it is there.
     left_out: Vec<PathBuf>,
+    /// A repository that Git does not open.
+    unopened: OnceLock<PathBuf>,
     /// All of the history counts, whoever may read what is there today.
     is_whole: bool,
     past: Past,
@@ -75,6 +77,7 @@ impl<'a> Neighbours<'a> {
             roots: roots.collect(),
             tops: tops(context, working_dir, folders),
             left_out: Vec::new(),
+            unopened: OnceLock::new(),
             is_whole: false,
             copies: OnceLock::new(),
         })
@@ -90,7 +93,18 @@ impl<'a> Neighbours<'a> {
     #[cfg(feature = "bitnami")]
     pub fn refuse_foreign(&self, path: &Path, foreign: &Foreign, keys: &KeySet) -> Result<()> {
         let (copies, rule) = (self.load()?, rule_of(path, &self.configs));
-        copies.refuse(&real(path), &foreign.held(rule.as_ref()), keys).map_err(|error| error.in_file(path))
+        let refused = copies.refuse(&real(path), &foreign.held(rule.as_ref()), keys);
+        refused.map_err(|error| error.in_file(path))?;
+        self.refuse_unopened()
+    }
+
+    /// Nobody is let in where Git did not say who could read before.
+    fn refuse_unopened(&self) -> Result<()> {
+        let Some(root) = self.unopened.get() else { return Ok(()) };
+        match Git::find(self.context.host, root) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(unasked(root, error.into_error())),
+        }
     }
 
     /// Reads the files, in parallel: before other work in parallel asks for them.
@@ -136,8 +150,14 @@ impl<'a> Neighbours<'a> {
         for root in roots {
             let git = match Git::find(self.context.host, &root).map_err(NoGit::into_error) {
                 Ok(Some(git)) => git,
-                // A repository that Git does not open may have a history all the same.
-                Err(error) if !is_one => return Err(unasked(&root, error)),
+                // A repository that Git does not open may have a history all the same. What is known counts first.
+                Err(error) if !is_one && wanted == PastScope::RuledIfKnown => {
+                    return Err(unasked(&root, error));
+                }
+                Err(_) if !is_one => {
+                    let _ = self.unopened.set(root);
+                    continue;
+                }
                 Ok(None) | Err(_) => continue,
             };
             past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
@@ -179,7 +199,8 @@ impl<'a> Neighbours<'a> {
         let rule = rule_of(path, &self.configs);
         copies
             .refuse(&real(path), &held(file, rule.as_ref()), keys)
-            .map_err(|error| error.advise(part_them(path)).in_file(path))
+            .map_err(|error| error.advise(part_them(path)).in_file(path))?;
+        self.refuse_unopened()
     }
 
     /// The same for a document whose data key is open: it may be that of a file elsewhere, and wrapped in another way.
