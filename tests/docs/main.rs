@@ -309,8 +309,9 @@ fn variables() -> BTreeSet<String> {
             let names = whole.captures_iter(code).map(|name| name[1].to_owned());
             // What ends in `_` is only how names begin.
             let names = names.filter(|name| !name.ends_with('_'));
-            // One is for tests, one for whoever builds a release.
-            found.extend(names.filter(|name| !name.starts_with("SEALANT_TEST_") && name != "SEALANT_COMMIT"));
+            // Some are for tests, one for whoever builds a release.
+            let is_ours = |name: &String| !["SEALANT_COMMIT", "SEALANT_VECTORS"].contains(&name.as_str());
+            found.extend(names.filter(|name| !name.starts_with("SEALANT_TEST_") && is_ours(name)));
         }
         if code.contains("format!(\"VAULT_{name}\")") || code.contains("settings::{") {
             let names = of_vault.captures_iter(code).map(|name| name[1].to_owned());
