@@ -73,7 +73,14 @@ pub(crate) fn yaml_error(kind: Kind, error: &ScanError, text: &str) -> Error {
 
 /// As editors and Git count lines. The parser also counts a lone carriage return.
 fn yaml_line(error: &ScanError, text: &str) -> usize {
-    let before = error.marker().byte_offset().and_then(|offset| text.as_bytes().get(..offset));
+    // Of a tab the parser only says in which text it is.
+    let tab = |offset: usize| match error.kind() {
+        ErrorKind::TabInPlainScalar => {
+            offset + text.get(offset..).and_then(|rest| rest.find("\n\t")).map_or(0, |at| at + 1)
+        }
+        _ => offset,
+    };
+    let before = error.marker().byte_offset().and_then(|offset| text.as_bytes().get(..tab(offset)));
     before.map_or(error.marker().line(), |before| 1 + before.iter().filter(|&&byte| byte == b'\n').count())
 }
 

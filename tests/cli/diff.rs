@@ -222,6 +222,8 @@ fn a_commit_may_stand_in_front_of_the_files() {
         (&["HEAD"], "second", "third"),
         (&["HEAD~1", "secret.yaml"], "hunter2", "third"),
         (&["old..HEAD"], "hunter2", "second"),
+        (&["old", "HEAD"], "hunter2", "second"),
+        (&["old", "HEAD", "secret.yaml"], "hunter2", "second"),
         (&["old..", "secret.yaml"], "hunter2", "second"),
         (&["--from", "old", "--to", "HEAD"], "hunter2", "second"),
     ] {

@@ -419,6 +419,17 @@ fn in_a_folder_plaintext_in_encrypted_files_is_named_and_nothing_is_encrypted_tw
 }
 
 #[test]
+fn a_tab_is_told_of_on_its_own_line() {
+    let test = sandbox();
+    for (text, line) in [("a: b\n\tc: d\n", 2), ("a:\n  b: c\n\td: e\n", 3)] {
+        test.write("a.yaml", text);
+        let output = test.sealant(&["encrypt", "--age", RECIPIENT, "a.yaml"]).run().code(2);
+        assert!(output.stderr.starts_with(&format!("error: a.yaml:{line}: broken YAML")), "{output}");
+        assert!(output.stderr.contains("Indent with spaces"), "{output}");
+    }
+}
+
+#[test]
 fn a_result_that_is_only_shown_is_said_to_be() {
     let test = sandbox();
     test.write("plain.yaml", "password: hunter2\n");

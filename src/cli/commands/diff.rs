@@ -255,10 +255,17 @@ impl Comparison<'_> {
             Some((from, to)) => Range { from: Some(from), to: Some(to.trim_start_matches('.')) }.or_head(),
             None => Range { from: Some(first), to: None },
         };
-        let is_known = Git::of(self.context.host, Path::new(".")).is_ok_and(|git| {
-            [range.from, range.to].into_iter().flatten().all(|name| changes::is_commit(&git, name))
-        });
-        if is_known { (range, files) } else { (asked, &args.files) }
+        let git = Git::of(self.context.host, Path::new("."));
+        let is_commit = |name: &str| git.as_ref().is_ok_and(|git| changes::is_commit(git, name));
+        if ![range.from, range.to].into_iter().flatten().all(is_commit) {
+            return (asked, &args.files);
+        }
+        // A second commit, as `git diff` takes it.
+        let second = files.first().filter(|second| range.to.is_none() && second.symlink_metadata().is_err());
+        match second.and_then(|second| second.to_str()).filter(|second| is_commit(second)) {
+            Some(second) => (Range { to: Some(second), ..range }, &files[1..]),
+            None => (range, files),
+        }
     }
 
     /// A file in two states.

@@ -116,7 +116,11 @@ fn log_in(args: LoginArgs, context: &Context) -> Result<()> {
 
     let vault = match settings.method() {
         Method::Token => {
-            let token = host.ask_passphrase(&format!("Token for {address}"))?;
+            let token = host.ask_passphrase(&format!("Token for {address}")).map_err(|error| {
+                error.advise(
+                    "For a program, set VAULT_TOKEN or use an AppRole (VAULT_ROLE_ID, VAULT_SECRET_ID): it needs no login.",
+                )
+            })?;
             Vault::with_settings(settings.with_token(Zeroizing::new(token.trim().to_owned())))
         }
         _ => Vault::with_settings(settings),

@@ -193,9 +193,17 @@ fn each_advice_of_the_sources_has_a_row() {
     }
 }
 
+/// What advice begins with. Those of others than Sealant and Git are in the table for what they need, and are not typed.
+const PROGRAMS: &str = "sealant|git|age|gpg|sops|ssh-keygen|openssl|chmod|iconv|mkdir|rm|ulimit|export|kubectl|kubeseal|vault|\
+                        aws|gcloud|az";
+
 /// Each command in a text of the sources, and its file.
 fn advices() -> Vec<(String, String)> {
-    let quoted = Regex::new("`((?:sealant|git) [^`\\n]+)`").expect("a pattern");
+    let quoted = Regex::new(&format!("`((?:[A-Z_]+=\\S+ )*(?:{PROGRAMS}) [^`\\n]+)`")).expect("a pattern");
+    let bare = Regex::new(
+        r#""(sealant [a-z{][^"\n]*?(?:\\"[^"\n]*?)*)"|: ((?:sealant [a-z{]|(?:rm|mkdir|cat|gpg) [-{~/])[^"\n]*?(?:\\"[^"\n]*?)*)""#,
+    )
+    .expect("a pattern");
     let steps = Regex::new("(?:plain\\((?:&format!\\()?\"([^\"]+)\"|\"((?:sealant|git) [^\"]+)\")")
         .expect("a pattern");
     let comment = Regex::new("(?m)^\\s*//.*$").expect("a pattern");
@@ -209,6 +217,12 @@ fn advices() -> Vec<(String, String)> {
         let text = comment.replace_all(text, "");
         let text = continued.replace_all(&text, "");
         advices.extend(quoted.captures_iter(&text).map(|found| (name.clone(), found[1].to_owned())));
+        let is_help = |command: &str| command.contains("%O") || command.ends_with(" --");
+        let bare = bare.captures_iter(&text).filter_map(|found| found.get(1).or(found.get(2)));
+        let bare = bare.map(|found| found.as_str().replace("\\\"", "\"")).filter(|command| !is_help(command));
+        if !name.ends_with("check/mend.rs") {
+            advices.extend(bare.map(|command| (name.clone(), command)));
+        }
         if name.ends_with("check/mend.rs") {
             let command = |found: regex::Captures<'_>| {
                 found.get(1).or(found.get(2)).map(|found| found.as_str().to_owned())

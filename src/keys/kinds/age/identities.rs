@@ -174,6 +174,9 @@ struct Search<'a> {
     problems: Vec<String>,
 }
 
+/// How a problem begins that is one of the file, and not of an identity.
+pub(super) const IN_FILE: &str = "the key wrapped for";
+
 impl Search<'_> {
     fn in_load(&mut self, load: &Load) -> Option<(usize, SecretBytes)> {
         let mut pairs: Vec<(&Identity, usize)> = load
@@ -192,14 +195,14 @@ impl Search<'_> {
             let problem = match unwrap(enc, &identity.with_host(self.host)) {
                 Ok(payload) if payload.len() == self.length => return Some((index, payload)),
                 Ok(payload) => format!(
-                    "the key wrapped for {} has {} bytes instead of {}",
+                    "{IN_FILE} {} has {} bytes instead of {}",
                     recipient.short(),
                     payload.len(),
                     self.length
                 ),
                 Err(NotOpened::NotForIt) => continue,
                 Err(NotOpened::Damaged(why)) => {
-                    format!("the key wrapped for {} is damaged: {why}", recipient.short())
+                    format!("{IN_FILE} {} is damaged: {why}", recipient.short())
                 }
                 Err(NotOpened::Identity(why)) => format!("{}: {why}", identity.place()),
             };
