@@ -59,9 +59,8 @@ fn what_is_wrong_is_named() {
         format!("ok identities HOME/{KEYS_TXT}: {RECIPIENT}"),
         format!("warning identities HOME/{KEYS_TXT}: line 2 is not an age identity"),
         format!("warning identities HOME/{KEYS_TXT}: others on this machine can read it"),
-        "ok rule WORK/.sops.yaml:2 (rule 1): you can decrypt the files it covers".to_owned(),
-        "warning rule WORK/.sops.yaml:4 (rule 2): none of your keys can decrypt the files it covers"
-            .to_owned(),
+        "ok rule WORK/.sops.yaml:2 (rule 1): you can decrypt what it encrypts".to_owned(),
+        "warning rule WORK/.sops.yaml:4 (rule 2): none of your keys can decrypt what it encrypts".to_owned(),
     ];
     assert_eq!(findings(&test, &output), expected);
     assert!(!output.text().contains("AGE-SECRET-KEY"));

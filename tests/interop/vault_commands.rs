@@ -244,7 +244,7 @@ fn doctor_says_who_one_is_and_what_policy_is_missing() {
     shop.root(&["init", "--vault", &format!("{}/transit/shop", shop.bao.address())]).run().ok();
     let output = shop.root(&["doctor"]).run().ok();
     assert!(output.text().contains("you are token (policies: root"), "{}", output.text());
-    assert!(output.text().contains("you can decrypt the files it covers"), "{}", output.text());
+    assert!(output.text().contains("you can decrypt what it encrypts"), "{}", output.text());
 
     let writer = shop.token("writer", &["encrypt"]);
     let output = shop.with(&writer, &["doctor"]).run().ok();

@@ -371,14 +371,14 @@ fn check_rule(policy: &Policy, reach: &Reach) -> Option<Check> {
     let required = keys.required();
     let rule = &policy.rule;
     Some(match (open >= required, keys.groups.len()) {
-        (true, _) => Check::ok("rule", format!("{rule}: you can decrypt the files it covers")),
+        (true, _) => Check::ok("rule", format!("{rule}: you can decrypt what it encrypts")),
         // A role that may only encrypt is meant so.
         (false, _) if keys.groups.iter().flatten().any(|key| reach.only_encrypts(key)) => {
             Check::ok("rule", format!("{rule}: you can encrypt, but not decrypt, the files it covers"))
         }
         (false, 1) => Check::warning(
             "rule",
-            format!("{rule}: none of your keys can decrypt the files it covers"),
+            format!("{rule}: none of your keys can decrypt what it encrypts"),
             match keys.groups.iter().flatten().any(|key| key.recipient().is_none() && key.pgp().is_none()) {
                 true => {
                     "Get access to one of its keys: see above. Or ask somebody who has it to add your recipient and \

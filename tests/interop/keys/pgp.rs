@@ -272,7 +272,7 @@ fn doctor_says_which_halves_there_are() {
         format!("pgp {ann}: gpg has its secret key"),
         format!("pgp {bob}: gpg has its public key"),
         format!("pgp {nobody}: gpg does not have this key"),
-        "you can decrypt the files it covers".to_owned(),
+        "you can decrypt what it encrypts".to_owned(),
     ] {
         assert!(doctor.text().contains(&line), "{line}: {doctor}");
     }
