@@ -307,7 +307,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         Not("a form: its reader knows the names"),
     ),
-    ("keys/kinds/age/mod.rs", "git log --oneline -- FILE", 1, By("a damaged data key")),
+    ("keys/kinds/age/identities.rs", "git log --oneline -- FILE", 1, By("a damaged data key")),
     ("keys/kinds/age/recipient.rs", "sealant keygen", 1, Not("the name of a command in a sentence")),
     ("keys/kinds/age/recipient.rs", "sealant keygen -y FILE", 1, In("cli/keygen.rs")),
     ("keys/kinds/hc_vault/problem.rs", "sealant vault login", 1, In("interop/vault_commands.rs")),

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::identity::{self, Identity, Unread};
 use super::recipient::{NotOpened, Recipient, unwrap};
 use crate::host::{Command, Host};
+use crate::keys::unopened::Failure;
 use crate::secret::SecretBytes;
 
 /// The places where identities are looked for, in their order.
@@ -73,7 +74,7 @@ impl Identities {
         host: &dyn Host,
         wanted: &[AgeWrap],
         length: usize,
-    ) -> Result<(usize, SecretBytes), Vec<String>> {
+    ) -> Result<(usize, SecretBytes), Vec<Failure>> {
         let mut search = Search { host, wanted, length, problems: Vec::new() };
         for source in &self.sources {
             if !source.origin.is_command() {
@@ -171,11 +172,15 @@ struct Search<'a> {
     host: &'a dyn Host,
     wanted: &'a [AgeWrap<'a>],
     length: usize,
-    problems: Vec<String>,
+    problems: Vec<Failure>,
 }
 
-/// How a problem begins that is one of the file, and not of an identity.
-pub(super) const IN_FILE: &str = "the key wrapped for";
+/// What is wrong with a file, and not with an identity.
+fn in_file(problem: String) -> Failure {
+    let advice =
+        "the file is damaged there: restore a version from Git, `git log --oneline -- FILE` lists them";
+    Failure { advice: Some(advice.to_owned()), ..problem.into() }
+}
 
 impl Search<'_> {
     fn in_load(&mut self, load: &Load) -> Option<(usize, SecretBytes)> {
@@ -194,17 +199,17 @@ impl Search<'_> {
             let AgeWrap { recipient, enc } = self.wanted[index];
             let problem = match unwrap(enc, &identity.with_host(self.host)) {
                 Ok(payload) if payload.len() == self.length => return Some((index, payload)),
-                Ok(payload) => format!(
-                    "{IN_FILE} {} has {} bytes instead of {}",
+                Ok(payload) => in_file(format!(
+                    "the key wrapped for {} has {} bytes instead of {}",
                     recipient.short(),
                     payload.len(),
                     self.length
-                ),
+                )),
                 Err(NotOpened::NotForIt) => continue,
                 Err(NotOpened::Damaged(why)) => {
-                    format!("{IN_FILE} {} is damaged: {why}", recipient.short())
+                    in_file(format!("the key wrapped for {} is damaged: {why}", recipient.short()))
                 }
-                Err(NotOpened::Identity(why)) => format!("{}: {why}", identity.place()),
+                Err(NotOpened::Identity(why)) => format!("{}: {why}", identity.place()).into(),
             };
             if !self.problems.contains(&problem) {
                 self.problems.push(problem);
@@ -420,7 +425,9 @@ mod tests {
             recipients.iter().map(|recipient| recipient.wrap(host, &[7; 32]).unwrap()).collect();
         let wanted: Vec<_> =
             recipients.iter().zip(&encs).map(|(recipient, enc)| AgeWrap { recipient, enc }).collect();
-        let (_, payload) = identities.open(host, &wanted, 32)?;
+        let opened = identities.open(host, &wanted, 32);
+        let (_, payload) =
+            opened.map_err(|failures| failures.into_iter().map(|one| one.problem).collect::<Vec<_>>())?;
         assert_eq!(*payload, [7; 32]);
         Ok(())
     }
@@ -638,9 +645,14 @@ mod tests {
         let identities = Identities::none().with_user_sources(&host);
         let short = key.recipient.wrap(&host, &[7; 16]).unwrap();
         let wanted = |enc| [AgeWrap { recipient: &key.recipient, enc }];
-        let problems = identities.open(&host, &wanted(short.as_str()), 32).unwrap_err();
-        assert_eq!(problems, [format!("the key wrapped for {} has 16 bytes instead of 32", key.recipient)]);
-        let problems = identities.open(&host, &wanted("ENC"), 32).unwrap_err();
-        assert!(problems[0].starts_with(&format!("the key wrapped for {} is damaged: ", key.recipient)));
+        let failures = identities.open(&host, &wanted(short.as_str()), 32).unwrap_err();
+        let wrong = format!("the key wrapped for {} has 16 bytes instead of 32", key.recipient);
+        assert!(
+            failures.len() == 1 && failures[0].problem == wrong && failures[0].advice.is_some(),
+            "{failures:?}"
+        );
+        let failures = identities.open(&host, &wanted("ENC"), 32).unwrap_err();
+        let damaged = format!("the key wrapped for {} is damaged: ", key.recipient);
+        assert!(failures[0].problem.starts_with(&damaged) && failures[0].advice.is_some(), "{failures:?}");
     }
 }

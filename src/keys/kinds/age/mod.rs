@@ -84,15 +84,6 @@ impl Identities {
     }
 }
 
-fn failure(problem: String) -> Failure {
-    let is_in_file = problem.starts_with(identities::IN_FILE);
-    let advice = is_in_file.then(|| {
-        "the file is damaged there: restore a version from Git, `git log --oneline -- FILE` lists them"
-            .to_owned()
-    });
-    Failure { advice, ..problem.into() }
-}
-
 impl Worker for Identities {
     type Key = Recipient;
 
@@ -118,8 +109,7 @@ impl Worker for Identities {
         let open = |Try { keys, length }: &Try<'_, Recipient>| {
             let wanted: Vec<AgeWrap> =
                 keys.iter().map(|(recipient, wrapped)| AgeWrap { recipient, enc: &wrapped.enc }).collect();
-            let opened = self.open(host, &wanted, *length);
-            opened.map_err(|problems| problems.into_iter().map(failure).collect())
+            self.open(host, &wanted, *length)
         };
         Box::pin(async move { tries.par_iter().map(open).collect() })
     }
