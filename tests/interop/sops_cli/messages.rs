@@ -67,7 +67,7 @@ static WORDS: LazyLock<Vec<(Said, Regex)>> = LazyLock::new(|| {
         (
             Said::File,
             "no such file|is a directory|on a directory|permission denied|no space left",
-            "no such file|is a folder|cannot be",
+            "no such file|is a folder|cannot be|cannot listen",
         ),
     ];
     words.map(|(said, theirs, ours)| (said, Regex::new(&format!("{theirs}|{ours}")).expect("words"))).into()
