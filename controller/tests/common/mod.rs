@@ -196,7 +196,7 @@ impl Client for Cluster {
 
     fn apply(&self, manifest: &str) -> Output {
         let args = ["apply", "--server-side", "--force-conflicts", "--field-manager=test", "-f", "-"];
-        self.kubectl(&args).stdin(manifest).run()
+        self.kubectl(&args).stdin(manifest).limit(LIMIT).run()
     }
 
     fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
