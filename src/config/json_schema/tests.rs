@@ -225,7 +225,7 @@ fn the_schema_takes_configs_as_people_have_them() {
     }
 }
 
-/// The configs of sops's own tests, where the vectors are at hand (`tests/documents/vectors.rs` says what they are).
+/// The configs of sops's own tests, if `SEALANT_VECTORS` names the folder of the vectors (`tests/documents/vectors.rs`).
 #[test]
 #[allow(clippy::disallowed_methods, reason = "a test asks where its files are")]
 fn the_schema_takes_the_configs_of_sops_itself() {

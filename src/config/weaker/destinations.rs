@@ -40,7 +40,7 @@ impl Rerouted {
 }
 
 impl Config {
-    /// Whether the destination rules are the same, and the creation rules for what they send as it is.
+    /// Whether the destination rules are the same, and match the same paths.
     fn sends_the_same(&self, other: &Self, folder: &Path) -> bool {
         let same = |(one, other): (&DestinationRule, &DestinationRule)| one.says_the_same(other);
         self.prefix_of(folder) == other.prefix_of(folder)
