@@ -219,6 +219,16 @@ pub struct Plain {
 
 /// Encrypts files, each under a new data key. Results are in the order of the files.
 pub async fn encrypt(service: &KeyService<'_>, files: &[Plain], now: Timestamp) -> Vec<Result<Ciphertext>> {
+    encrypt_checked(service, files, now, |_, _, _| Ok(())).await
+}
+
+/// As [`encrypt`], but what `check` refuses is no result: it gets the file, what was made of it, and the data key.
+pub async fn encrypt_checked(
+    service: &KeyService<'_>,
+    files: &[Plain],
+    now: Timestamp,
+    check: impl Fn(&Plain, &Ciphertext, &DataKey) -> Result<()> + Sync,
+) -> Vec<Result<Ciphertext>> {
     let sets: Vec<&KeySet> = files.iter().map(|file| &file.recipe.keys).collect();
     let new_keys = service.new_data_keys(&sets).await;
     files
@@ -229,7 +239,8 @@ pub async fn encrypt(service: &KeyService<'_>, files: &[Plain], now: Timestamp) 
                 let (key, wrapped) = new_key?;
                 let Recipe { selection, mac_only_encrypted, .. } = &file.recipe;
                 let metadata = Metadata::new(wrapped, selection.clone(), *mac_only_encrypted);
-                sops::encrypt(&*file.document, metadata, &key, now, None)
+                let written = sops::encrypt(&*file.document, metadata, &key, now, None)?;
+                check(file, &written, &key).map(|()| written)
             };
             write().map_err(|error| error.in_file(&file.path))
         })

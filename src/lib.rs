@@ -33,6 +33,8 @@ pub mod sops;
 
 // Many files, whichever format each has, and for whom.
 #[cfg(feature = "repository")]
+mod ansible_vault;
+#[cfg(feature = "repository")]
 mod batch;
 #[cfg(feature = "repository")]
 mod claims;

@@ -25,7 +25,6 @@ pub mod host;
 mod kubeseal;
 mod loaders;
 mod manifests;
-#[cfg(feature = "bitnami")]
 mod migration;
 mod pipeline;
 mod recipients;

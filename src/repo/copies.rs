@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 use sha2::{Digest, Sha256};
 
+use crate::ansible_vault::{self, Vaulted};
 #[cfg(feature = "bitnami")]
 use crate::bitnami;
 use crate::document::Format;
@@ -151,8 +152,8 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
     }
 }
 
-/// The SealedSecrets of sealed-secrets in a file: each with the line that it begins on, and its ciphertexts with their items. Whoever
-/// turns one into ours gives its values to the readers of its place.
+/// What other programs encrypted in a file, SealedSecrets of sealed-secrets and ciphertexts of ansible-vault: each with the line that
+/// it begins on, and its ciphertexts with their items. Whoever turns one into ours gives its values to the readers of its place.
 #[derive(Default)]
 pub struct Foreign(Vec<(usize, Values)>);
 
@@ -161,8 +162,21 @@ type Values = Vec<(Print, Box<str>)>;
 
 impl Foreign {
     /// Those of a file of this type; none where it cannot be read.
-    #[cfg(feature = "bitnami")]
     pub fn of(format: Format, bytes: &SecretBytes) -> Self {
+        let mut found = Self::of_sealed_secrets(format, bytes);
+        found.0.extend(Self::of_ansible_vault(ansible_vault::found_in(bytes)).0);
+        found
+    }
+
+    /// These.
+    pub fn of_ansible_vault(found: impl IntoIterator<Item = (usize, Vaulted)>) -> Self {
+        let values =
+            |vaulted: Vaulted| vec![(Print::of("ansible-vault", &vaulted.content()), "a value".into())];
+        Self(found.into_iter().map(|(line, vaulted)| (line, values(vaulted))).collect())
+    }
+
+    #[cfg(feature = "bitnami")]
+    fn of_sealed_secrets(format: Format, bytes: &SecretBytes) -> Self {
         if memchr::memmem::find(bytes, bitnami::GROUP.as_bytes()).is_none() {
             return Self::default();
         }
@@ -173,7 +187,7 @@ impl Foreign {
     }
 
     #[cfg(not(feature = "bitnami"))]
-    pub fn of(_: Format, _: &SecretBytes) -> Self {
+    fn of_sealed_secrets(_: Format, _: &SecretBytes) -> Self {
         Self::default()
     }
 

@@ -6,7 +6,7 @@
 //! | `git@git.example.com:shop/shop.git` | an empty repository |
 //! | `https://gitlab.example.com` | a server that issues tokens, if it occurs, and `$JOB_TOKEN` is one of these; for GitHub's, too |
 //! | the jobs of a page about CI | run where it says so |
-//! | `ansible-playbook` | the real one |
+//! | `ansible-playbook`, `ansible-vault` | the real one |
 //! | `pre-commit` | the real one, which finds our hooks in a repository of their own |
 
 // Tests are outside of the doors that the library has.
@@ -58,7 +58,8 @@ fn run_page(path: &Path) {
         }
         false => page,
     };
-    let page = if page.calls("ansible-playbook") { with_ansible(page) } else { page };
+    let is_of_ansible = ["ansible-playbook", "ansible-vault"].iter().any(|name| page.calls(name));
+    let page = if is_of_ansible { with_ansible(page) } else { page };
     page.run(Path::new(env!("CARGO_BIN_EXE_sealant")));
 }
 
@@ -84,15 +85,16 @@ fn committing(page: Page, hooks: &Sandbox) -> Page {
         .env("BASH_FUNC_pre-commit%%", "() { python3 -m pre_commit \"$@\"; }")
 }
 
-/// Lets `ansible-playbook` be the one of the peers.
+/// Lets `ansible-playbook` and `ansible-vault` be those of the peers.
 fn with_ansible(page: Page) -> Page {
     let peers = Peers::get().directory();
-    let python =
-        std::env::join_paths(["ansible", "pre-commit"].map(|name| peers.join(name))).expect("folders");
+    let python = std::env::join_paths(["ansible", "pre-commit", "moto"].map(|name| peers.join(name)))
+        .expect("folders");
     page.env("PYTHONPATH", &python.display().to_string())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("ANSIBLE_COLLECTIONS_PATH", &peers.join("ansible").display().to_string())
         .env("BASH_FUNC_ansible-playbook%%", "() { python3 -m ansible playbook \"$@\"; }")
+        .env("BASH_FUNC_ansible-vault%%", "() { python3 -m ansible vault \"$@\"; }")
 }
 
 /// A test for each page, and their names.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::cli::context::Context;
+use crate::cli::migration::ansible_vault;
 #[cfg(feature = "bitnami")]
 use crate::cli::migration::sealed_secrets;
 use crate::error::{Error, Kind, Result};
@@ -13,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 #[command(after_help = "\
 Examples:
   sealant migrate sealed-secrets --key ~/keys.yaml --dry-run apps/
+  sealant migrate ansible-vault --vault-password-file ~/.vault-pass group_vars/
   sealant migrate git-crypt      # how, by hand")]
 pub struct Args {
     #[command(subcommand)]
@@ -24,6 +26,7 @@ pub struct Args {
 enum Source {
     #[cfg(feature = "bitnami")]
     SealedSecrets(Box<sealed_secrets::Args>),
+    AnsibleVault(Box<ansible_vault::Args>),
     /// Say how to seal Secrets that are in plaintext
     Secrets(ByHand),
     /// Say how to move from sops: there is nothing to convert
@@ -32,8 +35,6 @@ enum Source {
     Ksops(ByHand),
     /// Say how to move from the SopsSecrets of an operator
     SopsSecret(ByHand),
-    /// Say how to move from ansible-vault
-    AnsibleVault(ByHand),
     /// Say how to move from git-crypt
     GitCrypt(ByHand),
     /// Say how to move from dotenvx
@@ -48,11 +49,11 @@ struct ByHand {
     args: Vec<OsString>,
 }
 
-#[cfg_attr(not(feature = "bitnami"), allow(unused_variables))]
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let (what, how) = match args.source {
         #[cfg(feature = "bitnami")]
         Source::SealedSecrets(args) => return sealed_secrets::run(*args, context),
+        Source::AnsibleVault(args) => return ansible_vault::run(*args, context),
         Source::Secrets(_) => (
             "Secrets in plaintext are sealed by another command",
             "Seal all that a creation rule covers, in place: `sealant seal -i .`. What Git has of them stays in its history: change \
@@ -72,11 +73,6 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             "Seal the Secrets that the operator has made: `kubectl get secret NAME -n NAMESPACE -o yaml | sealant seal --output \
              NAME.yaml`. Then `kubectl delete sopssecret NAME -n NAMESPACE --cascade=orphan`, `kubectl annotate secret NAME -n \
              NAMESPACE sealant.dev/adopt=true`, and apply the new file.",
-        ),
-        Source::AnsibleVault(_) => (
-            "files of ansible-vault are not migrated by a command yet",
-            "For each file: `ansible-vault decrypt --output - FILE | sealant encrypt --filename-override FILE > NEW`, then put NEW \
-             in its place. docs/terraform-ansible.md says how playbooks read it.",
         ),
         Source::GitCrypt(_) => (
             "files of git-crypt are not migrated by a command yet",

@@ -89,8 +89,7 @@ impl<'a> Neighbours<'a> {
         self.asked.extend(files.into_iter().map(|file| (path.clone(), Prints::of(&held(file, None)))));
     }
 
-    /// As [`Neighbours::refuse`], for SealedSecrets of sealed-secrets that are to become ours.
-    #[cfg(feature = "bitnami")]
+    /// As [`Neighbours::refuse`], for what another program encrypted and is to become ours.
     pub fn refuse_foreign(&self, path: &Path, foreign: &Foreign, keys: &KeySet) -> Result<()> {
         let (copies, rule) = (self.load()?, rule_of(path, &self.configs));
         let refused = copies.refuse(&real(path), &foreign.held(rule.as_ref()), keys);

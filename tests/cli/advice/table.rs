@@ -251,7 +251,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/encryption.rs", "sealant set", 1, Not("the name of a command in a sentence")),
     ("cli/encryption.rs", "sealant updatekeys FILE", 1, By("a SealedSecret is encrypted already")),
     ("cli/recipients.rs", "git log --follow -- {}", 1, Not("a command of Git's, beside what it is about")),
-    ("cli/migration/mod.rs", "sealant decrypt -i {}", 1, In("cli/migrate.rs")),
+    ("cli/migration/objects.rs", "sealant decrypt -i {}", 1, In("cli/migrate.rs")),
     ("cli/recipients.rs", "sealant rotate -i {}", 1, In("cli/rotate.rs")),
     (
         "cli/session.rs",

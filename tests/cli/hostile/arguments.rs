@@ -94,6 +94,11 @@ pub const TABLE: &[Entry] = &[
     ),
     entry("man", &["check"], &[]),
     entry(
+        "migrate ansible-vault",
+        &["--vault-password-file keys/controller.pem .", "--vault-password-file keys/controller.pem {file}"],
+        &[StartPlugins],
+    ),
+    entry(
         "migrate sealed-secrets",
         &["--key keys/controller.pem .", "--key keys/controller.pem {file}", "--live-secrets ."],
         &[StartPlugins],

@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sealant_test_support::{Output, Peers, Sandbox};
 use serde_json::{Value, json};
 
+use super::{commit, own, sandbox, stranger};
+
 /// Keys of two controllers, made once.
 static KEYS: LazyLock<Sandbox> = LazyLock::new(|| {
     let sandbox = sandbox();
@@ -20,44 +22,15 @@ static KEYS: LazyLock<Sandbox> = LazyLock::new(|| {
     sandbox
 });
 
-fn sandbox() -> Sandbox {
-    Sandbox::new(env!("CARGO_BIN_EXE_sealant"))
-}
-
 /// A repository with an identity, a rule for `apps/`, and the keys of a controller beside it.
 fn repository() -> Sandbox {
-    let test = sandbox();
-    test.sealant(&["keygen", "--default"]).run().ok();
+    let test = super::repository();
     for name in ["key", "other"] {
         for kind in ["key", "crt"] {
             test.write(test.tmp().join(format!("{name}.{kind}")), KEYS.read(format!("{name}.{kind}")));
         }
     }
-    git(&test, &["init", "-q", "-b", "main"]);
-    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^apps/\n    age: {}\n", own(&test)));
     test
-}
-
-fn own(test: &Sandbox) -> String {
-    test.sealant(&["keygen", "-y"]).run().ok().text().trim().to_owned()
-}
-
-fn stranger(test: &Sandbox) -> String {
-    let file = test.tmp().join("stranger.txt");
-    if !file.exists() {
-        test.sealant(&["keygen", "-o", &file.display().to_string()]).run().ok();
-    }
-    test.sealant(&["keygen", "-y", &file.display().to_string()]).run().ok().text().trim().to_owned()
-}
-
-fn git(test: &Sandbox, words: &[&str]) {
-    let identity = ["-c", "user.name=t", "-c", "user.email=t@t"];
-    let _ = test.program("git", &identity).args(words).run().ok();
-}
-
-fn commit(test: &Sandbox) {
-    git(test, &["add", "-A"]);
-    git(test, &["commit", "-q", "-m", "x"]);
 }
 
 fn secret(name: &str, items: Value) -> Value {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Data};
 
-use super::super::Opened;
+use super::super::objects::Opened;
 use super::super::ours::Ours;
 use super::opener::Opener;
 use crate::bitnami::{self, PATCH, PREFIX, SKIP_OWNER, SealedSecret};

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::opener::Opener;
-use super::{FileArgs, Opened, Origin};
+use super::FileArgs;
+use super::objects::{self, Opened, Origin};
 use crate::bitnami;
 use crate::cli::context::Context;
 use crate::document::{Document, NodeId};
@@ -78,7 +79,7 @@ pub struct OpenerArgs {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let opener = Opener::new(&args.opener, context)?;
     let origin = SealedSecrets { opener, args: args.opener, namespace: args.namespace };
-    super::run(&origin, &args.files, context)
+    objects::run(&origin, &args.files, context)
 }
 
 struct SealedSecrets {
