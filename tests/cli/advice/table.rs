@@ -251,6 +251,13 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/encryption.rs", "sealant set", 1, Not("the name of a command in a sentence")),
     ("cli/encryption.rs", "sealant updatekeys FILE", 1, By("a SealedSecret is encrypted already")),
     ("cli/recipients.rs", "git log --follow -- {}", 1, Not("a command of Git's, beside what it is about")),
+    (
+        "cli/migration/ansible_vault/mod.rs",
+        "sealant migrate ansible-vault{}",
+        1,
+        In("interop/migrate/ansible_vault.rs"),
+    ),
+    ("cli/migration/documents.rs", "sealant explain {}", 1, In("interop/migrate/ansible_vault.rs")),
     ("cli/migration/objects.rs", "sealant decrypt -i {}", 1, In("cli/migrate.rs")),
     ("cli/recipients.rs", "sealant rotate -i {}", 1, In("cli/rotate.rs")),
     (
@@ -625,6 +632,12 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         "kubeseal --fetch-cert",
         1,
         Not("a program of others, beside a cluster or a file of theirs"),
+    ),
+    (
+        "cli/migration/ansible_vault/passwords.rs",
+        "chmod a-x {shown}",
+        1,
+        In("interop/migrate/ansible_vault.rs"),
     ),
     (
         "cli/migration/sealed_secrets/convert.rs",

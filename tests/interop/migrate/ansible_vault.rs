@@ -147,9 +147,9 @@ fn what_does_not_open_or_would_be_public_stays_as_it_is() {
     encrypt(&test, "pw", &["apps/vault.yml"]);
     let good = test.read_text("apps/vault.yml");
     let pw = password(&test, "pw");
-    let last = good.trim_end().chars().last().expect("a digit");
-    let flipped =
-        format!("{}{}\n", &good.trim_end()[..good.trim_end().len() - 1], if last == '0' { '1' } else { '0' });
+    // Hex of a hex digit, and still one.
+    let (rest, last) = good.trim_end().split_at(good.trim_end().len() - 1);
+    let flipped = format!("{rest}{}\n", if last == "1" { "2" } else { "1" });
     let lines: Vec<&str> = good.lines().collect();
     for (name, content, code, why) in [
         ("wrong", good.clone(), 25, "no password opens it"),
@@ -181,6 +181,7 @@ fn what_does_not_open_or_would_be_public_stays_as_it_is() {
     let program =
         migrate(&test, &["--vault-password-file", &script.display().to_string(), "apps/vault.yml"]).code(8);
     assert!(program.stderr.contains("this is a program, and it is not run"), "{program}");
+    assert!(program.stderr.contains(&format!("`chmod a-x {}`", script.display())), "{program}");
 
     // A rule that would publish some of it, and a place of which no rule speaks.
     let rule = format!(
@@ -191,6 +192,8 @@ fn what_does_not_open_or_would_be_public_stays_as_it_is() {
     test.write(".sops.yaml", rule);
     let public = migrate(&test, &[&flags[..], &["apps/vault.yml"]].concat()).code(8);
     assert!(public.stderr.contains("would be in plaintext by the rule, and is encrypted now"), "{public}");
+    assert!(public.stderr.contains("`sealant explain apps/vault.yml`"), "{public}");
+    test.sealant(&["explain", "apps/vault.yml"]).run().ok();
     test.write(".sops.yaml", rules);
     test.write("elsewhere/vault.yml", &good);
     let nowhere = migrate(&test, &[&flags[..], &["elsewhere"]].concat());

@@ -32,8 +32,8 @@ use crate::sops;
 Examples:
   sealant migrate ansible-vault --vault-password-file ~/.vault-pass --dry-run .
   sealant migrate ansible-vault --vault-password-file ~/.vault-pass group_vars/
-  sealant migrate ansible-vault --vault-id prod@~/.prod-pass --vault-id dev@~/.dev-pass .
-  sealant migrate ansible-vault --vault-password-file <(./password-script) host_vars/db.yml")]
+  sealant migrate ansible-vault --vault-id prod@~/.prod --vault-id dev@~/.dev .
+  sealant migrate ansible-vault --vault-password-file <(./pass-script) host_vars/")]
 pub struct Args {
     #[command(flatten)]
     files: FileArgs,
