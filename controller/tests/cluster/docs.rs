@@ -20,11 +20,16 @@ const NAME: &str = "sealant-controller";
 fn the_page_about_the_controller_runs() {
     let page = Page::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/controller.md"));
     let cluster = Cluster::start_with_controllers();
+    with_what_is_deployed(&cluster, || page.on(&cluster).run(&sealant()));
+}
+
+/// Runs the controller as its Deployment asks for while something is done.
+pub fn with_what_is_deployed(cluster: &Cluster, act: impl FnOnce()) {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| run_deployment(&cluster, &ended));
+        scope.spawn(|| run_deployment(cluster, &ended));
         let end = OnDrop(&ended);
-        page.on(&cluster).run(&sealant());
+        act();
         drop(end);
     });
 }

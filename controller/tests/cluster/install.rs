@@ -11,7 +11,7 @@ fn controller(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sealant-controller")).args(args).env_clear().output().unwrap()
 }
 
-fn stdout(args: &[&str]) -> String {
+pub fn stdout(args: &[&str]) -> String {
     let output = controller(args);
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()

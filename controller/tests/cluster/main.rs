@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
 
 mod bad_input;
+mod chart;
 mod checklist;
 #[path = "../common/mod.rs"]
 mod common;
