@@ -361,6 +361,16 @@ fn a_release_comes_and_goes_and_nobody_loses_a_secret() {
         release.apply("upgrade", &chart(), &["--set", "settings.logLevel=debug"]).run().ok();
         assert_eq!(release.variable("SEALANT_LOG_LEVEL"), Some(json!("debug")));
         make("7");
+
+        // What somebody changes by hand is not overwritten unless asked, either.
+        let by_hand =
+            ["set", "env", "deployment/sealant-controller", "SEALANT_LOG_LEVEL=trace", "-n", NAMESPACE];
+        cluster.kubectl_ok(&by_hand);
+        let debug = ["--set", "settings.logLevel=debug", "--force-conflicts"];
+        let refused = release.apply("upgrade", &chart(), &debug[..2]).run().code(1);
+        assert!(refused.stderr.contains("conflict with \"kubectl-set\""), "{refused}");
+        release.apply("upgrade", &chart(), &debug).run().ok();
+        assert_eq!(release.variable("SEALANT_LOG_LEVEL"), Some(json!("debug")));
         assert_eq!(kept(&cluster), before);
     });
 }

@@ -1,4 +1,4 @@
-//! The commands of docs/controller.md do what it says, on a real cluster.
+//! The commands of docs/controller.md and docs/install.md do what they say, on a real cluster.
 //!
 //! Pods do not run there. What its Deployment asks for is run beside it: the real program, with the variables and the
 //! tokens that the Deployment gives it, and with the rights of its service account.
@@ -18,7 +18,16 @@ const NAME: &str = "sealant-controller";
 
 #[test]
 fn the_page_about_the_controller_runs() {
-    let page = Page::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/controller.md"));
+    run("controller.md");
+}
+
+#[test]
+fn the_page_about_installing_runs() {
+    run("install.md");
+}
+
+fn run(page: &str) {
+    let page = Page::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page));
     let cluster = Cluster::start_with_controllers();
     with_what_is_deployed(&cluster, || page.on(&cluster).run(&sealant()));
 }
@@ -51,10 +60,9 @@ fn run_deployment(cluster: &Cluster, ended: &AtomicBool) {
         let wanted = deployment.map(|found| (found["metadata"]["uid"].clone(), found["spec"].clone()));
         if wanted != known {
             running.drain(..).for_each(stop);
-            if let Some((_, spec)) = &wanted {
-                running = start_replicas(cluster, spec);
-            }
-            known = wanted;
+            let started = wanted.as_ref().and_then(|(_, spec)| start_replicas(cluster, spec));
+            known = wanted.filter(|_| started.is_some());
+            running = started.unwrap_or_default();
         }
         sleep(Duration::from_millis(200));
     }
@@ -66,17 +74,18 @@ fn stop(controller: Controller) {
     wait_until(|| get(controller.health, "/healthz").is_none());
 }
 
-fn start_replicas(cluster: &Cluster, spec: &Value) -> Vec<Controller> {
+/// None while there is no service account: whoever uninstalls deletes both.
+fn start_replicas(cluster: &Cluster, spec: &Value) -> Option<Vec<Controller>> {
     let pod = &spec["template"]["spec"];
     assert_eq!(pod["serviceAccountName"], NAME);
-    let kubeconfig = cluster.kubeconfig_of(NAMESPACE, NAME);
+    let kubeconfig = cluster.kubeconfig_of_any(NAMESPACE, NAME)?;
     let mounted = mount(cluster, pod);
     let replicas = spec["replicas"].as_u64().unwrap_or(1);
     let start = |index| {
         let variables = variables(&pod["containers"][0], &format!("{NAME}-{index}"), &mounted);
         Controller::start_with(&kubeconfig, &[], &variables)
     };
-    (0..replicas).map(start).collect()
+    Some((0..replicas).map(start).collect())
 }
 
 /// Paths in the container, and where their content is here: tokens of the service account.

@@ -98,8 +98,19 @@ impl Cluster {
     #[track_caller]
     pub fn kubeconfig_of(&self, namespace: &str, name: &str) -> PathBuf {
         let token = self.service_account_token(namespace, name, None);
+        self.kubeconfig_with(namespace, name, &token)
+    }
+
+    /// As [`kubeconfig_of`](Self::kubeconfig_of), where the account may be gone at any moment.
+    #[track_caller]
+    pub fn kubeconfig_of_any(&self, namespace: &str, name: &str) -> Option<PathBuf> {
+        let answer = self.kubectl(&["create", "token", name, "--namespace", namespace]).run();
+        (answer.status == 0).then(|| self.kubeconfig_with(namespace, name, answer.text().trim()))
+    }
+
+    fn kubeconfig_with(&self, namespace: &str, name: &str, token: &str) -> PathBuf {
         let path = self.server.folder().join(format!("{namespace}-{name}.kubeconfig"));
-        write_kubeconfig(&path, &self.address, namespace, &token);
+        write_kubeconfig(&path, &self.address, namespace, token);
         path
     }
 
