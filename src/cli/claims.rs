@@ -1,6 +1,6 @@
-//! A file held against its creation rule, at the edge: what is refused, what is only told, and in which words.
+//! Compares a file with its creation rule, at the edge: what we refuse, what we only report, and in which words.
 //!
-//! Owns the messages of [`crate::claims`], and that by the name `sops` they are warnings.
+//! Owns the messages of [`crate::claims`], and that they are only warnings when we are called as `sops`.
 
 use std::path::Path;
 
@@ -21,17 +21,17 @@ use crate::sops::Encrypted;
 /// How many paths a message names.
 const SHOWN: usize = 5;
 
-/// What is done about a change that writes something in plaintext that a rule says is encrypted.
+/// What to do about a change that writes something in plaintext that a rule says is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strictness {
-    /// One value is set. What a new file would have encrypted goes into it in plaintext only if that is asked for.
+    /// One value is set. If a new file would encrypt it, it is written in plaintext only on request.
     Set { plaintext: bool },
-    /// Somebody had all of the file before them: what is new is refused, what they changed is told. Of what comments decide,
-    /// their own are theirs.
+    /// Somebody edited the whole file: new values are refused, changed ones are reported. Where comments decide, the
+    /// comments that they added themselves count.
     Edit { plaintext: bool },
 }
 
-/// The creation rules that files are held against.
+/// The creation rules that files are compared with.
 pub struct Claims<'a> {
     context: &'a Context<'a>,
     configs: Configs,
@@ -42,7 +42,8 @@ impl<'a> Claims<'a> {
         Ok(Self { context, configs: context.configs()? })
     }
 
-    /// The rule of a file. sops asks for none where it changes a file, so one that is wrong keeps nobody from it there.
+    /// The rule of a file. sops needs none to change a file, so when we are called as `sops`, a broken one is no
+    /// obstacle.
     fn rule(&self, file: &Path) -> Result<Option<Policy>> {
         match self.configs.matching_policy(file) {
             Err(_) if self.context.is_sops() => Ok(None),
@@ -50,8 +51,8 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Refuses a document whose data key is shared out to fewer than its rule says: whoever has a share less than that
-    /// could read what is written into it.
+    /// Refuses a document whose data key takes fewer groups than its rule says: somebody with too few shares by the
+    /// rule could read what is written into it.
     pub fn refuse_shared_out_to_fewer(&self, path: &Path, file: &Encrypted) -> Result<()> {
         let Some(policy) = self.rule(path)? else { return Ok(()) };
         let found = claims::settings(&file.metadata, file.document(), Form::Encrypted, &policy)?;
@@ -62,7 +63,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Refuses a change that writes something in plaintext that is to be encrypted, or tells of it.
+    /// Refuses or reports a change that writes something in plaintext that should be encrypted.
     pub fn review(&self, path: &Path, edit: &Edit<'_>, strictness: Strictness) -> Result<()> {
         let policy = self.rule(path)?;
         let (mut told, mut by_rule, mut by_default) = (Vec::new(), Vec::new(), Vec::new());
@@ -85,7 +86,7 @@ impl<'a> Claims<'a> {
         if let (false, Some(policy)) = (by_rule.is_empty(), &policy) {
             self.refuse(in_plaintext(path, edit, &by_rule, policy))?;
         }
-        // sops writes in plaintext what the file says, and whoever calls it so expects that.
+        // sops writes in plaintext whatever the file says, and whoever calls us as sops expects that.
         if self.context.is_sops() {
             return Ok(());
         }
@@ -106,7 +107,7 @@ impl<'a> Claims<'a> {
         Ok(())
     }
 
-    /// Refuses to write new values into a SealedSecret that says it belongs elsewhere than its rule pins it to.
+    /// Refuses to write new values into a SealedSecret for a place other than the one that its rule pins.
     pub fn refuse_other_place(&self, path: &Path, sealed: &SealedSecret) -> Result<()> {
         let Some(policy) = self.rule(path)? else { return Ok(()) };
         let found = claims::place_of_sealed(sealed, &policy)?;
@@ -116,8 +117,9 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Refuses to seal new values for a place that nobody but the file names: neither `asked`, what the person says of it,
-    /// nor the rule, nor that all of the file opens there. `command` seals them there, with the flags that are asked for.
+    /// Refuses to seal new values for a place that only the file names: `asked` (what the person says) does not confirm
+    /// it, nor does the rule, nor the fact that all of the file opens there. `command` with the flags that it asks for
+    /// seals them there.
     pub fn refuse_unnamed_place(
         &self,
         path: &Path,
@@ -143,20 +145,20 @@ impl<'a> Claims<'a> {
         )))
     }
 
-    /// Tells where a file is weaker than its rule, for a command that takes away or mends, and goes on: what cannot be
-    /// said is not one of its business.
+    /// Reports where a file is weaker than its rule, for a command that removes or repairs something, and goes on: if
+    /// the comparison fails, that is not this command's concern.
     pub fn tell_weaker(&self, path: &Path, file: &EncryptedFile) {
         self.tell(path, file, Difference::is_weaker);
     }
 
-    /// As [`Claims::tell_weaker`], of which values are encrypted alone.
+    /// Like [`Claims::tell_weaker`], but only about which values are encrypted.
     pub fn tell_settings(&self, path: &Path, file: &EncryptedFile) {
         let is_told = |found: &Difference| found.is_weaker() && matches!(found, Difference::Selection { .. });
         self.tell(path, file, is_told);
     }
 
     fn tell(&self, path: &Path, file: &EncryptedFile, is_told: impl Fn(&Difference) -> bool) {
-        // Programs read what a command of sops says, and it says nothing when all went well.
+        // Programs read the output of sops commands, which print nothing when all went well.
         let Ok(Some(policy)) = self.rule(path).map(|rule| rule.filter(|_| !self.context.is_sops())) else {
             return;
         };
@@ -168,7 +170,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// An error; by the name `sops` a warning.
+    /// An error; a warning when we are called as `sops`.
     fn refuse(&self, error: Error) -> Result<()> {
         if !self.context.is_sops() {
             return Err(error);
@@ -177,8 +179,8 @@ impl<'a> Claims<'a> {
         Ok(())
     }
 
-    /// Whether a SealedSecret is where it says, as far as the person's identities show: each data key of it opens an item there.
-    /// An error where one opens something that is sealed for another place. Nobody is asked for anything.
+    /// Whether a SealedSecret belongs where it says, as far as the person's identities can tell: each of its data keys
+    /// opens an item there. An error if one opens something sealed for another place. Never prompts.
     pub fn is_known_place(
         &self,
         path: &Path,
@@ -217,7 +219,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// The flags that say where a SealedSecret says that it belongs.
+/// The flags for the place that a SealedSecret names.
 fn flags(sealed: &SealedSecret) -> String {
     let quoted = |text: &str| typed(Path::new(text));
     let namespace = quoted(sealed.metadata.namespace.as_deref().unwrap_or_default());
@@ -228,7 +230,7 @@ fn flags(sealed: &SealedSecret) -> String {
     }
 }
 
-/// The same as a rule has it.
+/// The same in the form of a rule.
 fn pin_of(sealed: &SealedSecret) -> String {
     match (sealed.spec.scope.unwrap_or_default(), &sealed.metadata.namespace) {
         (Scope::Cluster, _) | (_, None) => "scope: cluster".to_owned(),
@@ -236,14 +238,14 @@ fn pin_of(sealed: &SealedSecret) -> String {
     }
 }
 
-/// Says for what place values were sealed: it comes from the file, and nobody else says it.
+/// Says which place values were sealed for, since it comes from the file alone.
 pub fn tell_place(context: &Context, path: &Path, sealed: &SealedSecret) {
     if let Ok(binding) = Binding::of(sealed) {
         context.ui.say(format!("{}: sealed for {}", path.display(), binding.place()));
     }
 }
 
-/// Refuses a SealedSecret that is for another place than flags say.
+/// Refuses a SealedSecret for a place other than the one that flags name.
 pub fn refuse_other_than_asked(asked: &Pin, sealed: &SealedSecret) -> Result<()> {
     let Some(difference) = asked.differences(sealed).into_iter().next() else { return Ok(()) };
     let message = match difference {
@@ -257,7 +259,7 @@ pub fn refuse_other_than_asked(asked: &Pin, sealed: &SealedSecret) -> Result<()>
         .advise("The values in it are bound to their place: to move them, seal all of them again."))
 }
 
-/// Some leaves of a document by their paths, as many as one reads.
+/// The paths of some leaves of a document, as many as people read.
 pub fn paths(leaves: &[Exposed], document: &dyn Document) -> String {
     let shown: Vec<String> = leaves.iter().take(SHOWN).map(|leaf| leaf.path(document)).collect();
     match leaves.len().saturating_sub(SHOWN) {
@@ -266,7 +268,7 @@ pub fn paths(leaves: &[Exposed], document: &dyn Document) -> String {
     }
 }
 
-/// A rule, by the name that its config has.
+/// A rule, named by its config.
 fn named(policy: &Policy) -> String {
     let file = policy.rule.file.file_name().unwrap_or_default().to_string_lossy();
     format!("{file}:{}", policy.rule.line)

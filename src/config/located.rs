@@ -1,8 +1,8 @@
 //! A file as configs see it: where it really is, and which rule it has there.
 //!
-//! Owns what becomes of links. Rules are about files, so they are matched where a file really is; a path that claims
-//! another rule than the file has is refused, for whoever named it meant something else than what would be done. As
-//! `sops`, a path is taken as it is spelled.
+//! Owns how links are treated. Rules are about files, so they are matched against a file's real place. A path that
+//! claims a rule other than the file's own is refused, since whoever named it expects something different from what
+//! would happen. Called as `sops`, a path is taken as it is spelled.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -53,12 +53,12 @@ impl<'c> Located<'c> {
         self.config.as_ref()
     }
 
-    /// What the first rule that matches says, whatever links lead to the file.
+    /// The policy of the first rule that matches, whatever links lead to the file.
     pub fn policy(&self) -> Result<Option<Policy>> {
         self.config.as_ref().map_or(Ok(None), |config| config.matching_policy(self.path()))
     }
 
-    /// Whether its config says that `check` passes the file by.
+    /// Whether its config says that `check` leaves the file out.
     pub fn is_excluded_from_check(&self) -> bool {
         self.config.as_ref().is_some_and(|config| config.is_excluded_from_check(self.path()))
     }
@@ -86,7 +86,7 @@ impl<'c> Located<'c> {
         Ok(None)
     }
 
-    /// An error when the path claims another rule than the file has.
+    /// An error if the path claims a rule other than the file's own.
     pub(super) fn refuse_misled(&self) -> Result<()> {
         match self.misled()? {
             Some(misled) if self.configs.dialect() == Dialect::Sealant => Err(misled.into_error()),
@@ -115,14 +115,14 @@ impl<'c> Located<'c> {
     }
 }
 
-/// A rule that a path names, and that does not count there: a repository of its own has a config, too.
+/// A rule that a path claims, but that does not count there: a nested repository has its own config.
 #[derive(Debug, Clone)]
 pub struct TakenOver {
     pub by: PathBuf,
     pub rule: RuleRef,
 }
 
-/// A rule that does not count for a file, since a config without a rule for it is nearer to it.
+/// A rule that does not count for a file, since a config closer to the file has no rule for it.
 #[derive(Debug, Clone)]
 pub struct Hidden {
     /// The config that hides it.
@@ -156,7 +156,7 @@ impl fmt::Display for Hidden {
     }
 }
 
-/// Where a path is in the eyes of configs.
+/// Where configs see a path.
 pub(super) struct Standing {
     /// With the real path of its config: two names of one config are one.
     pub rule: Option<RuleRef>,
@@ -179,7 +179,7 @@ impl Standing {
     }
 }
 
-/// A path that claims another rule than the file has to which it leads.
+/// A path that claims a rule other than that of the file it leads to.
 #[derive(Debug, Clone)]
 pub struct Misled {
     working_dir: PathBuf,

@@ -1,5 +1,5 @@
-//! The command that `exec-env` and `exec-file` start: what it is, as whom it runs, signals for it, what it prints, and how it
-//! ends.
+//! The command that `exec-env` and `exec-file` start: what it is, which user it runs as, its signals and output, and
+//! how it ends.
 
 mod account;
 
@@ -23,8 +23,8 @@ pub(super) use account::Account;
 
 const SHELL: &str = "/bin/sh";
 
-/// The command that words on the command line stand for: one is a line for the shell, as in sops; several are a
-/// program and its arguments. In each, `path` takes the place of `{}`, if there is one.
+/// Turns words on the command line into a command: a single word is a line for the shell, as in sops; several are a
+/// program and its arguments. `path`, if given, replaces `{}` in each.
 pub(super) fn command(words: &[OsString], path: Option<&OsStr>) -> Command {
     let filled = |word: &OsString| match path {
         Some(path) => replace(word, path),
@@ -55,13 +55,13 @@ fn replace(word: &OsStr, path: &OsStr) -> OsString {
     OsString::from_vec(filled)
 }
 
-/// Lets a command have the environment of the user as whom it runs.
+/// Gives a command the environment of the user that it runs as.
 pub(super) fn in_the_name_of(command: &mut Command, account: Option<&Account>) {
     command.envs(account.map(Account::environment).into_iter().flatten());
 }
 
-/// Runs a command to its end, as `account` if it is given, and gives it the signals that we get. What it prints goes
-/// through `redactor`, if there is one.
+/// Runs a command to its end, as `account` if given, and forwards signals to it. Its output goes through `redactor`, if
+/// given.
 pub(super) fn run(
     mut command: Command,
     account: Option<&Account>,
@@ -87,27 +87,27 @@ pub(super) fn run(
     let pid = Pid::from_child(&child);
     let copies = redactor.map(|redactor| copies(Arc::new(redactor), &mut child)).unwrap_or_default();
 
-    // Not taken from the process table before signals stop: they would go to whoever gets its number next.
+    // Reap the child only once signals stop, or they would hit the process that gets its number next.
     let ended = || rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
     while ended().err() == Some(Errno::INTR) {}
     drop(diverted);
     let status = child
         .wait()
         .map_err(|error| Error::new(Kind::Other, "lost track of the command").caused_by(error))?;
-    // What it has started may have more to say.
+    // Processes that it started may print more.
     for copy in copies {
         let _ = copy.join();
     }
     Ok(status)
 }
 
-/// Starts a command that nobody waits for, reads from or writes to.
+/// Starts a command without waiting for it, reading from it or writing to it.
 pub(super) fn start(mut command: Command, account: Option<&Account>) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     spawn(&mut command, account).map(drop)
 }
 
-/// Becomes a command. It returns an error, or not at all.
+/// Replaces this process with a command. Returns an error, or not at all.
 pub(super) fn replace_us(mut command: Command, account: Option<&Account>) -> Error {
     let error = match account {
         None => command.exec(),
@@ -127,7 +127,7 @@ fn spawn(command: &mut Command, account: Option<&Account>) -> Result<Child> {
     spawned.map_err(|error| cannot_start(command, error))
 }
 
-/// Copies what a child prints to where we print. When nobody reads that any more, the child is not read, either.
+/// Copies a child's output to ours. When nobody reads ours any more, we stop reading the child's, too.
 fn copies(redactor: Arc<Redactor>, child: &mut Child) -> Vec<JoinHandle<()>> {
     let other = Arc::clone(&redactor);
     let stdout =
@@ -151,11 +151,11 @@ pub(super) fn code_of(status: ExitStatus, dialect: Dialect) -> ExitCode {
 
 fn pass_on(signal: i32, pid: Pid) {
     let Some(signal) = Signal::from_named_raw(signal) else { return };
-    // The terminal has given it to the child already, and programs take a second one for impatience.
+    // The terminal has sent it to the child already, and programs take a second one as impatience.
     if matches!(signal, Signal::INT | Signal::QUIT) && is_in_foreground() {
         return;
     }
-    // It may have ended this very moment.
+    // It may just have ended.
     let _ = rustix::process::kill_process(pid, signal);
 }
 

@@ -1,9 +1,9 @@
-//! Which data keys a rebase or cherry-pick that is under way has made here, so that its later steps keep them.
+//! The data keys that a running rebase or cherry-pick has made here, so that its later steps keep them.
 //!
 //! Owns one file in the folder in which Git keeps the state of such a sequence. Git removes that folder when the sequence
-//! ends, and nothing of a working tree gets there; but a whole clone may come out of somebody's archive, so what is
-//! believed is marked with a secret of the user's own. It is no memory of the clone: whoever could read an older key of
-//! ours could bring it back, and one that was made for another path as well.
+//! ends, and nothing of a working tree gets there; but a whole clone may come out of somebody's archive, so we trust
+//! only entries that are marked with a secret of the user's own. The clone is not the place to remember this: somebody
+//! who could read an older key of ours could bring that back, or one that was made for another path.
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -23,16 +23,16 @@ const FOLDERS: [&str; 3] = ["rebase-merge", "rebase-apply", "sequencer"];
 /// Our file in one of them.
 const NAME: &str = "sealant-data-keys";
 
-/// Before what is marked, so that the mark is of use for nothing else.
+/// Goes in front of the marked text, so that the mark is no use for anything else.
 const PREFIX: &[u8] = b"sealant.dev/sequence/v2\0";
 
 /// The user's secret, in the folder of their settings.
 const SECRET: &str = "sealant/sequence.key";
 
-/// Far more than any sequence makes.
+/// Far more than any sequence needs.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What the sequence that is under way, if there is one, has made for one path.
+/// What the running sequence, if any, has made for one path.
 #[derive(Debug, Default)]
 pub struct Sequence {
     path: Vec<u8>,
@@ -51,7 +51,7 @@ impl Sequence {
         Git::of(host, Path::new(".")).and_then(|git| Self::read(&git, host, path)).unwrap_or_default()
     }
 
-    /// For a file that a person has named.
+    /// For a file that a person named.
     pub fn of_file(host: &dyn Host, file: &Path) -> Self {
         let read = |(git, name): (Git<'_>, PathBuf)| Self::read(&git, host, name.into_os_string().into_vec());
         Git::of_file(host, file).and_then(read).unwrap_or_default()
@@ -69,7 +69,7 @@ impl Sequence {
         Ok(Self { path, file, secret: host.config_dir().map(|folder| folder.join(SECRET)), made })
     }
 
-    /// Whether an earlier step has made this data key for this path.
+    /// Whether an earlier step made this data key for this path.
     pub fn has_made(&self, key: &DataKey) -> bool {
         let secret = self.secret.as_deref().filter(|_| !self.made.is_empty()).and_then(read_secret);
         secret.is_some_and(|secret| self.made.contains(&self.mark(&secret, key)))

@@ -1,7 +1,7 @@
-//! What to type about a finding: one command that works in the state in which the file is now.
+//! Which command fixes a finding: one that works for the file as it is now.
 //!
-//! What a kind of finding means is in the table of rules. Here a file is looked at once more, where its owner would change it: in
-//! the working tree. Nothing is changed here.
+//! The table of rules says what each kind of finding means. Here we look at a file again where its owner would change
+//! it, in the working tree. This changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,24 +22,24 @@ use crate::repo::git::tree::Tree;
 use crate::secret::SecretBytes;
 use crate::shown::typed;
 
-/// How many files of one rule are told of: who has mended these looks again.
+/// How many files we list per rule: whoever has fixed these runs the check again.
 const MOST_SHOWN: usize = 20;
 
-/// A larger file is not read once more for this.
+/// We do not read a larger file again for this.
 const MOST_READ: u64 = 1 << 20;
 
-/// Where the files are that were looked at, and by which rules.
+/// Where the checked files are, and which rules apply to them.
 pub struct Place<'a> {
-    /// What files are named from; empty for the working directory.
+    /// The folder that file names are relative to; empty for the working directory.
     pub folder: &'a Path,
-    /// They are in Git's index, or in commits.
+    /// The files are in Git's index, or in commits.
     pub is_staged: bool,
-    /// Some of what was found has been encrypted since.
+    /// Some of the findings have been encrypted since.
     pub is_fixed: bool,
     pub configs: &'a Configs,
 }
 
-/// What mends a finding.
+/// What fixes a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Encrypt {
@@ -47,14 +47,14 @@ enum Step {
     },
     /// Nothing is wrong in the working tree.
     Stage,
-    /// No creation rule says for whom.
+    /// No creation rule names recipients.
     AddRule {
         strips: bool,
     },
     MakeConfig,
-    /// Values came into an encrypted file, on these lines.
+    /// Somebody added values to an encrypted file, on these lines.
     TakeOut(BTreeSet<usize>),
-    /// A Secret beside SealedSecrets, which nothing seals or encrypts.
+    /// A Secret next to SealedSecrets, which no command seals or encrypts.
     Separate,
     Resolve,
     Recipients,
@@ -72,7 +72,7 @@ enum Step {
 }
 
 impl Step {
-    /// Whether one command mends many files.
+    /// Whether one command fixes many files.
     fn takes_many(&self) -> bool {
         matches!(
             self,
@@ -84,7 +84,7 @@ impl Step {
         )
     }
 
-    /// The line to type for these files: a command, and behind it what has to be done or known before.
+    /// The line to type for these files: a command, followed by what to do or know before it.
     fn line(&self, names: &str, is_staged: bool) -> String {
         let (command, before) = self.command(names);
         let stages = is_staged
@@ -149,11 +149,11 @@ impl Step {
     }
 }
 
-/// Tells what to do about findings: once for each rule, and by a command for each file.
+/// Says what to do about findings: once for each rule, with a command for each file.
 pub fn tell(found: &[Found], place: &Place<'_>, context: &Context) {
     let mut files: BTreeMap<Rule, BTreeMap<&Path, BTreeSet<usize>>> = BTreeMap::new();
     for Found { file, finding, .. } in found {
-        // Of requests for access everything is told apart, and nobody is let in by the way.
+        // Requests for access are reported separately, so that nobody gets access by accident.
         let is_told = finding.pending.is_some() && !place.is_staged;
         let lines = files.entry(finding.rule).or_default();
         if !is_told {
@@ -189,7 +189,7 @@ fn tell_rule(rule: Rule, files: &BTreeMap<&Path, BTreeSet<usize>>, place: &Place
 }
 
 impl Place<'_> {
-    /// A file as it is typed in the working directory.
+    /// A file's name as you would type it in the working directory.
     fn typed(&self, file: &Path) -> String {
         match self.is_here() {
             true => typed(file),
@@ -223,7 +223,7 @@ impl Place<'_> {
         }
     }
 
-    /// What mends values in plaintext.
+    /// What fixes values in plaintext.
     fn encrypted_by(&self, rule: Rule, path: &Path, lines: &BTreeSet<usize>) -> Option<Step> {
         let Some((format, bytes)) = read(path) else { return self.is_staged.then_some(Step::Stage) };
         if is_conflict(&bytes) {
@@ -235,7 +235,7 @@ impl Place<'_> {
         let strips = rule == Rule::LastApplied;
         Some(match meant(format, &bytes) {
             Some(Meant::Sealed) => Step::Separate,
-            // What its own settings leave in plaintext was there when it was encrypted.
+            // Values that its own settings leave in plaintext were there when it was encrypted.
             Some(Meant::Document) if rule == Rule::Plaintext && !finds(rule, format, &bytes, None) => {
                 Step::Settings { rule_first: false }
             }
@@ -263,7 +263,7 @@ impl Place<'_> {
         if before.as_ref().is_some_and(is_whole) { Step::Restore } else { Step::Inspect }
     }
 
-    /// Whether nothing of this is found in the working tree.
+    /// Whether the working tree has none of these findings.
     fn is_mended(&self, rule: Rule, path: &Path) -> bool {
         read(path).is_some_and(|(format, bytes)| !finds(rule, format, &bytes, self.policy(path).as_ref()))
     }
@@ -291,7 +291,7 @@ fn is_conflict(bytes: &SecretBytes) -> bool {
     str::from_utf8(bytes).is_ok_and(|text| conflict_line(text).is_some())
 }
 
-/// Whether a rule finds anything. What cannot be looked at is not in order.
+/// Whether a rule finds anything. A file that cannot be checked counts as a finding.
 fn finds(rule: Rule, format: Format, bytes: &SecretBytes, policy: Option<&Policy>) -> bool {
     check(format, bytes.clone(), policy)
         .map_or(true, |found| found.iter().any(|finding| finding.rule == rule))

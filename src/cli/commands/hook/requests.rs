@@ -1,7 +1,7 @@
-//! Commits that ask for access: they add a key to a config, and whoever makes them cannot let themselves in.
+//! Commits that ask for access: they add a key to a config, and their authors cannot give themselves access.
 //!
-//! Owns when such a commit goes through. A file that lacks a reader shows nothing to anybody, and nothing is wrapped here;
-//! whoever has access decides.
+//! Owns when such a commit goes through. A file that lacks a reader reveals nothing, and nothing is wrapped here;
+//! people with access decide.
 
 use std::path::{Path, PathBuf};
 
@@ -20,15 +20,15 @@ use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{Entry, Tree};
 use crate::shown::typed;
 
-/// The keys that configs name since the last commit, by config and number of the rule.
+/// The keys that were added to configs since the last commit, by config and rule number.
 pub struct Requests(Vec<(PathBuf, Vec<Vec<String>>)>);
 
 impl Requests {
-    /// `None` where configs differ in anything else.
+    /// `None` if configs differ in anything else.
     pub fn of(before: &Configs, today: &Configs, git: &Git, changed: &[PathBuf]) -> Result<Option<Self>> {
         let mut added = Vec::new();
         for config in changed.iter().filter(|path| is_config(path)).map(|path| git.top().join(path)) {
-            // What cannot be read was told already.
+            // Files that cannot be read have been reported already.
             let Ok(Some(rules)) = today.additions(before, &config) else { return Ok(None) };
             let named = rules.iter().map(|keys| {
                 let keys = keys.iter().filter_map(|key| policy::master_key(&key.spec).ok());
@@ -39,7 +39,7 @@ impl Requests {
         Ok(Some(Self(added)))
     }
 
-    /// Makes warnings of what is found of files that lack nobody else, and that no identity here opens.
+    /// Turns findings into warnings for files that lack only these readers, and that no identity here opens.
     pub fn let_by(&self, found: &mut [Found], tree: &Tree, git: &Git, context: &Context) -> Result<()> {
         let asks = |found: &Found| {
             let pending = found.finding.pending.as_ref()?;
@@ -61,7 +61,7 @@ impl Requests {
         Ok(())
     }
 
-    /// Whether all who wait came with this commit.
+    /// Whether this commit added everybody who is waiting.
     fn names_all(&self, pending: &Pending) -> bool {
         let Some((_, rules)) = self.0.iter().find(|(config, _)| *config == pending.rule.file) else {
             return false;
@@ -71,7 +71,7 @@ impl Requests {
     }
 }
 
-/// Whether an identity here opens anything of a file. What cannot be read is opened by whoever mends it.
+/// Whether an identity here opens any part of a file. A file that cannot be read can be opened by whoever repairs it.
 fn opens(file: &Path, tree: &Tree, blobs: &mut Blobs, service: &KeyService<'_>) -> bool {
     let mut data_keys = || {
         let Some(Entry::File(id)) = tree.get(file) else { return Ok(None) };

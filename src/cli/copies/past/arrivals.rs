@@ -1,7 +1,8 @@
-//! For whom places were when something came to them that had left another one.
+//! Who could read a place when something came to it that had left another place.
 //!
-//! Owns that whoever comes later to a place which was for no others has come by its rule; whoever could read there before, or when
-//! it came, has not. A merge brings what one of its parents has to all others, unless these had it for the same people elsewhere.
+//! Owns this: people added later to a place that had no other readers got access by its rule; people who could read
+//! there before, or when the content came, did not. A merge brings the content of one parent to all the others, unless
+//! they had it elsewhere for the same people.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -25,7 +26,7 @@ pub(super) struct Wish<'c> {
     pub places: BTreeMap<&'c Path, Prints>,
 }
 
-/// A content that a commit has brought to a place, or may have.
+/// A content that a commit brought, or may have brought, to a place.
 struct Version {
     commit: ObjectId,
     content: ObjectId,
@@ -38,13 +39,13 @@ pub(super) struct Arrivals<'r> {
     recorded: &'r Recorded<'r>,
     by_place: HashMap<PathBuf, Vec<Version>>,
     before: Before,
-    /// What HEAD has at these places.
+    /// What is at these places in HEAD.
     at_head: Option<(ObjectId, AtPlaces)>,
     /// Places that are brought together just now have what is in no commit of HEAD's.
     asked: BTreeSet<PathBuf>,
     /// What configs said in a commit and before it.
     states_before: HashMap<ObjectId, Rc<Vec<Arc<Configs>>>>,
-    /// How often it may still be asked what a state of the configs said of a place.
+    /// How many more times we may ask what a state of the configs said about a place.
     trials_left: Cell<usize>,
 }
 
@@ -52,7 +53,7 @@ pub(super) struct Arrivals<'r> {
 const MOST_TRIALS: usize = 2_000_000;
 
 impl<'r> Arrivals<'r> {
-    /// Of all places that are asked about.
+    /// For all places that we are asked about.
     pub fn of(recorded: &'r Recorded<'r>, wishes: &[Wish<'_>], asked: BTreeSet<PathBuf>) -> Result<Self> {
         let git = recorded.git;
         let wanted: BTreeSet<&Path> = wishes.iter().flat_map(|wish| wish.places.keys().copied()).collect();
@@ -92,7 +93,7 @@ impl<'r> Arrivals<'r> {
         let mut by_place: HashMap<PathBuf, Vec<Version>> = HashMap::new();
         for (at, prints) in recorded.prints(&contents, |_, _| true)? {
             let (place, commit, content, is_merge) = found[at].clone();
-            // What Git does not give was looked for as an original already.
+            // Content that Git cannot deliver has been treated as an original already.
             let version = Version { commit, content, prints: prints.unwrap_or_default(), is_merge };
             by_place.entry(recorded.paths[place].clone()).or_default().push(version);
         }
@@ -141,7 +142,7 @@ impl<'r> Arrivals<'r> {
             Some((head, at_head)) => at_head.get(head, name).is_some_and(has),
             None => false,
         };
-        // It comes just now, by the rule of today.
+        // It is coming right now, under today's rule.
         if !is_in_head && !self.asked.contains(place) {
             return Ok(false);
         }
@@ -171,7 +172,7 @@ impl<'r> Arrivals<'r> {
         all.filter(|version| !version.prints.in_common(prints).is_empty())
     }
 
-    /// Whether some who read at a place today could do so in some commit before, or nobody can tell.
+    /// Whether some of a place's readers today could already read it in an earlier commit, or we cannot tell.
     pub fn had_others(
         &mut self,
         commit: &ObjectId,

@@ -1,8 +1,8 @@
-//! What was in commits beside those that HEAD leads to, of other branches, of reflogs, of what is being merged; and what merges on
-//! the way to HEAD have taken from one of their parents.
+//! Content of commits outside HEAD's history (other branches, reflogs, a merge in progress), and what merges in HEAD's
+//! history took from one of their parents.
 //!
-//! Owns for whom that counts. Until a branch has parted from the other its places were for whom the common rules named; whoever
-//! has come to them since, on the other's way, has come by a rule. Somebody whom the branch has taken away, or never had, has not.
+//! Owns who that is for. Until two branches diverged, the common rules named the readers of each place; people added
+//! since, on the other branch, got access by a rule. People whom the branch removed, or never had, did not.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ impl Recorded<'_> {
             let Some(prints) = prints.get(&(place, content)) else { continue };
             let path = &self.paths[place];
             let is_elsewhere = others.of(prints).keys().any(|here| *here != path);
-            // Of the same place what somebody has done again is let be, as `git commit --amend` does.
+            // Ignore commits that redo a change at the same place, as `git commit --amend` does.
             let is_done_again = merge.is_none() && !beside.is_named(self.name_of(commit));
             if is_done_again && !is_elsewhere && !self.is_gone(place) {
                 continue;
@@ -121,8 +121,8 @@ impl Recorded<'_> {
         Ok(left)
     }
 
-    /// The contents that merges took from one of their parents while another has other configs: the rules of the two may name
-    /// different readers for them.
+    /// The contents that merges took from one parent while another parent has different configs, whose rules may name
+    /// different readers.
     fn taken_by_merges<'r>(
         &'r self,
         contents: impl Iterator<Item = (usize, &'r ObjectId)>,
@@ -157,8 +157,9 @@ impl Recorded<'_> {
         Ok(found)
     }
 
-    /// Whether a merge gives a place readers whom the side that the content comes from does not have there, and whom no commit of the
-    /// other side alone has added either. Where the sides diverged they could read there then, and the one side has removed them.
+    /// Whether a merge gives a place readers that the content's own side does not have there, and that no commit of
+    /// only the other side added. They could read there when the sides diverged, and the content's side has removed
+    /// them since.
     fn brings_back_readers(
         &self,
         path: &Path,
@@ -244,7 +245,7 @@ impl Recorded<'_> {
     }
 }
 
-/// Where commits have parted from those that count without them.
+/// Where commits diverged from those that count without them.
 struct Forks<'a> {
     ancestry: &'a Ancestry,
     beside: &'a Beside<'a>,

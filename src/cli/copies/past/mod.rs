@@ -1,8 +1,8 @@
-//! What was in a repository at other times, as far as it may be in a file of today.
+//! What a repository contained at other times, if it may be in one of today's files.
 //!
-//! Owns by which rules a place of the past counts: by those of today, by those before a change where that is known, and for
-//! what has left it, by those that it had last while that was there. Whoever takes a rule away along with the file, or puts
-//! another file into its place, changes nothing for what was there.
+//! Owns which rules count for a place in the past: today's, those before a change if that is known, and for content
+//! that has left, the last ones that the place had while the content was there. Removing a rule along with the file, or
+//! putting another file in its place, changes nothing for the old content.
 
 mod arrivals;
 mod beside;
@@ -35,11 +35,11 @@ use crate::shown::typed;
 /// Which of the past is added.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PastScope {
-    /// What is in a file that was looked at, and was where others read.
+    /// Content of a file that we looked at, and that was in a place with other readers.
     Shared,
-    /// What was at a place of which a rule names the readers.
+    /// Content of a place whose readers a rule names.
     Ruled,
-    /// The same for whoever decrypts: nobody is let in yet.
+    /// The same for decrypting, which gives nobody access yet.
     RuledIfKnown,
     /// All.
     All,
@@ -48,15 +48,15 @@ pub(super) enum PastScope {
 /// Until when a rule was that of a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Since {
-    /// It is so today, or what is there has changed since the last commit.
+    /// It is the rule today, or the place has changed since the last commit.
     Now,
-    /// It was so before a change.
+    /// It was the rule before a change.
     Change,
     /// It was the last that the place had.
     Leaving(Leaving),
 }
 
-/// For whom something was.
+/// Who could read something.
 #[derive(Clone)]
 pub(super) struct PastRule {
     pub keys: Option<KeySet>,
@@ -82,7 +82,7 @@ impl PastRule {
 const MOST_STATES: usize = 64;
 const MOST_TRIALS: usize = 2_000_000;
 
-/// What somebody asks about, by its path: it need not be on the disk.
+/// The paths that somebody asks about, which need not be on the disk.
 pub(super) type Asked = Vec<(PathBuf, Prints)>;
 
 /// A content that was once at a place.
@@ -106,7 +106,7 @@ pub(super) fn add(
 ) -> Result<()> {
     let is_looking = matches!(wanted, PastScope::Shared | PastScope::RuledIfKnown);
     if is_one && was_never_for_fewer(git, configs, context)? {
-        // Those who only look are let in nowhere, and most clones of jobs are like this one.
+        // Looking gives nobody access, and most CI clones are shallow like this one.
         return if is_looking { Ok(()) } else { refuse_shallow(git, is_shallow(git)?) };
     }
     let recorded = Recorded::read(git)?;
@@ -139,7 +139,7 @@ pub(super) fn add(
         }
     }
     let mut versions = recorded.versions(&rules, wanted == PastScope::Shared);
-    // Of a place that is gone the last rule counts, and not one of today, which is not for it.
+    // For a place that is gone, its last rule counts, not one of today's, which is not about it.
     let is_lost = |at: usize, id: &ObjectId| lost.contains_key(&(at, id)) && recorded.is_gone(at);
     versions.retain(|(at, version)| !is_lost(*at, &version.id));
     let mut versions: Vec<Version> = versions.into_iter().map(|(_, version)| version).collect();
@@ -156,8 +156,8 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Whether nothing has ever left its place in any commit, nor was any place for fewer than today, where all rules of today name the
-/// same readers.
+/// Given that all of today's rules name the same readers: whether nothing has ever left its place in any commit, and no
+/// place ever had fewer readers than today.
 fn was_never_for_fewer(git: &Git, configs: &[&Configs], context: &Context) -> Result<bool> {
     let mut lookup = context.lookup()?;
     let today = configs.first().and_then(|configs| past_rule_of(&git.top().join("file"), configs));
@@ -175,7 +175,7 @@ fn was_never_for_fewer(git: &Git, configs: &[&Configs], context: &Context) -> Re
             return Ok(false);
         };
         for policy in config.policies() {
-            // A rule that names nobody said nothing of who reads there.
+            // A rule that names nobody said nothing about readers.
             match policy.and_then(|policy| policy::key_set(&policy)) {
                 Ok(then) if then.as_ref().is_none_or(|then| !lets_others_in(&today, then)) => {}
                 _ => return Ok(false),
@@ -192,7 +192,7 @@ fn how_to_fetch(git: &Git) -> String {
     format!("first `git -C {} fetch --unshallow`", typed(git.top()))
 }
 
-/// In a shallow clone nobody can tell where a file was before, nor for whom. Nobody is let in then.
+/// A shallow clone does not show where a file was before, or who could read it there, so nobody gets access.
 fn refuse_shallow(git: &Git, is_shallow: bool) -> Result<()> {
     let message = || format!("{IS_SHALLOW}, so no recipients are added: {}", how_to_fetch(git));
     if is_shallow { Err(Error::new(Kind::Read, message()).in_file(git.top())) } else { Ok(()) }
@@ -207,7 +207,7 @@ fn counts(rule: &PastRule, wanted: PastScope, audiences: &Audiences<'_>) -> bool
     }
 }
 
-/// What Git knows of a repository.
+/// What Git knows about a repository.
 struct Recorded<'g> {
     git: &'g Git<'g>,
     history: History,
@@ -244,7 +244,7 @@ impl<'g> Recorded<'g> {
         &self.history.commits[commit].id
     }
 
-    /// Whether no file is there today.
+    /// Whether there is no file today.
     fn is_gone(&self, place: usize) -> bool {
         let name = &self.history.paths[place];
         match self.index.get(name) {
@@ -257,7 +257,8 @@ impl<'g> Recorded<'g> {
         }
     }
 
-    /// Whether a config ever said something else than today. Of one that is named on the command line that is not looked for.
+    /// Whether a config ever said something different from today. We do not look for that in a config named on the
+    /// command line.
     fn has_other_configs(&self, context: &Context) -> Result<bool> {
         let is_as_ever = |path: &Path, entry: &Entry| {
             let ever = self.history.configs.get(path);
@@ -299,8 +300,8 @@ impl<'g> Recorded<'g> {
         Ok(found)
     }
 
-    /// The places for which a config ever named fewer readers than today's: what was at the others counts by the rule of today.
-    /// Where there are too many configs to tell, all of them.
+    /// The places for which any config named fewer readers than today's; content of the others counts under today's
+    /// rule. All places, if there are too many configs to tell.
     fn once_for_fewer(
         &self,
         lookup: &Lookup,
@@ -319,7 +320,7 @@ impl<'g> Recorded<'g> {
         let (mut found, mut blobs, mut trials) = (HashSet::new(), Blobs::open(self.git)?, 0);
         for (config, id) in states().filter(|(_, id)| !id.is_null()) {
             let tree = Tree::of_file(config, id);
-            // One that Git does not give may have said anything.
+            // A config that Git cannot deliver may have said anything.
             let Ok(staged) = Staged::read(self.git.top(), &tree, None, &mut blobs) else {
                 return Ok(all.collect());
             };
@@ -361,7 +362,7 @@ impl<'g> Recorded<'g> {
         held_of(&mut Blobs::open(self.git)?, &ids, hold, |_, _| Some(Ok(None)))
     }
 
-    /// The newest commit by which each content came to a place.
+    /// The newest commit that brought each content to a place.
     fn commits(&self) -> BTreeMap<(usize, &ObjectId), usize> {
         let mut found = BTreeMap::new();
         for version in &self.history.versions {
@@ -405,7 +406,7 @@ struct Left<'r> {
     came: Came,
 }
 
-/// How it is known who has come since to other places by their rules.
+/// How we know who has been added to other places by their rules since.
 #[derive(PartialEq, Eq, Hash)]
 enum Came {
     /// By their rules in the first commit without it, but for some; nobody has without such a commit.

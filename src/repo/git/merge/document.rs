@@ -1,8 +1,8 @@
-//! Three versions of a document in SOPS's format brought together.
+//! Merges three versions of a document in SOPS's format.
 //!
-//! Plaintexts are merged, and what came of them is encrypted again: what a side with the same data key has keeps its
-//! ciphertext. No merge without the MACs of all three: what somebody changed without the key would get a new MAC by it.
-//! Owns when a data key stays: whoever made it may have kept it, so nothing comes under it that was not under it before.
+//! Merges the plaintexts and encrypts the result: values that a side with the same data key has keep their ciphertexts.
+//! All three MACs must verify, or something changed without the key would get a new MAC. Owns when a data key stays:
+//! its maker may have kept it, so it never encrypts anything new.
 
 use super::recipients::{self, Locked, NotChosen};
 use super::{Merge, MergeResult, Merged, Texts, Versions, markers, text};
@@ -119,7 +119,7 @@ async fn bring_together(
             let writer = Writer::new(merge, opened, &Settings::of(opened, &texts)?, &texts).await?;
             let (file, [ours, theirs]) = match writer.conflict([&ours, &theirs]) {
                 Ok(file) => (file, [&ours, &theirs]),
-                // What can be read need not be what can be encrypted.
+                // Something that can be read cannot always be encrypted.
                 Err(_) => (writer.conflict(whole)?, whole),
             };
             let paths = differing(merge.format, ours, theirs)?;
@@ -128,8 +128,8 @@ async fn bring_together(
     }
 }
 
-/// The side that already is what came of a merge, in plaintext and settings, where both sides have changed the data key:
-/// there need not be a third.
+/// The side that already equals the result of a merge, in plaintext and settings, if both sides changed the data key:
+/// no third key is needed.
 fn same_side<'v>(
     settings: &Settings<'_>,
     opened: &'v Versions<Version>,
@@ -162,7 +162,7 @@ pub fn differing(format: Format, ours: &SecretBytes, theirs: &SecretBytes) -> Re
 
 /// Which leaves of the merged file are encrypted, and what its MAC covers.
 struct Settings<'v> {
-    /// The version whose layout of the metadata it has.
+    /// The version whose metadata layout it uses.
     carrier: &'v Version,
     selection: &'v Selection,
     mac_only_encrypted: bool,
@@ -184,7 +184,7 @@ impl<'v> Settings<'v> {
             )
             .advise("Encrypt one side like the other, and merge again."));
         };
-        // No key, no change of it: the MAC would fail.
+        // Without the key nobody can change it: the MAC would fail.
         let mac_only = |version: &Version| version.file.metadata.mac_only_encrypted;
         let mac_only_encrypted = match mac_only(ours) == mac_only(theirs) {
             true => mac_only(ours),
@@ -212,7 +212,7 @@ fn is_as_strong(one: &Version, other: &Version, texts: &[&SecretBytes]) -> Resul
     Ok(true)
 }
 
-/// What a plaintext would leave in plaintext.
+/// What a selection would leave in plaintext.
 fn in_clear(plaintext: &dyn Document, selection: &Selection) -> Result<Contents> {
     sops::contents(plaintext, selection, &|leaf, value| !leaf.selected && !value.is_blank())
 }
@@ -243,7 +243,7 @@ fn may_stay(
     Ok(true)
 }
 
-/// Encrypts what came of a merge.
+/// Encrypts the result of a merge.
 struct Writer<'w> {
     /// Its settings, and its layout of the metadata.
     carrier: &'w Encrypted,
@@ -326,7 +326,7 @@ impl<'w> Writer<'w> {
         Ok(markers::marked(ours.document().source(), &theirs, self.merge.marker_size).into_bytes())
     }
 
-    /// The side that already is what came of the merge.
+    /// The side that already equals the result of the merge.
     fn side<'v>(&self, opened: &'v Versions<Version>, text: &SecretBytes) -> Option<&'v Version> {
         let is_same = |side: &&Version| {
             let (side_has, merged) = (&side.file.metadata, &self.metadata);

@@ -1,9 +1,9 @@
-//! Who can decrypt what came of a merge, and under which data key.
+//! Who can decrypt the result of a merge, and under which data key.
 //!
-//! Recipients merge as values do: who is new on one side comes, who is gone from one goes. But lists in files are not
-//! authenticated, and a merge wraps data keys: so nobody gets what they could not read before, unless the creation rule
-//! names them or both sides do. It takes no key to make a data key either: that of one side is kept only if the caller
-//! vouches for it, and what takes its place is a new one, never another old one.
+//! Recipients merge like values: those that one side added are added, those that one side removed are removed. But
+//! lists in files are not authenticated, and a merge wraps data keys: so nobody gets what they could not read before,
+//! unless the creation rule names them or both sides do. Making a data key takes no key either: a side's data key is
+//! kept only if the caller vouches for it, and is replaced only by a new one, never by another old one.
 
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Content, KeyService, KeySet, MasterKey, Rekey, WrappedDataKey};
@@ -20,7 +20,7 @@ pub struct Locked<'k> {
 }
 
 impl Locked<'_> {
-    /// For whom it is encrypted.
+    /// Its recipients.
     pub fn keys(&self) -> KeySet {
         key_set(self.wrapped)
     }
@@ -36,9 +36,9 @@ pub struct Chosen {
 /// Why no recipients can be merged.
 #[derive(Debug)]
 pub enum NotChosen {
-    /// Both sides changed the same about it, or made somebody a recipient whom nobody vouches for.
+    /// Both sides changed the same thing, or added a recipient that nobody vouches for.
     Unsettled(Error),
-    /// It cannot be wrapped for one of the recipients, whom the error names, by who is asked here.
+    /// It cannot be wrapped here for one of the recipients; the error names them.
     Unwrappable(Error),
 }
 
@@ -48,7 +48,7 @@ impl From<Error> for NotChosen {
     }
 }
 
-/// Whether what is under these data keys may be wrapped for these: an error where it is what elsewhere is for others.
+/// Whether these data keys may be wrapped for these recipients: an error if the same content is elsewhere for others.
 pub type LetIn<'a> = dyn Fn(&KeySet, &[&DataKey]) -> Result<()> + 'a;
 
 /// The data key of a merged document and how it is wrapped. It is that of the side that changed it, if it `may_stay`.
@@ -66,7 +66,7 @@ pub async fn merged(
         _ => None,
     };
     let wrapped = stays.as_ref().map(|(_, holders)| combined(versions, holders, &keys));
-    // Whoever is in it opens the data key as before. Where shares change, all may be wrapped again.
+    // Existing recipients open the data key as before. If shares change, all may be wrapped again.
     let is_kept = |wrapped: &&WrappedDataKey| {
         wrapped.is_shared_as(&keys) && (keys.groups.len() == 1 || names(wrapped) == keys.groups)
     };
@@ -123,7 +123,7 @@ async fn new_data_key(service: &KeyService<'_>, keys: &KeySet) -> Result<Chosen,
     Ok(Chosen { key, wrapped, is_new: true })
 }
 
-/// An error when somebody is to get a data key, by groups, whom neither the rule names nor, without one, both sides.
+/// An error if a group would give a data key to somebody whom neither the rule names nor, without a rule, both sides.
 fn refuse_unsettled(
     new: &[Vec<MasterKey>],
     sides: [&WrappedDataKey; 2],
@@ -146,7 +146,7 @@ fn refuse_unsettled(
     Ok(())
 }
 
-/// Where new shares are made, it takes as many keys to open the file as the rule asks for, or as on both sides.
+/// If new shares are made, the file takes as many keys to open as the rule says, or as on both sides.
 fn refuse_weaker(sides: [&WrappedDataKey; 2], keys: &KeySet, rule: Option<&KeySet>) -> Result<()> {
     let sides = sides.map(|side| (side.groups.len(), side.required()));
     let merged = (keys.groups.len(), keys.required());
@@ -196,7 +196,7 @@ fn holders<'k>(versions: &Versions<Locked<'k>>) -> Option<(&'k DataKey, Vec<Lock
     }
 }
 
-/// What the versions with the data key have wrapped, of which as much as possible is kept.
+/// What the versions with the data key have wrapped; as much of it as possible is kept.
 fn combined(versions: &Versions<Locked<'_>>, holders: &[Locked<'_>], keys: &KeySet) -> WrappedDataKey {
     let is_whole = |locked: &&Locked<'_>| names(locked.wrapped) == keys.groups;
     let [first, others @ ..] = holders else {
@@ -227,7 +227,7 @@ fn combined(versions: &Versions<Locked<'_>>, holders: &[Locked<'_>], keys: &KeyS
     wrapped
 }
 
-/// For whom a data key is wrapped.
+/// Who a data key is wrapped for.
 fn key_set(wrapped: &WrappedDataKey) -> KeySet {
     let threshold = (wrapped.groups.len() > 1).then(|| wrapped.required());
     KeySet { groups: names(wrapped), threshold }
