@@ -1,4 +1,4 @@
-//! How files in plaintext become encrypted ones: by flags, else by their creation rules.
+//! How plaintext files become encrypted ones: by flags, or else by their creation rules.
 //!
 //! Shared by the commands that encrypt whole files; owns what they refuse to encrypt.
 
@@ -29,7 +29,7 @@ use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::sops::{self, Encrypted, MacCheck, Nature, kubernetes};
 
-/// How files are encrypted that are plaintext so far: by flags, else by their creation rules.
+/// How plaintext files are encrypted: by flags, or else by their creation rules.
 pub struct Encrypt<'a> {
     context: &'a Context<'a>,
     formats: Formats,
@@ -37,18 +37,18 @@ pub struct Encrypt<'a> {
     pub wanted: Overrides,
     /// Remove the annotation in which kubectl keeps a Secret's plaintext.
     pub strip_last_applied: bool,
-    /// What becomes of files that no rule names.
+    /// What happens to files that no rule names.
     pub unnamed: Unnamed,
     /// Where results go.
     pub destination: Destination,
 }
 
-/// What a file that was only found is to this command.
+/// What this command sees in a file that it found in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Encrypted,
     Empty,
-    /// Identities: whoever has no others could not decrypt them again.
+    /// Identities: if they are a person's only ones, that person could not decrypt them again.
     Identities,
     Plaintext,
     /// It may be encrypted, and nobody can open it.
@@ -72,7 +72,7 @@ impl<'a> Encrypt<'a> {
         Ok(Self { context, formats, configs, wanted, strip_last_applied: false, unnamed, destination })
     }
 
-    /// By the creation rules of these configs alone, whatever flags and variables say.
+    /// Only by the creation rules of these configs, whatever flags and variables say.
     pub fn by_rules(context: &'a Context<'a>, formats: Formats, configs: Configs) -> Self {
         let (wanted, unnamed) = (Overrides::default(), Unnamed::left());
         let destination = Destination::InPlace;
@@ -196,7 +196,7 @@ impl<'a> Encrypt<'a> {
         }
     }
 
-    /// Whether nothing has said so far what a file is.
+    /// Whether nothing has told us the file's type yet.
     fn is_of_no_type(&self, source: &Source) -> bool {
         !self.context.is_sops() && self.formats.input.is_none() && source.format == Format::Binary
     }
@@ -235,7 +235,7 @@ impl<'a> Encrypt<'a> {
     }
 
     fn parse(&self, source: &mut Source, name: Option<&Path>) -> Result<Box<dyn Document>> {
-        // To sops an empty JSON file is broken JSON, which the parser says; one of flat lines is a file as any other.
+        // Called as sops, an empty JSON file is broken, as the parser says. An empty dotenv or INI file is fine.
         let is_nothing = match source.format {
             Format::Yaml => true,
             Format::Json => !self.context.is_sops(),
@@ -271,7 +271,7 @@ impl<'a> Encrypt<'a> {
         document::parse(target, document::convert(&*document, target, Losses::Refused)?, false)
     }
 
-    /// A plaintext. That a key appears twice is usual in dotenv files, and nothing to sops in others.
+    /// A plaintext. Keys that appear twice are common in dotenv files, and sops accepts them in others.
     fn read(&self, source: &mut Source) -> Result<Box<dyn Document>> {
         let bytes = std::mem::take(&mut source.bytes);
         if source.format != Format::Dotenv && !self.context.is_sops() {
@@ -304,7 +304,7 @@ impl<'a> Encrypt<'a> {
         document::parse(document.format(), SecretBytes::new(text.as_bytes().to_vec()), false)
     }
 
-    /// What sops would not refuse may still be told.
+    /// Something that sops would accept may still deserve a warning.
     fn warn_of_last_applied(&self, document: &dyn Document, shown: &Path) {
         let Some(&first) = kubernetes::last_applied(document).first() else { return };
         let (shown, line) = (shown.display(), document.line(first));
@@ -387,7 +387,7 @@ impl<'a> Encrypt<'a> {
         sops::encrypt(&**document, metadata, &key, self.context.host.now(), onto)
     }
 
-    /// Why an older state's data key cannot be that of a file; `None` when it can.
+    /// Why a file cannot have the data key of an older version; `None` if it can.
     fn why_not_kept(
         &self,
         path: &Path,
@@ -515,7 +515,7 @@ fn refuse_plaintext_inside(source: &Source, rule: Option<&Policy>) -> Result<()>
         .advise("remove these, and add them with `sealant edit`"))
 }
 
-/// SealedSecrets are not encrypted once more, be it that a folder is encrypted that holds some.
+/// SealedSecrets are not encrypted again, even if they are in a folder that is encrypted.
 fn refuse_sealed(document: &dyn Document) -> Result<()> {
     let sealed = sealed_secret::objects(document);
     let Some(&first) = sealed.first() else { return Ok(()) };

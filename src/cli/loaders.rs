@@ -1,11 +1,11 @@
-//! The variables by which loaders, shells and languages run code or look for programs, and those by which what a program
-//! sends or encrypts gets into somebody else's hands: whoever writes a file of the repository would run what they like in
-//! whoever does `exec-env`, or read their tokens for servers that the file says nothing about.
+//! The variables that make loaders, shells and languages run code or look for programs, and those that put what a
+//! program sends or encrypts into somebody else's hands. With them, anybody who can write a file in the repository
+//! could run code as the user of `exec-env`, or read their tokens for servers that have nothing to do with the file.
 //!
-//! Two tables. They cannot be complete: what a program makes of other variables is the program's business. What a file is
-//! made for is not in them, such as the address of a server and the password for it.
+//! Two tables. They cannot be complete: what a program does with other variables is its own business. They leave out
+//! what such files are for, such as a server's address and its password.
 
-/// Names, in which `*` is any text. Names of npm, Yarn and proxies are meant in any case.
+/// Names, in which `*` is any text. Names of npm, Yarn and proxies match in any case.
 pub const LOADERS: &[(&str, &[&str])] = &[
     ("the system's loader", &["LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES"]),
     (
@@ -321,8 +321,7 @@ pub const LOADERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// By these a program asks another server than it means to, believes one that is not who it says it is, or encrypts for
-/// somebody else.
+/// These make a program contact a different server, trust an impostor, or encrypt for somebody else.
 pub const DETOURS: &[(&str, &[&str])] = &[
     (
         "proxies",
@@ -453,12 +452,12 @@ pub const DETOURS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Whether a variable decides what code is run.
+/// Whether a variable decides which code runs.
 pub fn is_loader(name: &str) -> bool {
     is_in(LOADERS, name)
 }
 
-/// Whether a variable decides who gets what is sent.
+/// Whether a variable decides who receives what is sent.
 pub fn is_detour(name: &str) -> bool {
     is_in(DETOURS, name)
 }
@@ -494,7 +493,7 @@ fn is_in(table: &[(&str, &[&str])], name: &str) -> bool {
     table.iter().any(|(_, patterns)| patterns.iter().any(is_like))
 }
 
-/// Whether a name is one, or of a kind with any text in the place of each `*`.
+/// Whether a name is in the table, where `*` stands for any text.
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => name == pattern,
@@ -582,7 +581,7 @@ mod tests {
         assert!(leads("VAULT_ADDR", &[], &[]) && !leads("VAULT_TOKEN", &[], &[]));
         assert!(!leads("BAO_ADDR", &["BAO_TOKEN"], &["VAULT_TOKEN"]));
         assert!(leads("VAULT_ADDR", &["BAO_TOKEN"], &[]));
-        // OpenBao's client takes the person's own where the file has only one for Vault's.
+        // OpenBao's client takes the person's own token if the file has only Vault's.
         for address in ["BAO_ADDR", "VAULT_ADDR", "BAO_AGENT_ADDR"] {
             assert!(!leads(address, &["VAULT_TOKEN"], &[]));
             assert!(leads(address, &["VAULT_TOKEN"], &["BAO_TOKEN"]));
@@ -605,7 +604,7 @@ mod tests {
         }
     }
 
-    /// A command within ours would encrypt for whom the file says.
+    /// A nested command of ours would encrypt for whoever the file says.
     #[test]
     fn a_file_names_nobody_for_whom_others_encrypt() {
         for kind in crate::keys::KeyKind::ALL {

@@ -1,4 +1,4 @@
-//! For whom the new data key of a file is, and what people are told of it: for all commands that make one.
+//! Who a file's new data key is for, and what we tell people about it, for all commands that make one.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub struct Recipients<'a> {
     context: &'a Context<'a>,
     configs: Configs,
     wish: Wish,
-    /// Master keys to be removed that no file has named so far.
+    /// Master keys to remove that no file has named so far.
     missing: Mutex<BTreeSet<String>>,
 }
 
@@ -27,8 +27,8 @@ impl<'a> Recipients<'a> {
         Ok(Self { context, configs: context.configs()?, wish, missing: Mutex::new(missing) })
     }
 
-    /// For whom a file is encrypted from now on, or a SealedSecret in it. `name` is what creation rules are chosen by,
-    /// `shown` what the file is called in messages.
+    /// Who a file, or a SealedSecret in it, is encrypted for from now on. `name` selects the creation rule, `shown` is
+    /// the file's name in messages.
     pub fn of(&self, holder: KeyedPart<'_>, name: Option<&Path>, shown: &Path) -> Result<KeySet> {
         let rule = name.map(|name| self.rule(name)).transpose()?.flatten();
         for wrapped in holder.data_keys()?.iter().flat_map(|wrapped| wrapped.groups.iter().flatten()) {
@@ -36,7 +36,7 @@ impl<'a> Recipients<'a> {
         }
         let keys = match rekey::recipients(holder, rule.as_ref(), &self.wish) {
             Err(error) if self.context.is_sops() => {
-                // sops keeps whom the file names; whoever is no reason to refuse it is one to say so.
+                // sops keeps the recipients that the file names. Where we do not refuse that, we say so.
                 let keys = rekey::recipients(holder, None, &self.wish)?;
                 self.context.ui.warning_of(&error.in_file(shown));
                 keys
@@ -47,8 +47,8 @@ impl<'a> Recipients<'a> {
         Ok(keys)
     }
 
-    /// Refuses a file that was only found, and for which no rule names recipients where there is a config: whoever moves a
-    /// file out of its rule could write themselves into it.
+    /// Refuses a file that was only found in a folder, if there is a config but no rule names its recipients: anybody
+    /// could move a file out of its rule and add themselves to it.
     pub fn refuse_named_by_file_alone(&self, holder: KeyedPart<'_>, path: &Path) -> Result<()> {
         let is_free = self.context.is_sops() || self.configs.config_for(path)?.is_none();
         if is_free || policy::keys_of_file(&self.configs, path)?.is_some() {
@@ -88,7 +88,7 @@ impl<'a> Recipients<'a> {
         }
     }
 
-    /// Says whom no file has named, though they were to be removed.
+    /// Names recipients that should be removed but that no file has.
     pub fn tell_missing(&self) {
         for key in &*self.missing() {
             self.context.ui.warning(format!("no file names {key}, which was to be removed"));

@@ -1,6 +1,6 @@
-//! Which files a command takes that gets folders: the one place that says what of them is left alone.
+//! Which files a command takes from folders: the one place that says which ones are left alone.
 //!
-//! What is done to a file that was found, and whether it is one of ours, is the command's.
+//! What happens to a file that was found, and whether it is one of ours, is up to the command.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -17,15 +17,14 @@ use crate::repo::git::{self, Git, NoGit, changes};
 /// What a command does with the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Where Git fails, nothing is ignored: that hides nothing.
+    /// If Git fails, nothing counts as ignored, which hides nothing.
     Look,
-    /// Where Git fails, nothing is written: it could be what Git ignores.
+    /// If Git fails, nothing is written, since Git could be ignoring it.
     Write,
 }
 
-/// The inputs that are meant by a command that only looks; without any, the folder that one is in. What Git ignores is
-/// left out. Files that are called as our own leftovers are not: whoever looks for what is wrong must find it under
-/// every name.
+/// The inputs of a command that only looks; without any, the working directory. Leaves out files that Git ignores, but
+/// not files named like our own leftovers: somebody looking for problems must find them under any name.
 pub(super) fn inputs(mut args: InputArgs, purpose: Purpose, context: &Context) -> Result<Inputs> {
     if args.files.is_empty() {
         args.files.push(PathBuf::from("."));
@@ -58,7 +57,7 @@ pub(super) fn inputs_to_write(args: &InputArgs, context: &Context) -> Result<Inp
     Ok(inputs)
 }
 
-/// Nobody waits for a pipe where all that was meant was to look at what is there.
+/// A command that only looks does not wait for a pipe.
 fn refuse_special(inputs: &mut Inputs) {
     let Inputs { inputs, errors, .. } = inputs;
     inputs.retain(|input| {
@@ -77,7 +76,7 @@ fn refuse_special(inputs: &mut Inputs) {
 /// is in the index or in the last commit stays, ignored or not. Where there is no repository, nothing is ignored.
 fn leave_out_ignored(inputs: &mut Inputs, purpose: Purpose, context: &Context) -> Result<()> {
     let mut left_out = Ignored::default();
-    // For whoever looks, a repository in another one hides nothing.
+    // For a command that only looks, a nested repository hides nothing.
     let inner: &[PathBuf] = if purpose == Purpose::Write { &inputs.repositories } else { &[] };
     for folder in inputs.folders.iter().chain(inner) {
         if left_out.holds(folder) {
@@ -129,7 +128,7 @@ fn ignored(folder: &Path, context: &Context) -> Result<Ignored, NoGit> {
     let Some(git) = Git::find(context.host, real)? else { return Ok(Ignored::default()) };
     let below = || {
         let name = git.name_of_folder(real)?;
-        // A folder that is ignored as a whole, or in one that is, was named all the same.
+        // The person named this folder, even if it or a folder above it is ignored.
         let named = |path: PathBuf| {
             let below = path.strip_prefix(&name).ok().filter(|path| !path.as_os_str().is_empty())?;
             Some(plain_path(&folder.join(below)))

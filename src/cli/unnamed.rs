@@ -1,7 +1,7 @@
-//! What is done with plaintext that was found in a folder and that no creation rule names.
+//! What to do with plaintext that was found in a folder and that no creation rule names.
 //!
 //! A rule without `path_regex` says how files are encrypted, not which files are secret: README.md and package.json
-//! match it, too. So people are asked, scripts say it by a flag, and what stays in plaintext is told.
+//! match it, too. So we ask people, scripts use a flag, and we list what stays in plaintext.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::shown::typed;
 
-/// What a command may do with what no rule names.
+/// What a command may do with files that no rule names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Take,
@@ -24,7 +24,7 @@ enum Answer {
     Open,
 }
 
-/// What is done with it in one run of a command.
+/// What one run of a command does with them.
 pub(super) struct Unnamed {
     answer: Answer,
     left: AtomicUsize,
@@ -33,13 +33,12 @@ pub(super) struct Unnamed {
 }
 
 impl Unnamed {
-    /// Leaves alone what no rule names, and says nothing of it.
+    /// Leaves alone files that no rule names, without a message.
     pub(super) fn left() -> Self {
         Self::answered(Answer::Leave)
     }
 
-    /// As a flag says, else as somebody says in front of a terminal. `candidates` are the files that it is about. Before
-    /// a dry run nobody is asked.
+    /// Follows the flag, or else asks on a terminal about the files in `candidates`. A dry run does not ask.
     pub(super) fn ask(
         context: &Context,
         yes: bool,
@@ -67,7 +66,7 @@ impl Unnamed {
         Self { answer, left: AtomicUsize::default(), names_one: AtomicBool::default() }
     }
 
-    /// Why plaintext is skipped that was found in a folder, if it is. `has_keys`: flags say for whom.
+    /// Why plaintext that was found in a folder is skipped, if it is. `has_keys`: flags name the recipients.
     pub(super) fn passes_by(&self, rule: Option<&Policy>, has_keys: bool) -> Option<Passed> {
         self.note(rule);
         if is_named_by(rule) {
@@ -86,7 +85,7 @@ impl Unnamed {
         }
     }
 
-    /// That a file is there which a rule names, be it encrypted already.
+    /// Notes that there is a file that a rule names, even if it is encrypted already.
     pub(super) fn note(&self, rule: Option<&Policy>) {
         self.names_one.fetch_or(is_named_by(rule), Ordering::Relaxed);
     }

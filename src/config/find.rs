@@ -17,7 +17,7 @@ pub const SOPS_NAME: &str = ".sops.yaml";
 /// Our own name for a config, of the same schema.
 pub const SEALANT_NAME: &str = ".sealant.yaml";
 
-/// What some people call a config, and neither sops nor we read.
+/// What some people call a config, but neither sops nor we read.
 const MISNAMED: &str = ".sops.yml";
 
 /// How many folders are looked at on the way up, as many as sops does.
@@ -52,7 +52,7 @@ pub trait Source: Send + Sync {
     }
 }
 
-/// A source without what is there through links of folders, but for those that lead to the working directory.
+/// A source without files reached through linked folders, except links that lead to the working directory.
 pub(super) struct WithoutLinks<'s> {
     pub source: &'s dyn Source,
     pub real: &'s RealPaths,
@@ -99,7 +99,7 @@ fn text(path: &Path, mut bytes: SecretBytes) -> Result<String> {
         .map_err(|_| Error::new(Kind::Config, "the config is not valid UTF-8").in_file(path))
 }
 
-/// Where to look for configs, and whose manners to follow.
+/// Where to look for configs, and whether to do it as sops does.
 #[derive(Debug, Clone)]
 pub struct Lookup {
     /// An absolute path; relative ones are resolved against it.
@@ -164,7 +164,7 @@ impl Search {
         Ok(search)
     }
 
-    /// What to tell the person about files that only look like a config.
+    /// The note about files that only look like a config.
     pub fn warning(&self) -> Option<String> {
         let first = self.misnamed.first()?;
         Some(format!("{} is not read: the config must be called {SOPS_NAME}", first.display()))

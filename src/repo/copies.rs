@@ -1,9 +1,9 @@
-//! Files that have a data key or a ciphertext in common: one is a copy of the other, or of a part of it.
+//! Files that share a data key or a ciphertext: one is a copy of the other, or of part of it.
 //!
-//! Whoever is let into the copy reads what is in the other, so where the two are for different readers it is a finding
-//! ([`Copies::found`]), and nobody is let in whom the other place does not name ([`Copies::refuse`]). What is compared
-//! are decoded bytes, so that another spelling of them hides nothing. Pure, and linear in the files: which there are is
-//! the caller's to say. Opens nothing, and quotes no value.
+//! Anybody with access to the copy reads the content of the other, so two copies for different readers are a finding
+//! ([`Copies::found`]), and nobody gets access whom the other place does not name ([`Copies::refuse`]). We compare
+//! decoded bytes, so that a different spelling hides nothing. Pure, and linear in the files, which the caller lists.
+//! Opens nothing, and quotes no value.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -28,13 +28,13 @@ use crate::secret::{DataKey, SecretBytes};
 use crate::sops::{Sample, Trial};
 use crate::{sealed_secret, sops};
 
-/// What is shorter is no wrapped data key, but may be the same mistake in several files.
+/// Anything shorter is not a wrapped data key, but may be the same mistake in several files.
 const SHORTEST_KEY: usize = 16;
 
 /// How many shared values are named.
 const SHOWN: usize = 20;
 
-/// A digest of something that is random, and so is nowhere else by chance.
+/// A digest of something random, which is nowhere else by chance.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Print([u8; 16]);
 
@@ -71,7 +71,7 @@ impl Readers {
         Self { groups: each.into_iter().flat_map(|readers| readers.groups).collect(), required }
     }
 
-    /// Those who are not among others.
+    /// The keys that are not among others.
     fn strangers_to(&self, others: &Self) -> BTreeSet<&str> {
         let all =
             |readers: &'_ Self| -> BTreeSet<String> { readers.groups.iter().flatten().cloned().collect() };
@@ -84,13 +84,13 @@ impl Readers {
         Self { groups: BTreeSet::new(), required: 1 }
     }
 
-    /// Whether fewer people have to come together than there.
+    /// Whether it takes fewer people than there.
     fn is_weaker_than(&self, others: &Self) -> bool {
         others.required > 1 && (self.required < others.required || self.groups != others.groups)
     }
 }
 
-/// Whether some of these may read what is for others, or with fewer keys.
+/// Whether some of these readers are not among the others, or need fewer keys.
 pub fn lets_others_in(here: &KeySet, there: &KeySet) -> bool {
     is_wider(&Readers::of(here), &Readers::of(there))
 }
@@ -103,7 +103,7 @@ pub fn let_same_others_in(then: &KeySet, today: Option<&KeySet>, there: &KeySet)
     today.strangers_to(&there).iter().any(|name| strangers.contains(name)) || then.is_weaker_than(&there)
 }
 
-/// Whether two sets of master keys are the same readers.
+/// Whether two sets of master keys mean the same readers.
 pub fn is_for_same(one: &KeySet, other: &KeySet) -> bool {
     Readers::of(one) == Readers::of(other)
 }
@@ -111,13 +111,13 @@ pub fn is_for_same(one: &KeySet, other: &KeySet) -> bool {
 /// What of a document or a SealedSecret may be elsewhere, too, and who may read it where it is.
 pub struct Held {
     readers: Readers,
-    /// A creation rule names the readers, else it is the file's own list.
+    /// A creation rule names the readers; otherwise they come from the file's own list.
     by_rule: bool,
     keys: Vec<Print>,
     /// Those of the keys that nobody makes without the data key: the MAC, and commitments.
     proofs: Vec<Print>,
     values: Values,
-    /// What tells, once a data key is open, whether it is that of this document: the MAC, and a few values.
+    /// Shows, once a data key is open, whether it belongs to this document: the MAC, and a few values.
     samples: Vec<Sample>,
     /// It has none of our formats.
     is_foreign: bool,
@@ -135,7 +135,7 @@ pub fn held(file: &EncryptedFile, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
     lines.into_iter().zip(file.holders()).map(|(line, holder)| (line, Held::of(file, holder, rule))).collect()
 }
 
-/// The same of an encrypted file that cannot be taken apart: whoever breaks a file does not hide what was copied from it.
+/// The same for an encrypted file that cannot be parsed: breaking a file does not hide copies of it.
 pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
     let mut values = Vec::new();
     sops::for_each_ciphertext_in(text, &mut |bytes| {
@@ -152,8 +152,9 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
     }
 }
 
-/// What other programs encrypted in a file, SealedSecrets of sealed-secrets and ciphertexts of ansible-vault: each with the line that
-/// it begins on, and its ciphertexts with their items. Whoever turns one into ours gives its values to the readers of its place.
+/// What other programs encrypted in a file, SealedSecrets of sealed-secrets and ciphertexts of ansible-vault: each with the
+/// line that it begins on, and its ciphertexts with their items. Turning one into ours gives its values to the readers of
+/// its place.
 #[derive(Default)]
 pub struct Foreign(Vec<(usize, Values)>);
 
@@ -265,7 +266,7 @@ impl Names {
 
 impl Held {
     fn of(file: &EncryptedFile, holder: KeyedPart<'_>, rule: Option<&KeySet>) -> Self {
-        // One that cannot be read is wrapped for nobody.
+        // A key that cannot be read is wrapped for nobody.
         let data_keys = holder.data_keys().unwrap_or_default();
         let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());
         let mut keys = prints_of_keys(wrapped.map(|key| key.decoded()));
@@ -343,13 +344,13 @@ impl Prints {
         self.0.extend(&others.0);
     }
 
-    /// What of this others have as well.
+    /// The part of this that others have, too.
     #[must_use]
     pub fn in_common(&self, others: &Self) -> Self {
         Self(self.0.intersection(&others.0).copied().collect())
     }
 
-    /// What others have not.
+    /// The part that others do not have.
     #[must_use]
     pub fn without(&self, others: &Self) -> Self {
         Self(self.0.difference(&others.0).copied().collect())
@@ -390,7 +391,7 @@ fn is_wider(here: &Readers, there: &Readers) -> bool {
     !here.strangers_to(there).is_empty() || here.is_weaker_than(there)
 }
 
-/// Whom a rule named for a place at some time.
+/// The readers that a rule named for a place at some time.
 pub type ReadersThen = Box<dyn Fn(&Path) -> Option<KeySet> + Send + Sync>;
 
 /// How it is known who has come to places since a file left its own: of those that were added.
@@ -456,7 +457,7 @@ struct Same {
     second: Option<usize>,
 }
 
-/// Who is to read a file, and where that is.
+/// Who should be able to read a file, and where it is.
 struct Asking<'a> {
     path: &'a Path,
     wanted: &'a Readers,
@@ -465,7 +466,7 @@ struct Asking<'a> {
     by_rule: bool,
 }
 
-/// What two have in common.
+/// What two files have in common.
 struct Shared<'h> {
     has_key: bool,
     /// The paths of values, in the file that is asked about.
@@ -484,7 +485,7 @@ impl<'h> Shared<'h> {
 pub struct Audiences<'c>(Vec<&'c Readers>);
 
 impl Audiences<'_> {
-    /// Whether something is for others than these.
+    /// Whether something has readers other than these.
     pub fn reach_others_than(&self, keys: &KeySet) -> bool {
         let readers = Readers::of(keys);
         self.0.iter().any(|audience| is_wider(audience, &readers))
@@ -664,7 +665,7 @@ impl Copies {
     /// Whether some may read at `here` who could not where something of the past was: by its having moved there. A place that no
     /// rule was for at that time is judged as it is now.
     fn is_of_move(&self, past: &Unit, here: &Path) -> bool {
-        // What is where it was has not moved: whom a rule adds there, `config-change` tells.
+        // Content that stays in place has not moved: `config-change` reports readers that a rule adds there.
         let is_elsewhere = self.files[past.file].path != here;
         let Age::Left(Leaving(leaving)) = past.age else { return is_elsewhere };
         match &self.leavings[leaving] {
@@ -751,7 +752,7 @@ impl Copies {
             return None;
         }
         let there = unit.readers_beside(asking.by_rule);
-        // With a new data key nobody would see any more that those of this place are not those of that one.
+        // With a new data key, nobody would see any more that the two places have different readers.
         match unit.is_past() {
             true => [asking.wanted, asking.here]
                 .into_iter()

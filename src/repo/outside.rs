@@ -1,7 +1,7 @@
-//! Links by which a path in a repository leads out of it.
+//! Links that lead from a path in a repository to somewhere outside.
 //!
-//! Whoever may commit can put one there, so what is written through it is somewhere that nobody has named. A link that is in
-//! no repository is the person's own, and one that stays in its repository leads to what it is about.
+//! Anybody who may commit can add one, so writing through it would write to a place that nobody named. A link outside
+//! of any repository is the person's own, and one that stays inside its repository is harmless.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,11 +10,11 @@ use crate::fs;
 use crate::repo::git::root_of;
 use crate::shown;
 
-/// A link and where a path leads by it.
+/// A link, and where a path leads through it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outside {
     pub link: PathBuf,
-    /// The repository in which the link is.
+    /// The repository that contains the link.
     pub top: PathBuf,
     /// Where the path really is.
     pub target: PathBuf,
@@ -110,7 +110,7 @@ mod tests {
         ] {
             assert_eq!(found(path).as_deref(), expected, "{path}");
         }
-        // The link that a person has made leads to one that somebody has committed.
+        // The person's own link leads to one that somebody committed.
         assert_eq!(found("b/through"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The encrypted files of the repository that one is in, as far as they may be copies of one another.
+//! The encrypted files of the current repository that may be copies of one another.
 
 mod earlier;
 mod past;
@@ -34,12 +34,12 @@ use past::{PastRule, PastScope, Version};
 
 /// Which versions out of the history count: a file may have been elsewhere before.
 enum Past {
-    /// Where a creation rule names readers today. Where none does, a file's own list is
-    /// older than whoever came since.
+    /// Those at places whose readers a creation rule names today. Where none does, the file's own list is older than
+    /// anybody added since.
     Ruled,
-    /// The same, as far as Git tells it: nobody is let in yet.
+    /// The same, as far as Git can tell: nobody gets access yet.
     RuledIfKnown,
-    /// All, of this file, which Git merges.
+    /// All versions of this file, which Git is merging.
     All(PathBuf),
 }
 
@@ -48,14 +48,14 @@ pub(super) struct Neighbours<'a> {
     context: &'a Context<'a>,
     configs: Configs,
     tops: BTreeSet<PathBuf>,
-    /// What is no neighbour, though it is there.
+    /// Files that do not count as neighbours, though they exist.
     left_out: Vec<PathBuf>,
     /// A repository that Git does not open.
     unopened: OnceLock<PathBuf>,
-    /// All of the history counts, whoever may read what is there today.
+    /// All of the history counts, whoever may read a place today.
     is_whole: bool,
     past: Past,
-    /// What is asked about and may not be on the disk.
+    /// Files that we are asked about, and that may not be on the disk.
     asked: past::Asked,
     /// The tops of the repositories with the files.
     roots: BTreeSet<PathBuf>,
@@ -83,13 +83,13 @@ impl<'a> Neighbours<'a> {
         })
     }
 
-    /// Also looks for what these files hold, wherever they are, before anything is read.
+    /// Also looks for the content of these files, wherever they are, before anything is read.
     pub fn ask_about<'f>(&mut self, path: &Path, files: impl IntoIterator<Item = &'f EncryptedFile>) {
         let path = real(path);
         self.asked.extend(files.into_iter().map(|file| (path.clone(), Prints::of(&held(file, None)))));
     }
 
-    /// As [`Neighbours::refuse`], for what another program encrypted and is to become ours.
+    /// Like [`Neighbours::refuse`], for what another program encrypted and that will become ours.
     pub fn refuse_foreign(&self, path: &Path, foreign: &Foreign, keys: &KeySet) -> Result<()> {
         let (copies, rule) = (self.load()?, rule_of(path, &self.configs));
         let refused = copies.refuse(&real(path), &foreign.held(rule.as_ref()), keys);
@@ -97,7 +97,7 @@ impl<'a> Neighbours<'a> {
         self.refuse_unopened()
     }
 
-    /// Nobody is let in where Git did not say who could read before.
+    /// Nobody gets access where Git did not say who could read before.
     fn refuse_unopened(&self) -> Result<()> {
         let Some(root) = self.unopened.get() else { return Ok(()) };
         match Git::find(self.context.host, root) {
@@ -123,7 +123,7 @@ impl<'a> Neighbours<'a> {
         Ok(self.copies.get_or_init(|| copies))
     }
 
-    /// Adds what Git has and the working tree has not.
+    /// Adds what is in Git but not in the working tree.
     fn add_of_git(&self, copies: &mut Copies, roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
         add_absent(&(&self.tops | &roots), copies, &self.configs, &|_| !is_one, self.context)?;
         if self.context.is_sops() { Ok(()) } else { self.add_past(copies, roots, is_one) }
@@ -149,7 +149,7 @@ impl<'a> Neighbours<'a> {
         for root in roots {
             let git = match Git::find(self.context.host, &root).map_err(NoGit::into_error) {
                 Ok(Some(git)) => git,
-                // A repository that Git does not open may have a history all the same. What is known counts first.
+                // A repository that Git does not open may still have a history. What we know counts first.
                 Err(error) if !is_one && wanted == PastScope::RuledIfKnown => {
                     return Err(unasked(&root, error));
                 }
@@ -164,8 +164,8 @@ impl<'a> Neighbours<'a> {
         Ok(())
     }
 
-    /// Those of files that are about to be written in plaintext in their own places; `None` where none is. Whoever encrypts
-    /// them there again does it for the readers of the place, and no track is left of another one.
+    /// The neighbours of files that are about to be written in plaintext in place; `None` if there are none. Encrypting
+    /// them there again would make them readable for the place's readers, and leave no trace of another place.
     pub fn of_plaintext(
         context: &'a Context<'a>,
         inputs: &Inputs,
@@ -180,16 +180,17 @@ impl<'a> Neighbours<'a> {
         Ok(Some(neighbours))
     }
 
-    /// Refuses to write a file in plaintext in its own place, where that is for more readers than a file elsewhere which shares
-    /// its data key or a value: it is the same as to let them in. Where no rule says who reads there, whoever encrypts it says so.
+    /// Refuses to write a file's plaintext in place if the place has more readers than a file elsewhere that shares its
+    /// data key or a value: that would give them access. If no rule names the place's readers, whoever encrypts it
+    /// does.
     pub fn refuse_plaintext(&self, path: &Path, file: &EncryptedFile, key: Option<&DataKey>) -> Result<()> {
         let Some(keys) = rule_of(path, &self.configs) else { return Ok(()) };
         self.refuse(path, file, &keys)?;
         key.map_or(Ok(()), |key| self.refuse_key(path, key, &keys))
     }
 
-    /// Refuses to wrap a data key for `keys` where a file elsewhere, which shares it or a value, is not for all of them. By
-    /// the name of sops nothing is refused.
+    /// Refuses to wrap a data key for `keys` if a file elsewhere that shares it, or a value, is not for all of them.
+    /// Called as sops, we refuse nothing.
     pub fn refuse(&self, path: &Path, file: &EncryptedFile, keys: &KeySet) -> Result<()> {
         if self.context.is_sops() {
             return Ok(());
@@ -202,7 +203,7 @@ impl<'a> Neighbours<'a> {
         self.refuse_unopened()
     }
 
-    /// The same for a document whose data key is open: it may be that of a file elsewhere, and wrapped in another way.
+    /// The same for a document whose data key is open: a file elsewhere may have the same key, wrapped in another way.
     pub fn refuse_key(&self, path: &Path, data_key: &DataKey, keys: &KeySet) -> Result<()> {
         if self.context.is_sops() {
             return Ok(());
@@ -213,7 +214,7 @@ impl<'a> Neighbours<'a> {
             .map_err(|error| error.advise(part_them(path)))
     }
 
-    /// Refuses a version of which nothing was in any commit: who could read it where it comes from, nobody can tell.
+    /// Refuses a version whose content was in no commit: nobody can tell who could read it where it comes from.
     fn refuse_unknown(&self, path: &Path, version: &EncryptedFile, opened: &[&DataKey]) -> Result<()> {
         if self.context.is_sops() {
             return Ok(());
@@ -259,7 +260,7 @@ pub(super) fn refuse_versions(
     neighbours.ask_about(path, [&base, &ours, &theirs].into_iter().flatten());
     let is_known =
         |theirs: &EncryptedFile| ours.as_ref().is_some_and(|ours| are_of_one_key(ours, theirs, opened));
-    // It may come from where nobody has looked yet, even if all that is here is for the same people.
+    // It may come from a place that we have not looked at, even if everything here is for the same people.
     let is_new = theirs.as_ref().is_some_and(|theirs| !is_known(theirs));
     neighbours.is_whole = is_new;
     for version in [&base, &ours, &theirs].into_iter().flatten() {
@@ -286,9 +287,9 @@ pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Con
     add_absent_beside(&tops(context, working_dir, BTreeSet::new()), copies, configs, context)
 }
 
-/// Adds what was once at a place of which a rule names the readers, and is in a file that was looked at, where more may read.
-/// `befores` is what was before a change. Reads only what is not as the index has it, at places that fewer may read than
-/// one of those files.
+/// Adds content that was once at a place whose readers a rule names, and is in a file that we looked at, where more may
+/// read. `befores` is what was before a change. Reads only what is not as the index has it, at places that fewer may
+/// read than one of those files.
 pub(super) fn add_past(
     copies: &mut Copies,
     configs: &Configs,
@@ -339,7 +340,7 @@ fn add_states_before(
     };
     let (paths, ids): (Vec<PathBuf>, Vec<&ObjectId>) = names.iter().filter_map(file).unzip();
     let hold = |at: usize, bytes: &_| held_in_git(&paths[at], bytes, configs);
-    // What cannot be read here was not there, as far as anybody knows.
+    // Content that cannot be read counts as not having been there.
     for (at, held) in held_of(blobs, &ids, hold, |_, _| None)? {
         copies.add_state_before(paths[at].clone(), held);
     }
@@ -379,7 +380,7 @@ fn folders_of<'p>(working_dir: &Path, files: impl IntoIterator<Item = &'p Path>)
     files.into_iter().filter_map(folder).collect()
 }
 
-/// By what the top of a repository is known.
+/// How to recognize the top of a repository.
 struct Place {
     home: Option<PathBuf>,
     /// The top of the working tree that the environment names, which may have no `.git`.
@@ -411,8 +412,8 @@ fn roots_looked_at(copies: &Copies, context: &Context) -> BTreeSet<PathBuf> {
     copies.paths_looked_at().flat_map(|path| place.roots_of(path)).map(Path::to_path_buf).collect()
 }
 
-/// The folders to look in for copies of these files. Neither Git nor the folder that one is in has a say: what is a copy
-/// of something does not change with where a command is started.
+/// The folders to look in for copies of these files. Neither Git nor the working directory matters: whether something
+/// is a copy does not depend on where a command is started.
 fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     let place = Place::of(context);
     let top = |folder: &Path| {
@@ -432,7 +433,7 @@ fn files_below(tops: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     fs::walk(&tops.iter().cloned().collect::<Vec<_>>()).files
 }
 
-/// The tops of the repositories within others, such as submodules: what leaves them may come into these.
+/// The tops of nested repositories, such as submodules: content may move from the outer one into them.
 fn roots_within(files: &[PathBuf], tops: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     let mut folders: BTreeSet<&Path> = BTreeSet::new();
     for file in files {
@@ -445,8 +446,8 @@ fn roots_within(files: &[PathBuf], tops: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf
     folders.into_iter().filter(|folder| folder.join(".git").exists()).map(Path::to_path_buf).collect()
 }
 
-/// Whether every place is under a rule, and all rules name the same readers: then no file was ever where others read it.
-/// `files` are all that are there, configs among them.
+/// Whether every place has a rule, and all rules name the same readers: then no file was ever in a place with other
+/// readers. `files` are all that are there, configs among them.
 fn is_one_readership(files: &[PathBuf], configs: &Configs) -> bool {
     let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
     let of_folder = |folder: &&Path| configs.config_for(&folder.join("file")).ok().flatten();
@@ -519,7 +520,7 @@ fn add_absent_beside(
     configs: &Configs,
     context: &Context,
 ) -> Result<()> {
-    // One within another repository leaves out files of its own.
+    // A nested repository leaves out its own files.
     let roots = tops | &roots_looked_at(copies, context);
     let audiences = copies.audiences();
     let matters = |keys: &KeySet| audiences.reach_others_than(keys);
@@ -606,7 +607,7 @@ fn held_of<T: Send>(
     Ok(found)
 }
 
-/// Where Git does not answer, there is no history.
+/// If Git does not answer, there is no history.
 fn unasked(root: &Path, error: Error) -> Error {
     let message = "files that were moved here from paths with other readers were not looked for, because Git does not answer";
     Error::new(Kind::Read, message).caused_by(error).in_file(root)
@@ -634,17 +635,17 @@ fn held_in_broken(path: &Path, bytes: &SecretBytes, configs: &Configs) -> Option
     Some(vec![(1, repo::copies::held_in_broken(&String::from_utf8_lossy(bytes), rule.as_ref()))])
 }
 
-/// Whom the rule of a file names: nobody where it cannot be read.
+/// The readers that a file's rule names: nobody if the rule cannot be read.
 fn rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
     policy::keys_of_file(configs, path).unwrap_or_else(nobody)
 }
 
-/// The same of a place in Git, to which no link of the working tree leads.
+/// The same for a place in Git, which no link of the working tree leads to.
 fn past_rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
     policy::keys_of_other_state(configs, path).unwrap_or_else(nobody)
 }
 
-/// The same where it would excuse that others read somewhere else: a rule that cannot be read excuses nothing.
+/// The same where it would excuse other readers elsewhere: a rule that cannot be read excuses nothing.
 fn known_rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
     policy::keys_of_other_state(configs, path).unwrap_or_default()
 }
@@ -653,7 +654,7 @@ fn nobody(_: Error) -> Option<KeySet> {
     Some(KeySet { groups: Vec::new(), threshold: None })
 }
 
-/// What a file holds that another may hold as well; `None` for one that is not encrypted, or is broken.
+/// What a file may have in common with others; `None` for one that is not encrypted, or is broken.
 pub(super) fn held_by(
     path: &Path,
     format: Format,

@@ -1,7 +1,7 @@
-//! What a config says less than an earlier one, for paths that need not be there.
+//! Where a config protects less than an earlier one, even for paths that do not exist.
 //!
-//! Owns the comparison of two configs, rule by rule: for each pair of an earlier rule and what is said today of some of its
-//! paths. It makes no findings, and does not know which files there are.
+//! Owns the comparison of two configs, rule by rule: for each earlier rule, against what applies to some of its paths
+//! today. It makes no findings, and does not know which files exist.
 
 mod destinations;
 mod groups;
@@ -19,26 +19,26 @@ use crate::error::Result;
 
 pub use destinations::Rerouted;
 
-/// Something that is secret, or bound, to a lesser degree than before.
+/// Something that is less secret, or less tightly bound, than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Weaker {
-    /// No rule is for these paths, or only one that says of no plaintext that it is a secret.
+    /// No rule covers these paths, or only one that calls no plaintext a secret.
     NoRule,
-    /// `check` passes them by.
+    /// `check` leaves them out.
     PassedBy { pattern: String },
     /// Fewer values are encrypted: this one is not; `None` where it is unknown.
     Selection { before: Selection, today: Selection, example: Option<Example> },
     /// Fewer key groups are needed.
     Threshold { before: usize, today: usize },
-    /// These readers are enough together, and were not before; `None` where it is unknown.
+    /// These readers together are enough now, and were not before; `None` if unknown.
     Together(Option<Vec<RuleKey>>),
-    /// The MAC covers encrypted values alone.
+    /// The MAC covers only encrypted values.
     Mac,
-    /// SealedSecrets may belong elsewhere.
+    /// SealedSecrets may be for other places.
     Pin { part: PinPart, before: String, today: Option<String> },
     /// The rule names nobody.
     Nobody,
-    /// These may read what comes.
+    /// These may read future versions.
     Readers(Vec<RuleKey>),
 }
 
@@ -77,11 +77,11 @@ pub struct Weakened {
     pub partings: Vec<Parting>,
     /// What rules of today say of paths for which there was none.
     pub new: Vec<Policy>,
-    /// There had to be an audit log, and has not to be any more.
+    /// An audit log was required, and no longer is.
     pub is_without_audit_log: bool,
     /// Files that `publish` sends elsewhere, or for others.
     pub rerouted: Vec<Rerouted>,
-    /// Patterns by which `check` passes files by, and did not before.
+    /// Patterns that make `check` leave out files that it did not leave out before.
     pub excludes: Vec<String>,
     /// The configs could not be compared as a whole.
     pub is_too_much: bool,
@@ -264,7 +264,7 @@ impl<'c> Sides<'c> {
         let mut partings = Vec::new();
         for (&[earlier, index], example) in pairs {
             let Some(earlier) = earlier else { continue };
-            // One that made no sense said nothing.
+            // A config that made no sense counts as saying nothing.
             let Some(Ok(then)) = before.policy_at(earlier) else { continue };
             let now = self.today.zip(index).and_then(|(today, index)| today.policy_at(index)).transpose()?;
             let has_pattern = now.as_ref().is_some_and(|now| now.rule.path_regex.is_some());
@@ -375,7 +375,7 @@ impl Selection {
         searches.pairs([&list(both[0])?, &list(both[1])?], texts)
     }
 
-    /// What it matches, as a pattern.
+    /// The pattern that it matches.
     fn as_regex(&self) -> String {
         use crate::config::SelectionKind::{EncryptedSuffix, UnencryptedSuffix};
         match self.kind() {
@@ -453,7 +453,7 @@ impl PinPart {
         }
     }
 
-    /// Whether what is pinned so is bound to no less.
+    /// Whether such a pin is at least as strict.
     fn is_within(self, today: &str, before: &str) -> bool {
         let width = |scope: &str| ["strict", "namespace", "cluster"].iter().position(|name| *name == scope);
         match (self, width(today), width(before)) {

@@ -1,4 +1,4 @@
-//! Links by which a path claims another rule than the file has to which it leads, and repositories in the place of a folder.
+//! Links whose path claims a rule other than that of the file they lead to, and repositories in the place of a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -23,8 +23,8 @@ pub fn check_link(
     Ok(None)
 }
 
-/// What is wrong with a repository within another one, such as a submodule: its config counts in it, whatever a rule of the
-/// other one says of its place.
+/// What is wrong with a repository within another one, such as a submodule: its own config counts there, whatever a
+/// rule of the outer one says about its place.
 pub fn check_repository(folder: &Path, configs: &Configs) -> Result<Option<Finding>> {
     let finding = |TakenOver { by, rule }: TakenOver| {
         let by = by.file_name().unwrap_or_default().display();

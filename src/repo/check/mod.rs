@@ -1,8 +1,8 @@
-//! What is wrong with a file of a repository, as far as it can be seen without any key.
+//! What is wrong with a file in a repository, as far as one can see without any key.
 //!
-//! Pure: bytes and a creation rule in, findings out. Every leaf and comment is judged, whatever the file says of itself;
-//! which ones a rule selects is `sops`'s to say, what of a SealedSecret is its own `sealed_secret`'s, for whom a file is
-//! encrypted `rekey`'s. A finding never quotes a value. Work is linear in the size of a file: somebody else wrote it.
+//! Pure: bytes and a creation rule in, findings out. Judges every leaf and comment, whatever the file says about
+//! itself. `sops` says which ones a rule selects, `sealed_secret` what belongs to a SealedSecret, and `rekey` who a
+//! file is encrypted for. A finding never quotes a value. Work is linear in the size of a file: somebody else wrote it.
 
 mod claimed;
 mod encoding;
@@ -45,10 +45,10 @@ pub use rule::{Level, Rule};
 use text::Signs;
 use unread::Unread;
 
-/// How many values in plaintext of one file are told one by one.
+/// How many plaintext values of one file are listed one by one.
 const MOST_TOLD: usize = 100;
 
-/// How many characters of a path are told at most, of its beginning and of its end.
+/// How many characters of a path's beginning and end are shown at most.
 const MOST_OF_PATH: usize = 100;
 
 /// Something that is wrong with a file.
@@ -59,7 +59,7 @@ pub struct Finding {
     pub rule: Rule,
     /// Lower case, without a final stop.
     pub message: String,
-    /// Who waits for access, where nothing else is wrong with who has it.
+    /// Who is waiting for access, if nothing else is wrong with the readers.
     #[serde(skip)]
     pub pending: Option<Box<Pending>>,
 }
@@ -69,7 +69,7 @@ impl Finding {
         Self { line, rule, message: message.into(), pending: None }
     }
 
-    /// What decides the order of findings, and which of two are one.
+    /// Decides the order of findings, and which of them are the same.
     fn key(&self) -> (usize, Rule, &str) {
         (self.line, self.rule, &self.message)
     }
@@ -87,7 +87,7 @@ impl PartialOrd for Finding {
     }
 }
 
-/// What is wrong with a file, in the order of its lines. An error when its creation rule makes no sense.
+/// What is wrong with a file, in the order of its lines. An error if its creation rule makes no sense.
 pub fn check(format: Format, file: SecretBytes, policy: Option<&Policy>) -> Result<Vec<Finding>> {
     let utf8 = document::of_utf16(&file);
     let is_unread = utf8.is_some() && !encrypted_file::may_be_wide(format);
@@ -146,7 +146,7 @@ impl Check<'_> {
     }
 
     fn broken(&mut self, error: &crate::Error) {
-        // The cause goes along, the place does not: it is the finding's.
+        // Takes the cause but not the place, which the finding has already.
         let message = match std::error::Error::source(error) {
             Some(cause) => format!("{}: {cause}", error.message()),
             None => error.message().to_owned(),
@@ -207,7 +207,7 @@ impl Check<'_> {
         if !matches!(format, Format::Yaml | Format::Json) {
             return Ok(());
         }
-        // Whoever deploys JSON takes it also where it is no text.
+        // Programs that deploy JSON take it even if it is not valid text.
         let lossy = String::from_utf8_lossy(file).into_owned();
         match unread::look(&SecretString::new(lossy)) {
             Unread::Secret(line) => {
@@ -234,7 +234,7 @@ impl Check<'_> {
                 self.encrypted(&view, covering)?;
                 return self.metadata(document, &lines);
             }
-            // Whoever only writes of sops has no ciphertexts.
+            // A text that only mentions sops has no ciphertexts.
             Nature::Damaged(why) if covering.is_some() || sops::holds_ciphertexts(&*document) => {
                 let line = why.line().unwrap_or_else(|| line_of_metadata(&view));
                 self.broken(&why.on_line(line));
@@ -256,7 +256,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// A document that is not encrypted and that a rule covers: told once, however much of it is in plaintext.
+    /// A document that is not encrypted although a rule covers it: reported once, however much of it is in plaintext.
     fn plain(&mut self, view: &View<'_>, policy: &Policy, sealed: &[NodeId]) -> BTreeSet<NodeId> {
         let (selection, _) = policy::selection_beside(view.document, policy.selection.clone(), sealed);
         let mut found = self.in_plaintext(view, &selection);
@@ -323,7 +323,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// What the metadata of an encrypted document say.
+    /// What the metadata of an encrypted document says.
     fn metadata(&mut self, document: Box<dyn Document>, lines: &Lines) -> Result<()> {
         let file = match Encrypted::of(document) {
             Ok(file) => file,
@@ -339,7 +339,7 @@ impl Check<'_> {
         self.recipients(&EncryptedFile::Document(Box::new(file)), lines)
     }
 
-    /// What a selection says is encrypted and is not.
+    /// Values that a selection says are encrypted, but that are not.
     fn in_plaintext(&mut self, view: &View<'_>, selection: &Selection) -> InPlaintext {
         let document = view.document;
         let mut found = sops::in_plaintext(document, selection, view.exempt).unwrap_or_else(|error| {
@@ -357,7 +357,7 @@ impl Check<'_> {
         found
     }
 
-    /// Secrets of which something is in plaintext that no rule speaks of.
+    /// Secrets with something in plaintext that no rule mentions.
     fn secrets(&mut self, view: &View<'_>, reported: &BTreeSet<NodeId>) {
         let mut seen = HashSet::new();
         for secret in view.secrets {
@@ -415,7 +415,7 @@ impl Check<'_> {
     }
 }
 
-/// A document that is looked at, and what was read out of it.
+/// A document that we look at, and what we read from it.
 struct View<'d> {
     document: &'d dyn Document,
     lines: &'d Lines,
@@ -454,7 +454,7 @@ fn holds_values(document: &dyn Document, annotation: NodeId) -> bool {
     })
 }
 
-/// The path of a node as it is told: of a long one the beginning and the end.
+/// The path of a node as we show it: for a long one, the beginning and the end.
 fn path_of(document: &dyn Document, node: NodeId) -> String {
     let path = document.tree().path_of(document.source(), node);
     let begin = path.char_indices().nth(MOST_OF_PATH).map(|(at, _)| at);
@@ -481,7 +481,7 @@ fn line_of_metadata_in(document: &dyn Document, lines: &Lines) -> usize {
     entries.find(|&entry| document.is_metadata(entry)).map_or(1, |entry| line_of(document, lines, entry))
 }
 
-/// A rule as it is named in messages: the folder of its config is not worth a line.
+/// A rule's name in messages, without the folder of its config.
 fn shown(policy: &Policy) -> String {
     let file = policy.rule.file.file_name().unwrap_or_default().to_string_lossy();
     format!("{file}:{}", policy.rule.line)

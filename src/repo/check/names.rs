@@ -1,6 +1,6 @@
-//! Names of values that are secret whatever anybody says: few, so that each hit is worth a look.
+//! Names of values that are always secret: few, so that each hit is worth a look.
 //!
-//! A name is taken word by word, however these are put together, and the last ones say what the value is.
+//! A name is read word by word, however the words are joined, and the last ones say what the value is.
 
 /// What such a name ends with, without marks between words. Not `secret`, which names a Secret.
 const ENDS: [&str; 16] = [

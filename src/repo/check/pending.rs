@@ -1,5 +1,5 @@
-//! Keys that a rule names and a file is not wrapped for yet, where nothing else is wrong with its readers: somebody asks for
-//! access, and somebody who has it can give it.
+//! Keys that a rule names but a file is not wrapped for yet, if nothing else is wrong with its readers: somebody asks
+//! for access, and somebody who has it can grant it.
 
 use crate::config::{Policy, RuleRef};
 use crate::keys::{MasterKey, WrappedDataKey};
@@ -7,19 +7,19 @@ use crate::names::Names;
 use crate::policy;
 use crate::rekey::{self, Change};
 
-/// Who waits for access to a file.
+/// Who is waiting for access to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     pub rule: RuleRef,
     /// Each with the line of the config that names it.
     pub keys: Vec<(MasterKey, usize)>,
-    /// Who can give it: who can open the file alone.
+    /// Who can grant it: anybody who can open the file alone.
     pub readers: Vec<MasterKey>,
     pub names: Names,
 }
 
 impl Pending {
-    /// `None` where more is to be done than to let somebody in, and where it takes several people to open the file.
+    /// `None` if more is needed than giving somebody access, or if it takes several people to open the file.
     pub(super) fn of(change: &Change, current: &[WrappedDataKey], policy: &Policy) -> Option<Self> {
         if change.removes() || change.sharing.is_some() || policy.key_groups.len() != 1 {
             return None;

@@ -1,4 +1,4 @@
-//! Which rule a file is held against, and whether it is looked at at all.
+//! Which rule a file is checked against, and whether it is checked at all.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Private keys and tokens, found by their form in the bytes of any file: nothing is parsed.
 //!
-//! Each byte is looked at a bounded number of times, whatever the file holds.
+//! Looks at each byte a bounded number of times, whatever the file contains.
 
 use std::sync::LazyLock;
 
@@ -36,14 +36,14 @@ impl PrivateKey {
     }
 }
 
-/// As gitleaks knows them; a root token of Vault is shorter than others.
+/// As in gitleaks; a root token of Vault is shorter than others.
 static TOKENS: LazyLock<Vec<(Regex, PrivateKey)>> = LazyLock::new(|| {
     [
         (r"(?i-u)AGE-SECRET-KEY-(?:PQ-)?1[02-9AC-HJ-NP-Z]{58}", PrivateKey::Age),
         (r"(?-u)\bhvs\.[A-Za-z0-9_-]{24,}", PrivateKey::Vault),
         (r"(?-u)\bhvb\.[A-Za-z0-9_-]{90,}", PrivateKey::Vault),
         (r"(?-u)\bhvr\.[A-Za-z0-9_-]{24,}", PrivateKey::Vault),
-        // So short a form is a method's call in any program: what is before it has to say what it is.
+        // Such a short form could be a method call in any program, so the text before it has to say what it is.
         (r"(?i-u)token\W[^\n]{0,80}?\bs\.(?-i:[A-Za-z0-9]{24})\b", PrivateKey::OldVault),
     ]
     .into_iter()
@@ -195,7 +195,7 @@ impl Body {
         }
     }
 
-    /// Whether it is random enough for a key: words are not, nor is one letter many times.
+    /// Whether it is random enough for a key: words are not, and neither is a repeated letter.
     fn holds_key(&self) -> bool {
         let has = |is: fn(&u8) -> bool| self.material.iter().any(is);
         self.material.len() >= MATERIAL

@@ -1,11 +1,12 @@
-//! What is looked for: one table, from which `check` and its reports take all that they say of a kind of finding.
+//! What we look for: one table, from which `check` and its reports take everything that they say about a kind of
+//! finding.
 
 use serde::{Serialize, Serializer};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// It is wrong, and the exit code says so.
+    /// Something is wrong, and the exit code says so.
     Error,
     /// Somebody has to look at it, and nothing is refused.
     Warning,
@@ -20,7 +21,7 @@ impl Level {
     }
 }
 
-/// What everybody is told of a rule.
+/// What we tell everybody about a rule.
 struct About {
     id: &'static str,
     description: &'static str,
@@ -83,7 +84,7 @@ rules! {
         advice: "Restore what the config said. If you mean to weaken it, commit that change by itself with \
                  `git commit --no-verify`, so that its reviewers see it.",
     }
-    /// A config that was changed in a way that is an everyday one, and that a review has to look at.
+    /// An everyday change of a config, which reviewers have to look at.
     ConfigChange {
         id: "config-change",
         finds: "A config was changed so that others can read new values, or a rule no longer covers everything that \
@@ -107,7 +108,7 @@ rules! {
                  `--rotate` also makes a new data key.",
         besides: "Removed recipients may have read it: `--rotate` also makes a new data key.",
     }
-    /// The same in the commit of somebody who asks to be let in, and cannot do it themselves.
+    /// The same in the commit of somebody who asks for access, and cannot grant it themselves.
     AccessRequest {
         id: "access-request",
         finds: "A rule names a new recipient, but files are not encrypted for them yet: somebody who can open the \
@@ -213,7 +214,7 @@ impl Rule {
         self.about().advice
     }
 
-    /// What there is to say beside the command that mends the file as it is.
+    /// What to say besides the command that fixes the file as it is.
     pub fn besides(self) -> &'static str {
         self.about().besides
     }

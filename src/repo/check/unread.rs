@@ -17,9 +17,9 @@ use crate::error::{Error, Kind};
 pub enum Unread {
     /// A Secret with a value in plaintext on this line, from 1.
     Secret(usize),
-    /// Something that nobody but another reader can tell.
+    /// Something that only another reader could tell.
     MayHide,
-    /// More than anybody looks at.
+    /// More than we look at.
     Beyond(Bound),
     /// No Secret in plaintext.
     Nothing,

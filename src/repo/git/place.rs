@@ -1,4 +1,4 @@
-//! Which repository a folder belongs to, and with which environment Git is asked about it.
+//! Which repository a folder belongs to, and which environment Git gets when we ask about it.
 //!
 //! Owns that the answer never comes from the content of a repository. Git takes a folder that looks like a bare
 //! repository for one, and files can look so. Here the top of the working tree is the folder that has `.git`, which no
@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
 
-/// Variables by which Git is told about one repository. A hook has some of them. About another one they say nothing.
+/// Variables that tell Git about one repository. A hook has some of them. They say nothing about other repositories.
 const ABOUT_ONE: [&str; 14] = [
     GIT_DIR,
     GIT_WORK_TREE,
@@ -58,9 +58,9 @@ const OPENED: [&str; 13] = [
 /// Why there is no Git to ask about a folder that is in a repository.
 #[derive(Debug)]
 pub enum NoGit {
-    /// It fails, for example because the repository belongs to somebody else.
+    /// Git fails, for example because the repository belongs to somebody else.
     Fails(Error),
-    /// It would answer for another place than the one that was asked about.
+    /// Git would answer for a place other than the one we asked about.
     Elsewhere(Error),
 }
 
@@ -99,7 +99,7 @@ impl Place {
         Self { top, env: Vec::new(), unset: Vec::new() }
     }
 
-    /// The place of the working tree in which a folder is; `None` where there is none.
+    /// The place of the working tree that contains a folder; `None` if there is none.
     pub fn of(host: &dyn Host, folder: &Path) -> Result<Option<Self>, NoGit> {
         let folder = real(folder).map_err(NoGit::Fails)?;
         let here = real(Path::new(".")).map_err(NoGit::Fails)?;
@@ -131,7 +131,7 @@ pub fn root_of(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|above| above.join(".git").exists())
 }
 
-/// The real path of a folder. What of it is gone is called as it was, below what is there.
+/// The real path of a folder. Parts of it that no longer exist keep their names below those that do.
 pub(super) fn real(folder: &Path) -> Result<PathBuf> {
     let cannot = |error| Error::new(Kind::NoFile, "cannot be looked at").in_file(folder).caused_by(error);
     let here = Path::new(".").join(folder);
@@ -173,7 +173,7 @@ fn told(host: &dyn Host, here: &Path) -> Result<Option<Place>, NoGit> {
     Ok(Some(Place { top, ..place }))
 }
 
-/// The place, once Git has answered for it and no other.
+/// The place, once Git has answered for exactly that one.
 fn verified(host: &dyn Host, place: Place) -> Result<Place, NoGit> {
     let said = git_dir_of(&place.top)?;
     refuse_special(&place.top, &said).map_err(NoGit::Fails)?;

@@ -60,7 +60,7 @@ impl Recorded<'_> {
             let loss = counting.loss;
             for before in &loss.before {
                 let keys = past_rule_of(&self.paths[loss.place], &*last.states.configs(before.as_str())?);
-                // Where no rule was, the file's own list is older than whoever came since.
+                // Without a rule, the file's own list is older than anybody added since.
                 let Some(keys) = keys else { continue };
                 if loss.next == Next::Nothing
                     || !self.is_kept(counting, (before, &keys), &others, &around, last)?
