@@ -81,7 +81,8 @@ impl<S: Source> Managed<S> {
         Next::Retry(wait(self.memory.fail(key, None), LONGEST_WAIT))
     }
 
-    /// How long to wait before a Secret is repaired: whoever fights with us over one is answered more and more slowly.
+    /// How long to wait before repairing a Secret: if something keeps changing it back, we repair it less and less
+    /// often.
     pub(super) fn wait_before_repair(&self, key: &Key) -> Option<Duration> {
         let lately = self.memory.writes(key, Instant::now());
         lately.checked_sub(REPAIRS_AT_ONCE).map(|more| wait(more + 1, LONGEST_WAIT))
