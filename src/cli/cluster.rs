@@ -1,4 +1,4 @@
-//! Which cluster a command asks, and as whom: by the kubeconfig that kubectl would use.
+//! Which cluster a command asks, and as which user: from the kubeconfig that kubectl would use.
 //!
 //! Knows no command. Proxies count as they do for kubectl.
 

@@ -19,7 +19,7 @@ pub struct Failures {
 
 impl Failures {
     pub fn add(&mut self, ui: &Ui, error: &Error) {
-        // Two hundred files that nobody here can open have one reason, which is not to be read two hundred times.
+        // Two hundred files that we cannot open have one reason, which nobody wants to read two hundred times.
         let summary = error.message().trim_end_matches(':');
         self.kinds.push(error.kind());
         let Some(file) = error.file() else { return ui.error(error) };

@@ -70,7 +70,7 @@ pub fn parse(format: Format, bytes: SecretBytes) -> Result<Vec<Box<dyn Document>
             parts.push(SecretBytes::new(bytes[start..end].to_vec()));
             start = end;
         }
-        // What is wrong with it is told by who reads it as a whole.
+        // Whoever reads it as a whole reports what is wrong with it.
         if parts.len() > 1 && bytes[start..].trim_ascii().is_empty() {
             return parts.into_iter().map(|part| document::parse(format, part, false)).collect();
         }

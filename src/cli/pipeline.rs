@@ -129,7 +129,7 @@ impl<'i> Told<'i> {
     fn tell(&self, words: Summary, dry_run: bool, ignored: usize, ui: &Ui) {
         let most = if dry_run { usize::MAX } else { NAMES_TOLD };
         let paths = |paths: &[&'i Path]| lines_of(paths.iter().copied(), most);
-        // Without a dry run nobody has said yet what was written.
+        // Without a dry run, nothing has said yet what was written.
         if !dry_run && !self.done.is_empty() {
             ui.say_list(format!("{}:", words.done), paths(&self.done));
         }

@@ -1,4 +1,4 @@
-//! Where a path leads that somebody typed, and how a value is written there.
+//! Where a typed path leads, and how a value is written there.
 
 use std::collections::HashSet;
 

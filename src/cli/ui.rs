@@ -312,7 +312,7 @@ impl Drop for Progress<'_> {
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
 pub fn usage(error: &clap::Error, no_color: bool) {
-    // When nobody reads it, there is nobody to tell.
+    // If nobody reads it, there is nobody to tell.
     if !error.use_stderr() {
         let _ = error.print();
         return;

@@ -1,4 +1,4 @@
-//! What is told of a command line that cannot be run, and how it ends.
+//! What we say about a command line that cannot be run, and how it ends.
 //!
 //! Owns that nothing is repeated which may be a secret: a word that nobody has asked for can be the value of `set` behind a
 //! misspelt flag, or a password that was pasted into the wrong place, and CI keeps what is printed.

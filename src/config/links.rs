@@ -51,7 +51,7 @@ impl RealPaths {
                 Component::ParentDir => _ = real.pop(),
                 _ => {}
             }
-            // With none left, paths stay as they are: each would be resolved in another way on its own.
+            // If no trials are left, paths stay as they are: resolving each on its own would give other results.
             if *left == 0 {
                 continue;
             }

@@ -2,7 +2,7 @@
 //!
 //! A value is as old as its ciphertext: as the first commit that has it, in whatever file. Setting a value makes a
 //! new ciphertext, and so does a rotation of the data key, which leaves all values as they are: without a key these
-//! look alike. New recipients and a new version of a transit key make none.
+//! look alike. New recipients and a new version of a transit key do not.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;

@@ -1,6 +1,6 @@
 //! The encrypted values of a file, each known by its ciphertext: what is compared between versions of it.
 //!
-//! A ciphertext is random, so one that appears in two places is one value that was encrypted once. No key is needed.
+//! A ciphertext is random, so the same one in two places is a single value that was encrypted once. This needs no key.
 
 use sha2::{Digest, Sha256};
 

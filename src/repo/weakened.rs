@@ -1,4 +1,4 @@
-//! What the configs of today say less than those of an earlier commit, whether a file shows it or not.
+//! Where today's configs protect less than those of an earlier commit, whether a file shows it or not.
 //!
 //! Owns which of it is refused and which is only told, and the words. Refused is what leaves values to come less secret, or
 //! less bound, than the rules said. Told is what is done every day and somebody has to look at: readers who are added, a rule

@@ -105,7 +105,7 @@ impl Asked {
         }
         let Err(error) = self.id.parse::<Recipient>() else { return Ok(()) };
         let lower = self.id.to_lowercase();
-        // What says of itself that it is a key is told what is wrong with it; a secret one may not be shown.
+        // If a text looks like a key, we say what is wrong with it; we must not show a secret one.
         if ["age1", "ssh-"].iter().any(|start| lower.starts_with(start))
             || ["secret-key", "age-plugin-"].iter().any(|part| lower.contains(part))
         {
@@ -204,7 +204,7 @@ fn of_sealed(sealed: &SealedSecret, name: &dyn Fn(&str) -> Option<String>) -> Re
             None => found.push((access, items.collect())),
         }
     }
-    // The order of data keys is that of their ids, which says nothing to people.
+    // Data keys are ordered by their ids, which mean nothing to people.
     found.iter_mut().for_each(|(_, items)| items.sort());
     found.sort_by(|(_, one), (_, other)| one.cmp(other));
     let several = found.len() > 1;

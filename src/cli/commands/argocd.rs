@@ -108,7 +108,7 @@ fn place(folder: &Path, context: &Context) -> Result<Place> {
 }
 
 fn generate(args: GenerateArgs, context: &Context) -> Result<()> {
-    // Argo CD starts us: nobody is asked, and only servers are that are allowed.
+    // Argo CD starts us, so we prompt nobody, and contact only allowed servers.
     let host = context.host.asking_nobody();
     let service = args.identities.key_service_of(&host, StartedBy::Program)?;
     let is_stdin = args.folder == Path::new("-");

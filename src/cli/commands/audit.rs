@@ -40,7 +40,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         number += 1;
         let found: Option<Value> = serde_json::from_slice(line).ok();
         let prev = found.as_ref().and_then(|line| line.get("prev")).and_then(Value::as_str);
-        // The first of a log follows none.
+        // The first line of a log follows no other.
         if found.is_none() || prev != last.as_deref() {
             broken.push(number);
         }

@@ -392,7 +392,7 @@ fn nothing_to_compare(error: Error) -> Error {
 }
 
 fn is_encrypted(source: &Source) -> bool {
-    // One that cannot be parsed is told of as what it claims to be.
+    // A file that cannot be parsed is reported as what it claims to be.
     let Source { format, bytes, .. } = source;
     matches!(nature(*format, bytes), Ok(Nature::Encrypted)) || meant(*format, bytes) == Some(Meant::Sealed)
 }

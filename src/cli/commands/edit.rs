@@ -220,7 +220,7 @@ impl Edit<'_> {
         };
         let text = |text: &str| SecretBytes::new(text.as_bytes().to_vec());
 
-        // That nobody says for whom is better known before the work than after it.
+        // If no recipients are named, people want to know that before the work, not after it.
         let example = text(document::example(format));
         let recipe = prepare(example.clone())?.recipe;
         let is_kubernetes = format == Format::Yaml && recipe.selection == Selection::kubernetes();

@@ -1,4 +1,4 @@
-//! `sealant export`: the variables of files, quoted for whoever reads them next.
+//! `sealant export`: the variables of files, quoted for the program that reads them next.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -150,7 +150,7 @@ async fn of_cluster(host: &dyn Host, args: &Args) -> Result<String> {
     let failed = |message: &str, error: &(dyn std::error::Error + 'static)| {
         Error::new(Kind::Other, format!("{server}: {message}")).caused_by(reasons(error))
     };
-    // Here somebody may be asked to log in, which takes its time.
+    // Somebody may have to log in here, which takes time.
     let client = Client::try_from(config).map_err(|error| {
         let way_round = format!(
             "kubectl accepts some certificates that Sealant does not, such as MicroK8s's version 1 certificates. \

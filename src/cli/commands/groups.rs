@@ -151,7 +151,7 @@ fn regroup(
         doing: "changing groups",
         summary: None,
     };
-    // sops does not look at the MAC here; it is told of.
+    // sops does not check the MAC here; we report it.
     let check = if context.is_sops() { MacCheck::Ignore } else { MacCheck::Verify };
     over_file.run(|items| {
         let formats_read: Vec<_> = items.iter().map(|item| item.source.format).collect();
@@ -186,7 +186,7 @@ impl Decide for Readers<'_> {
         let rule = policy::keys_of_file(&self.configs, &parsed.path)?;
         let keys = match rekey::regrouped(current, rule.as_ref(), self.wish) {
             Err(error) if self.context.is_sops() && rule.is_some() => {
-                // sops keeps whom the file names; whoever is no reason to refuse it is one to say so.
+                // sops keeps the recipients that the file names. Where we do not refuse that, we say so.
                 let keys = rekey::regrouped(current, None, self.wish)?;
                 self.context.ui.warning_of(&error.in_file(&parsed.path));
                 keys

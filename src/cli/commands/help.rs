@@ -149,7 +149,7 @@ pub fn command() -> clap::Command {
     let command = STAY_OF_THEIR_TYPE.iter().fold(Cli::command(), |command, name| {
         command.mut_subcommand(name, |command| command.mut_arg("output_type", |arg| arg.hide(true)))
     });
-    // Nothing can be sealed for these, and whoever tries is told so.
+    // Nothing can be sealed for these, and trying it is an error that says so.
     let command = command.mut_subcommand("seal", |command| {
         ["pgp", "kms", "gcp_kms", "azure_kv", "hckms"]
             .into_iter()

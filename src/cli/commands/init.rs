@@ -145,7 +145,7 @@ fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<()
 fn own_recipient(context: &Context) -> Result<String> {
     let sources = Identities::none().with_user_sources(context.host).survey(context.host);
     for source in &sources {
-        // SSH keys are identities too, but have other work to do: whoever wants that says so.
+        // SSH keys are identities, too, but have another purpose: people who want to use them have to say so.
         let is_age =
             |recipient: &&String| recipient.starts_with("age1") && recipient.parse::<Recipient>().is_ok();
         if let Some(recipient) = source.recipients.iter().find(is_age) {

@@ -80,7 +80,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     neighbours.as_ref().map(Neighbours::load).transpose()?;
     let found = inputs.inputs.iter().filter(|input| !input.named).filter_map(|input| input.path.clone());
     let found: HashSet<PathBuf> = found.collect();
-    // What stands for the name of the only file; others stand for themselves.
+    // The name to use for the only file; several files keep their own.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());
     let shown = (inputs.inputs.clone(), destination.clone());
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };

@@ -175,7 +175,7 @@ impl Value<'_> {
             Some(Text::Plain) => self.as_text().map(Data::String),
             None if !self.is_argument => self.as_text().map(Data::String),
             None => match data_from_json(&self.bytes) {
-                // Twice the same key, or a number that is too large: meant as JSON all the same.
+                // The same key twice, or a number that is too large: still meant as JSON.
                 Err(_) if serde_json::from_slice::<IgnoredAny>(&self.bytes).is_ok() => self.as_json(),
                 Err(_) | Ok(Data::String(_)) => self.as_text().map(Data::String),
                 Ok(_) if was_text(path, document) => {
@@ -256,7 +256,7 @@ impl Change for Value<'_> {
         let sealed = &file.objects[at].1;
         refuse_other_than_asked(&self.args.place.pin(), sealed)?;
         if self.args.change.idempotent && sealed.spec.encrypted_data.contains_key(&path.item) {
-            // Whether it has this value already is only to be seen by whoever can open it.
+            // Only somebody who can open it can see whether it has this value already.
             let keys = block_on(batch::open_item(service, &self.args.change.file, sealed, &path.item))?;
             if keys.item(&sealed.spec, &Binding::of(sealed)?, &path.item)? == value {
                 return Ok(None);

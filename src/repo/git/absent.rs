@@ -1,4 +1,4 @@
-//! The configs that a sparse checkout leaves out of the working tree: they are rules all the same.
+//! The configs that a sparse checkout leaves out of the working tree: their rules still count.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What commits have at places, asked for many at once, and by which commits contents came there.
+//! What commits have at places, asked for many at once, and which commits brought contents there.
 //!
 //! Owns that Git is started once, however many commits there are and however often one of these names the same parent; and that a
 //! content has come by a commit if none of its parents has it there.

@@ -1,4 +1,5 @@
-//! What Git's attributes say of files, wherever they stand: in `.gitattributes`, in the clone, or in somebody's settings.
+//! What Git's attributes say about files, wherever they are: in `.gitattributes`, in the clone, or in a person's
+//! settings.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

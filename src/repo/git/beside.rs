@@ -1,4 +1,4 @@
-//! Commits beside those that HEAD leads to: of other branches, of reflogs, of what is being merged.
+//! Commits outside HEAD's history: other branches, reflogs, a merge in progress.
 //!
 //! Owns which these are, which of them something other than a reflog names, and where each has parted from HEAD.
 

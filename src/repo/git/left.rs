@@ -185,7 +185,7 @@ fn each_change(output: &mut dyn BufRead, mut each: impl FnMut(&ObjectId, Change)
         match entry.strip_prefix(b"\n").unwrap_or(&entry) {
             [] => {}
             [1, commit @ ..] => header = Some(ObjectId::parse(commit).ok_or_else(not_understood)?),
-            // Of a merge with all of its parents at once nobody could tell what it has from which.
+            // Comparing a merge with all of its parents at once would not show what came from which.
             [b':', b':', ..] => return Err(not_understood()),
             [b':', change @ ..] => {
                 left = left.checked_sub(1).ok_or_else(without_an_end)?;

@@ -105,7 +105,7 @@ impl Place {
         let here = real(Path::new(".")).map_err(NoGit::Fails)?;
         let own = root_of(&folder);
         let told = match told(host, &here) {
-            // As in a hook of a bare repository that somebody pushes to: it is not about this folder.
+            // As in a hook of a bare repository that somebody pushes to: the variable is not about this folder.
             Err(_) if own.is_some() && own != root_of(&here) => None,
             told => told?,
         };

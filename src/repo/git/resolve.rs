@@ -148,7 +148,7 @@ pub async fn renewed(
 ) -> Result<Chosen> {
     let side = |stage: &Option<SecretBytes>| match stage {
         Some(stage) => Encrypted::parse(file.format(), stage.clone()).map(|side| side.metadata.keys),
-        // Who has deleted the file names nobody.
+        // A side that deleted the file names nobody.
         None => Ok(WrappedDataKey { groups: Vec::new(), threshold: 0 }),
     };
     let (ours, theirs) = (side(&stages.ours)?, side(&stages.theirs)?);

@@ -48,11 +48,11 @@ impl Running {
         limit_memory(&child);
         let (sender, receiver) = mpsc::channel();
         let stderr = child.stderr.take();
-        // Read to its end, so that Git never waits for somebody to do so.
+        // Read to its end, so that Git never blocks on it.
         thread::spawn(move || {
             let Some(mut stderr) = stderr else { return };
             let mut message = Vec::new();
-            // What cannot be read is not worth a second failure, and maybe nobody listens any more.
+            // A failed read is not worth a second error, and maybe nobody listens any more.
             let _ = stderr.by_ref().take(MESSAGE_LIMIT).read_to_end(&mut message);
             let _ = io::copy(&mut stderr, &mut io::sink());
             let _ = sender.send(String::from_utf8_lossy(&message).into_owned());

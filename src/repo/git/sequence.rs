@@ -88,7 +88,7 @@ impl Sequence {
     fn mark(&self, secret: &[u8], key: &DataKey) -> String {
         let mut mark = [0; 32];
         let info = [PREFIX, &self.path].concat();
-        // It fails for lengths alone that this is not.
+        // It fails only for lengths that this does not have.
         let _ = Hkdf::<Sha256>::new(Some(secret), key.as_bytes()).expand(&info, &mut mark);
         mark.iter().map(|byte| format!("{byte:02x}")).collect()
     }

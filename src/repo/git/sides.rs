@@ -1,4 +1,5 @@
-//! All versions that files ever had, for what would let somebody in where a file was not for them before.
+//! All versions that files ever had, for operations that could give somebody access to a file that was not for them
+//! before.
 //!
 //! Git tells a merge driver the final path of a file alone, and not which commits it merges. Where a side has moved a file
 //! there, the place that it comes from may be in no working tree any more. So nothing is guessed: every commit counts of
