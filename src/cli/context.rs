@@ -13,6 +13,7 @@ use crate::cli::ui::Ui;
 use crate::config::{Configs, Dialect, Disk, Lookup, Source};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::keys::MasterKey;
 use crate::keys::remote::{Others, Remote};
 use crate::names::Names;
 use crate::repo::git::Git;
@@ -130,11 +131,15 @@ impl Source for WithText {
 }
 
 impl Context<'_> {
-    /// The line of a config that names a key, and who has written it, as Git has it.
-    pub fn source_of_line(&self, config: &Path, line: usize) -> String {
+    /// The line of a config that names a key, and who wrote it, as Git has it. Nobody is named where the key is spelled
+    /// in another way there, since somebody else may have written the line that it comes from.
+    pub fn source_of_line(&self, config: &Path, line: usize, key: &MasterKey) -> String {
         let here = self.lookup().ok();
         let shown = here.as_ref().and_then(|here| config.strip_prefix(&here.working_dir).ok());
         let named = format!("named by {}:{line}", shown.unwrap_or(config).display());
+        if !is_on_line(config, line, key) {
+            return named;
+        }
         let written =
             Git::of_file(self.host, config).and_then(|(git, name)| blame::of_line(&git, &name, line));
         match written {
@@ -152,6 +157,13 @@ impl Context<'_> {
         };
         config().ok().flatten().map(|config| config.names().clone()).unwrap_or_default()
     }
+}
+
+/// Whether a line of a file, counted from 1, has a key as it is shown.
+fn is_on_line(file: &Path, line: usize, key: &MasterKey) -> bool {
+    let Ok(text) = Disk.read(file) else { return false };
+    let line = text.lines().nth(line - 1).map(str::to_owned);
+    line.is_some_and(|line| line.contains(key.id()))
 }
 
 fn lookup(host: &Terminal, config: Option<&Path>, dialect: Dialect) -> Result<Lookup> {

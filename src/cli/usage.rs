@@ -85,6 +85,21 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
     (&["lint", "verify", "scan"], "to find secrets in plaintext: sealant check"),
     (&["keys", "recipients", "who"], "to list who can decrypt what: sealant who-can-decrypt"),
     (&["config"], "to show a file's rule: sealant explain FILE"),
+    (&["describe"], "to show what is in a file's metadata: sealant inspect FILE"),
+    (
+        &["apply", "create"],
+        "to make a Secret in the cluster of an encrypted manifest: sealant decrypt FILE | kubectl apply -f - (`kubectl \
+         apply` takes a SealedSecret as it is)",
+    ),
+    (
+        &["share", "invite", "grant", "allow", "adduser", "add-user"],
+        "to let somebody decrypt: sealant recipient add NAME KEY (`sealant init` prints their KEY, on their machine)",
+    ),
+    (
+        &["revoke", "deny", "remove", "rm", "delete", "rmuser", "remove-user"],
+        "to take somebody's access away: sealant recipient rm NAME. To take a value out of a file: sealant unset FILE \
+         PATH. To remove a file: git rm FILE",
+    ),
 ];
 
 /// What is said of a word that looks like the name of a file, and is no command.

@@ -321,8 +321,8 @@ impl Reader<'_> {
             keys.extend(self.group(merged)?);
         }
         for item in fields.list("age")? {
-            let (recipients, line) = text(item, "age")?;
-            keys.extend(split(&recipients).map(|one| RuleKey { spec: KeySpec::Age(one.to_owned()), line }));
+            let recipients = parts(item, "age")?.into_iter();
+            keys.extend(recipients.map(|(one, line)| RuleKey { spec: KeySpec::Age(one), line }));
         }
         for item in fields.list("pgp")? {
             let (fingerprint, line) = text(item, "pgp")?;
@@ -487,8 +487,7 @@ impl Fields {
         };
         let mut parts = Vec::new();
         for item in items {
-            let (all, line) = text(item, name)?;
-            parts.extend(split(&all).map(|part| (part.to_owned(), line)));
+            parts.extend(self::parts(item, name)?);
         }
         Ok(parts)
     }
@@ -565,6 +564,12 @@ fn wrong_type(name: &str, expected: &str, node: &Node) -> Error {
         other => other.describe().to_owned(),
     };
     Error::new(Kind::Config, format!("`{name}` has to be {expected}, not {found}")).on_line(node.line)
+}
+
+/// The parts of a text with commas, each with its line.
+fn parts(node: Node, name: &str) -> Result<Vec<(String, usize)>> {
+    let (all, _) = text(node.clone(), name)?;
+    Ok(split(&all).map(|part| (part.to_owned(), node.line_of(part))).collect())
 }
 
 /// The parts of a text with commas, trimmed; empty ones are skipped, as sops does.

@@ -4,6 +4,7 @@
 //! holds no secrets: documents have a reader of their own that keeps their bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle};
 
@@ -23,6 +24,16 @@ pub(super) struct Node {
     pub(super) value: Value,
     /// Whether an anchor is on it or inside of it.
     pub(super) anchored: bool,
+    /// As it is written, where that takes several lines: a folded list of keys does.
+    written: Option<Arc<str>>,
+}
+
+impl Node {
+    /// The 1-based line on which a part of the text is; the first one where that cannot be seen, as it has escapes.
+    pub(super) fn line_of(&self, part: &str) -> usize {
+        let lines = self.written.iter().flat_map(|written| written.lines());
+        self.line + lines.map(|line| line.contains(part)).position(|holds| holds).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -55,12 +66,12 @@ impl Value {
 /// The first document of a YAML text, and the line on which a second one begins, if there is one.
 pub(super) fn parse(text: &str) -> Result<(Node, Option<usize>)> {
     let mut builder =
-        Builder { text, parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0 };
+        Builder { text, parser: Parser::new_from_str(text), last: 1, anchors: BTreeMap::new(), nodes: 0 };
     let root = loop {
         match builder.next()? {
             (Event::StreamStart | Event::DocumentStart(..), _) => {}
             (Event::StreamEnd, line) => {
-                return Ok((Node { line, value: Value::Null, anchored: false }, None));
+                return Ok((Node { line, value: Value::Null, anchored: false, written: None }, None));
             }
             (event, line) => break builder.node(event, line)?,
         }
@@ -77,6 +88,8 @@ pub(super) fn parse(text: &str) -> Result<(Node, Option<usize>)> {
 struct Builder<'a> {
     text: &'a str,
     parser: Parser<'a, granit_parser::StrInput<'a>>,
+    /// The line on which the last event ended.
+    last: usize,
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
 }
@@ -87,7 +100,10 @@ impl<'a> Builder<'a> {
         loop {
             match self.parser.next_event() {
                 Some(Ok((Event::Comment(..), _))) => {}
-                Some(Ok((event, span))) => return Ok((event, span.start.line())),
+                Some(Ok((event, span))) => {
+                    self.last = span.end.line();
+                    return Ok((event, span.start.line()));
+                }
                 Some(Err(error)) => return Err(yaml_error(Kind::Config, &error, self.text)),
                 None => return Ok((Event::StreamEnd, 1)),
             }
@@ -96,6 +112,10 @@ impl<'a> Builder<'a> {
 
     fn node(&mut self, event: Event<'a>, line: usize) -> Result<Node> {
         self.count(1, line)?;
+        let written = (matches!(event, Event::Scalar(..)) && self.last > line).then(|| {
+            let lines = self.text.lines().skip(line - 1).take(self.last - line + 1);
+            Arc::from(lines.collect::<Vec<_>>().join("\n"))
+        });
         let (value, anchor) = match event {
             Event::Alias(anchor) => return self.alias(anchor, line),
             Event::Scalar(text, style, anchor, tag) => {
@@ -115,7 +135,7 @@ impl<'a> Builder<'a> {
                 Value::Map(entries) => entries.iter().any(|entry| entry.value.anchored),
                 _ => false,
             };
-        let node = Node { line, value, anchored };
+        let node = Node { line, value, anchored, written };
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }

@@ -17,11 +17,13 @@ pub(crate) struct Failure {
     pub may_pass: bool,
     /// The user's settings keep us from the server.
     pub is_refused: bool,
+    /// The file is damaged: no identity would help.
+    pub is_damage: bool,
 }
 
 impl From<String> for Failure {
     fn from(problem: String) -> Self {
-        Self { problem, advice: None, may_pass: false, is_refused: false }
+        Self { problem, advice: None, may_pass: false, is_refused: false, is_damage: false }
     }
 }
 
@@ -32,6 +34,7 @@ impl From<&Error> for Failure {
             advice: error.advice().map(str::to_owned),
             may_pass: error.may_pass(),
             is_refused: error.is_refused(),
+            is_damage: false,
         }
     }
 }
@@ -60,7 +63,7 @@ impl NotOpened<'_> {
         );
         let advice = self.advice(&failures);
         let details = self.details(&failures);
-        Error::new(Kind::NoDataKey, self.headline())
+        Error::new(Kind::NoDataKey, self.headline(&failures))
             .listing(self.wanted())
             .detailing(details)
             .advise(advice)
@@ -72,14 +75,19 @@ impl NotOpened<'_> {
         self.wrapped.groups.len() > 1
     }
 
-    fn headline(&self) -> String {
+    fn headline(&self, failures: &[Failure]) -> String {
         let (groups, opened, needed) = (self.wrapped.groups.len(), self.opened, self.needed);
         match self.is_shared() {
             true => format!("{opened} of {groups} key groups could be opened, and {needed} are needed"),
-            false => match self.searched.iter().find_map(|searched| searched.mistake.as_ref()) {
-                Some(mistake) => format!("{mistake}, and nothing else opens the data key"),
-                None => "no identity opens the data key".to_owned(),
-            },
+            false => {
+                let damage =
+                    failures.iter().find(|failure| failure.is_damage).map(|failure| &failure.problem);
+                let mistake = self.searched.iter().find_map(|searched| searched.mistake.as_ref());
+                match damage.or(mistake) {
+                    Some(why) => format!("{why}, and nothing else opens the data key"),
+                    None => "no identity opens the data key".to_owned(),
+                }
+            }
         }
     }
 

@@ -127,8 +127,8 @@ fn it_asks_once_for_all_files() {
     let mut terminal = test.sealant(&["updatekeys", "d"]).on_terminal();
     terminal.wait_for("Change these 2 files? [y/N] ");
     terminal.send_line("n");
-    terminal.wait_for("Nothing was changed.");
-    terminal.finish().ok();
+    terminal.wait_for("nothing was changed, since you did not confirm it");
+    terminal.finish().code(1);
     assert_eq!(test.read("d/a.yaml"), before);
     let mut terminal = test.sealant(&["updatekeys", "d"]).on_terminal();
     terminal.wait_for("Change these 2 files? [y/N] ");
@@ -339,15 +339,18 @@ fn the_prompt_says_who_comes_in_by_whose_line() {
     encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
     test.write(
         ".sops.yaml",
-        format!("creation_rules:\n  - age: {RECIPIENT},{STRANGER}\nsealant: {{recipients: {{{STRANGER}: Nina}}}}\n"),
+        format!(
+            "creation_rules:\n  - age: >-\n      {RECIPIENT},\n      {STRANGER}\n\
+             sealant: {{recipients: {{{STRANGER}: Nina}}}}\n"
+        ),
     );
     let mut terminal = test.sealant(&["updatekeys", "--add", STRANGER, "a.yaml"]).on_terminal();
     let seen = terminal.wait_for("[y/N] ").replace('\r', "");
     terminal.send_line("n");
-    terminal.finish().ok();
+    terminal.finish().code(1);
     assert!(seen.contains(&format!("{STRANGER} (Nina) gets access:")), "{seen}");
     assert!(
-        seen.contains("named by .sops.yaml:2") && seen.contains("will read 3 values in 1 file"),
+        seen.contains("named by .sops.yaml:4") && seen.contains("will read 3 values in 1 file"),
         "{seen}"
     );
 }

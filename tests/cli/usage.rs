@@ -193,10 +193,17 @@ fn words_of_other_programs_are_answered() {
         (&["import", "a b.yaml"], "sealant encrypt -i 'a b.yaml'"),
         (&["merge"], "sealant resolve FILE"),
         (&["login"], "sealant vault login"),
+        (&["describe", "a b.yaml"], "sealant inspect 'a b.yaml'"),
+        (&["apply", "a b.yaml"], "sealant decrypt 'a b.yaml' | kubectl apply -f -"),
+        (&["share", "Ben"], "sealant recipient add NAME KEY (`sealant init` prints their KEY"),
+        (&["revoke", "Ben"], "sealant recipient rm NAME"),
     ] {
         let output = test.sealant(args).run().code(64);
         assert!(output.stderr.contains(answer), "{args:?}\n{output}");
     }
+    // kubectl's way to ask for a type would leave plaintext in a file of that name.
+    let typed = test.sealant(&["decrypt", "-o", "yaml", "a b.yaml"]).run().code(64);
+    assert!(typed.stderr.contains("--output-type yaml") && !test.path("yaml").exists(), "{typed}");
     let missing = test.sealant(&["secrets/none.yaml"]).run().code(64);
     assert!(
         missing.stderr.contains("There is no such file. To make it: sealant edit secrets/none.yaml"),

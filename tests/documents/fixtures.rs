@@ -207,7 +207,7 @@ const REFUSED: &[(&str, Kind, usize, &str)] = &[
     ("yaml-integer-beyond-int64.yaml", Kind::Encrypt, 2, "the integer does not fit in 64 bits"),
     ("yaml-invalid-utf-8.yaml", Kind::Read, 2, "invalid UTF-8 at byte 26"),
     ("yaml-key-boolean.yaml", Kind::Encrypt, 1, "the key `true` is not a string"),
-    ("yaml-key-collection.yaml", Kind::Encrypt, 1, "a key that is a collection"),
+    ("yaml-key-collection.yaml", Kind::Encrypt, 1, "a map or a list cannot be a key here"),
     ("yaml-key-integer.yaml", Kind::Encrypt, 2, "the key `123` is not a string"),
     ("yaml-key-null.yaml", Kind::Encrypt, 2, "the key `~` is not a string"),
     ("yaml-line-of-a-tab.yaml", Kind::Read, 3, "a tab in the indentation"),

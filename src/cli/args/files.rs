@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use crate::cli::context::Context;
 use crate::cli::ui::Ui;
@@ -128,6 +129,21 @@ impl InputArgs {
         Ok(Inputs { inputs: vec![input], ..Inputs::default() })
     }
 
+    /// What is said of a file that is not there, and has no likely other name.
+    fn looked_for(&self, error: Error) -> Error {
+        let file = self.files.iter().find(|file| error.file() == Some(file.as_path()));
+        match (file, error.kind(), error.advice()) {
+            (Some(file), Kind::NoFile, None) if file.extension().is_some() => error.advise(format!(
+                "To make it: `sealant edit {}`. `sealant status` lists the files that are encrypted.",
+                typed(file)
+            )),
+            (Some(_), Kind::NoFile, None) => {
+                error.advise("`sealant status` lists the files that are encrypted.")
+            }
+            _ => error,
+        }
+    }
+
     fn walk(&self, many: bool) -> Inputs {
         let mut found = fs::walk(&self.files);
         let input = |path: PathBuf| Input {
@@ -140,6 +156,7 @@ impl InputArgs {
         // A folder has results of its own, however many files are in it.
         let many = many || !found.folders.is_empty() || inputs.len() > 1;
         let fs::Walk { links, folders, repositories, errors, .. } = found;
+        let errors = errors.into_iter().map(|error| self.looked_for(error)).collect();
         Inputs { inputs, links, leftovers, folders, repositories, ignored: 0, errors, many }
     }
 }
@@ -246,7 +263,7 @@ pub struct OutputArgs {
     pub in_place: bool,
 
     /// Write the result to this file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(not_a_type))]
     pub output: Option<PathBuf>,
 
     /// Write the results into this folder, under the paths that were given
@@ -256,6 +273,18 @@ pub struct OutputArgs {
     /// Write nothing: only say which files would be written
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Refuses the name of a type as an output file: kubectl and kubeseal take a type by `-o`, and plaintext would be left in a
+/// file that nobody asked for.
+fn not_a_type(file: PathBuf) -> Result<PathBuf, String> {
+    match file.to_str().and_then(Format::from_name) {
+        Some(format) => Err(format!(
+            "this flag names a file. For the type: --output-type {0}; for a file of this name: --output ./{0}",
+            format.name()
+        )),
+        None => Ok(file),
+    }
 }
 
 /// Where results go.

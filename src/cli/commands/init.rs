@@ -65,7 +65,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let config = context.configs()?.config_for(&working_dir.join(SOPS_NAME))?;
     let git = match args.no_git {
         true => None,
-        false if args.git => Some(Git::of(context.host, &working_dir)?),
+        false if args.git => Some(Git::needed(context.host, &working_dir)?),
         false => Git::find(context.host, &working_dir).unwrap_or_else(|none| {
             context.ui.warning(format!("Git is left alone: {}", none.into_error()));
             None

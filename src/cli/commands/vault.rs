@@ -116,11 +116,12 @@ fn log_in(args: LoginArgs, context: &Context) -> Result<()> {
 
     let vault = match settings.method() {
         Method::Token => {
-            let token = host.ask_passphrase(&format!("Token for {address}")).map_err(|error| {
-                error.advise(
+            if !host.can_ask() {
+                return Err(Error::new(Kind::Other, "there is no terminal to ask for the token").advise(
                     "For a program, set VAULT_TOKEN or use an AppRole (VAULT_ROLE_ID, VAULT_SECRET_ID): it needs no login.",
-                )
-            })?;
+                ));
+            }
+            let token = host.ask_passphrase(&format!("Token for {address}"))?;
             Vault::with_settings(settings.with_token(Zeroizing::new(token.trim().to_owned())))
         }
         _ => Vault::with_settings(settings),

@@ -759,7 +759,7 @@ impl<'s> Reader<'s> {
             );
         }
         if self.expects_key() {
-            let failed = self.fail(span.start(), Kind::Encrypt, "a key that is a collection");
+            let failed = self.fail(span.start(), Kind::Encrypt, "a map or a list cannot be a key here");
             return failed
                 .map_err(|error| error.advise("if it is a template, such as {{ .name }}, put it in quotes"));
         }

@@ -164,6 +164,14 @@ impl<'h> Git<'h> {
         })
     }
 
+    /// The same for a command that is of no use elsewhere, and says so.
+    pub fn needed(host: &'h dyn Host, folder: &Path) -> Result<Self> {
+        Self::of(host, folder).map_err(|error| match error.advice() {
+            Some(_) => error,
+            None => error.advise("Go into a clone, or make a repository: `git init`."),
+        })
+    }
+
     /// Git for what it can do without a repository. No config of one counts; paths have to be absolute.
     pub fn without_repository(host: &'h dyn Host) -> Self {
         Self::at(host, Place::nowhere())

@@ -12,6 +12,11 @@ macro_rules! walks {
 }
 
 pub const WALKS: &[Walk] = walks![
+    // A file that was misspelt.
+    "a file that is not there": "true",
+        "sealant decrypt secrets/none.yaml" => ["sealant edit secrets/none.yaml"], Gone;
+    "a folder that is not there": "true",
+        "sealant check nowhere" => ["sealant status"], Shown;
     // Findings of `check`.
     "plaintext": "echo 'a: 1' > secrets/new.yaml",
         "sealant check" => ["sealant encrypt -i secrets/new.yaml"], Gone;

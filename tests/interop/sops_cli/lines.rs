@@ -999,7 +999,7 @@ fn exec_env() -> Vec<String> {
         "sops exec-env folder true",
         "sops exec-env changed.yaml true",
         "sops exec-env eother.yaml true",
-        "sops exec-env --user nobody e.env 'id -un'",
+        "sops exec-env --user nobody e.env 'id -un; cat {} > /dev/null'",
         "sops exec-env --user nosuchuser e.env 'id -un'",
         "sops exec-env --user nobody e.env 'id; echo $HOME:$USER:$LOGNAME:$PORT'",
         "sops exec-env --user nobody --pristine e.env '/usr/bin/env | grep -v ^PWD= | grep -v ^_= | grep -v ^SHLVL= | sort'",
@@ -1039,12 +1039,13 @@ fn exec_env() -> Vec<String> {
     lines
 }
 
+/// A command that ends before the real sops has opened its FIFO makes it fail: each reads its file, or has `--no-fifo`.
 fn exec_file() -> Vec<String> {
     let mut lines = all(&[
         "sops exec-file e.env",
         "sops exec-file",
         "sops exec-file e.env 'cat {}' more",
-        "sops exec-file e.env true",
+        "sops exec-file e.env 'cat {} > /dev/null'",
         "sops exec-file --no-fifo e.env true",
         "sops exec-file nowhere.env 'cat {}'",
         "sops exec-file p.env 'cat {}'",
@@ -1054,8 +1055,8 @@ fn exec_file() -> Vec<String> {
         "sops exec-file --ignore-mac changed.yaml 'cat {}'",
         "sops exec-file eother.yaml 'cat {}'",
         "sops exec-file --no-fifo e.env 'stat -c %a {}'",
-        "sops exec-file e.env 'stat -c %a {}'",
-        "sops exec-file e.env 'basename {}'",
+        "sops exec-file e.env 'stat -c %a {}; cat {} > /dev/null'",
+        "sops exec-file e.env 'basename {}; cat {} > /dev/null'",
         "sops exec-file --no-fifo e.env 'basename {}'",
         "sops exec-file --no-fifo e.env 'basename {} | cut -c1-8'",
         "sops exec-file --filename x.env e.env 'cat {}; basename {}'",
@@ -1063,7 +1064,7 @@ fn exec_file() -> Vec<String> {
         "sops exec-file --no-fifo --filename ../x.env e.env 'basename {}'",
         "sops exec-file --no-fifo --filename a/b.env e.env 'cat {}'",
         "sops exec-file --no-fifo e.env 'cat {} {}'",
-        "TMPDIR=/tmp sops exec-file --user nobody e.env 'id -un'",
+        "TMPDIR=/tmp sops exec-file --user nobody e.env 'id -un; cat {} > /dev/null'",
         "sops exec-file --user nosuchuser e.env 'id -un'",
         "TMPDIR=/tmp sops exec-file --user nobody e.env 'cat {}; id; echo $HOME:$USER:$LOGNAME'",
         "TMPDIR=/tmp sops exec-file --user nobody --no-fifo e.env 'cat {}; stat -c %a:%U:%G {}; exit 3'",
@@ -1072,8 +1073,8 @@ fn exec_file() -> Vec<String> {
         "sops exec-file --background --no-fifo e.env 'exit 3'",
         "sops exec-file --background --user nosuchuser e.env true",
         "sops exec-file --decryption-order age,age e.env 'cat {}'",
-        "sops exec-file e.env nosuchprogram",
-        "echo in | sops exec-file e.env cat",
+        "sops exec-file e.env 'cat {} > /dev/null; nosuchprogram'",
+        "echo in | sops exec-file e.env 'cat {} > /dev/null; cat'",
         "sops exec-file --input-type yaml e.conf 'cat {}'",
         "sops exec-file estream.yaml 'cat {}'",
     ]);

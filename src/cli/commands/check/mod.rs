@@ -200,7 +200,7 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     let mut lookup = context.lookup()?;
     let working_dir = lookup.working_dir.clone();
     lookup.explicit = lookup.explicit.map(|path| absolute(&path, &working_dir));
-    let git = Git::of(context.host, &working_dir)?;
+    let git = Git::needed(context.host, &working_dir)?;
     let parting = changes::fork(&git, base)?;
     let changed = changes::since(&git, &parting)?;
     let mut blobs = Blobs::open(&git)?;

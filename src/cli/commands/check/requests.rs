@@ -27,7 +27,7 @@ pub fn tell(found: &[Found], context: &Context) {
         let shown: Vec<String> = files.iter().take(SHOWN).map(|file| typed(file)).collect();
         let more = files.len().saturating_sub(SHOWN);
         let id = typed(key.id().as_ref());
-        let mut lines = vec![context.source_of_line(&pending.rule.file, *line)];
+        let mut lines = vec![context.source_of_line(&pending.rule.file, *line, key)];
         if let Some(name) = pending.names.get(key.id()) {
             lines.push(format!("called `{name}` there, a name that its author chose"));
         }

@@ -40,11 +40,7 @@ enum Place {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let git =
-        Git::of(context.host, &context.lookup()?.working_dir).map_err(|error| match error.advice() {
-            Some(_) => error,
-            None => error.advise("Go into a clone, or make a repository: `git init`."),
-        })?;
+    let git = Git::needed(context.host, &context.lookup()?.working_dir)?;
     let setup = Setup::of(&git)?;
     if args.uninstall {
         let steps = setup.uninstall()?;

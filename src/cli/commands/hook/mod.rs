@@ -105,7 +105,7 @@ enum Incoming {
 
 fn pre_commit(args: PreCommitArgs, context: &Context) -> Result<ExitCode> {
     let here = context.lookup()?;
-    let git = Git::of(context.host, &here.working_dir)?;
+    let git = Git::needed(context.host, &here.working_dir)?;
     let mut looked = Looked::default();
     for state in states(context.host)? {
         look_at(&state, &args, &git, &here, &mut looked, context)?;

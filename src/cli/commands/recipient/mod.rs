@@ -14,7 +14,7 @@ use serde_json::json;
 use self::rules::{Chosen, Target};
 use crate::batch;
 use crate::cli::args::{Formats, IdentityArgs, InputArgs, Inputs, ReportArgs, plain_path};
-use crate::cli::commands::updatekeys::{Aim, Plan, Update};
+use crate::cli::commands::updatekeys::{Aim, Plan, Update, nothing_changed};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::{read, refuse_outside};
@@ -495,10 +495,10 @@ impl Task<'_> {
             Error::new(error.kind(), error.to_string())
                 .advise("Add --yes to go on without being asked, or --dry-run to only see what would change.")
         })?;
-        if !go_on {
-            context.ui.say("Nothing was changed.");
+        match go_on {
+            true => Ok(true),
+            false => Err(nothing_changed()),
         }
-        Ok(go_on)
     }
 
     /// Says which files nobody here opens.

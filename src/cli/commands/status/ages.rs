@@ -155,7 +155,7 @@ fn root(path: &Path) -> Option<(PathBuf, PathBuf)> {
 }
 
 fn ask(root: &Path, files: &[&Found], context: &Context) -> Result<HashMap<Mark, Since>> {
-    let git = Git::of(context.host, root)?;
+    let git = Git::needed(context.host, root)?;
     let wanted: HashSet<Mark> = files.iter().flat_map(|found| found.values.marks()).copied().collect();
     let paths = files.iter().filter_map(|found| found.path.as_deref());
     ages::first_seen(&git, &wanted, &paths.map(ages::extension).collect())

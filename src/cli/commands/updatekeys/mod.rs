@@ -16,7 +16,7 @@ use crate::cli::claims::{Claims, paths};
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::failures::Failures;
-use crate::cli::pipeline::{Item, Output, Pipeline, as_taken, encrypted_or_named, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, Summary, as_taken, encrypted_or_named, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::config::{Configs, Policy, Selection};
 use crate::document::Format;
@@ -105,6 +105,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         update.write(&service, work, &mut failures);
     }
     Ok(failures.finish(context.ui))
+}
+
+/// What a person is told who answered no.
+pub(super) fn nothing_changed() -> Error {
+    Error::new(Kind::Other, "nothing was changed, since you did not confirm it")
 }
 
 /// What of the creation rules comes into files.
@@ -414,10 +419,14 @@ impl<'a> Update<'a> {
             Error::new(error.kind(), error.to_string())
                 .advise(format!("Add --yes to go on without being asked{or}."))
         })?;
-        if !go_on {
-            ui.say("Nothing was changed.");
+        match (go_on, self.context.is_sops()) {
+            (true, _) => Ok(true),
+            (false, false) => Err(nothing_changed()),
+            (false, true) => {
+                ui.say("Nothing was changed.");
+                Ok(false)
+            }
         }
-        Ok(go_on)
     }
 
     pub fn write(&self, service: &KeyService<'_>, work: Vec<Plan>, failures: &mut Failures) {
@@ -469,7 +478,11 @@ impl<'a> Update<'a> {
             dry_run: false,
             mode: Mode::Public,
             doing,
-            summary: None,
+            summary: (!self.context.is_sops()).then_some(Summary {
+                done: "updated",
+                already: "up to date",
+                other: "not encrypted",
+            }),
         }
     }
 }

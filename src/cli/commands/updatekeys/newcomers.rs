@@ -19,7 +19,7 @@ struct Newcomer<'p> {
 pub fn tell(work: &[Plan], context: &Context) {
     for Newcomer { key, policy, files, values } in newcomers(work) {
         let named = policy.names.beside(key.id(), key.to_string());
-        let line = line_of(key, policy).map(|line| context.source_of_line(&policy.rule.file, line));
+        let line = line_of(key, policy).map(|line| context.source_of_line(&policy.rule.file, line, key));
         let reads = format!("will read {} in {}", counted(values, "value"), counted(files, "file"));
         let lines = line.into_iter().chain([reads]).map(|line| format!("  {line}"));
         context.ui.say_list(format!("{named} gets access:"), lines);

@@ -179,7 +179,7 @@ struct Search<'a> {
 fn in_file(problem: String) -> Failure {
     let advice =
         "the file is damaged there: restore a version from Git, `git log --oneline -- FILE` lists them";
-    Failure { advice: Some(advice.to_owned()), ..problem.into() }
+    Failure { advice: Some(advice.to_owned()), is_damage: true, ..problem.into() }
 }
 
 impl Search<'_> {

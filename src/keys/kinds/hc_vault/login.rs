@@ -184,10 +184,10 @@ async fn proof(host: &dyn Host, auth: &Auth, method: Method, server: &Server) ->
                 ));
             }
             let prompt = format!("Password of {username} at {}", server.address());
-            let password = host.ask_passphrase(&prompt).map_err(|error| {
+            let password = host.ask_passphrase(&prompt).map_err(|_| {
                 let way =
                     "for a program, log in with VAULT_TOKEN or an AppRole (VAULT_ROLE_ID, VAULT_SECRET_ID)";
-                denied(format!("the password of {username} is needed, and {}: {way}", error.message()))
+                denied(format!("the password of {username} is needed, and nobody can be asked for it: {way}"))
             })?;
             Proof::UserPass { username, password }
         }
