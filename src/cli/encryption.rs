@@ -483,8 +483,9 @@ impl Old {
         let known =
             sops::all_contents(&*document::parse_any(document.format(), self.plaintext.clone(), false)?)?;
         let is_known = sops::encrypted_contents(document, &recipe.selection)?.is_subset(&known);
-        Ok((!is_known)
-            .then_some("does not hold all of them, and whoever made its data key could read the rest"))
+        Ok((!is_known).then_some(
+            "does not contain all of them, so the person who made its data key could read the others",
+        ))
     }
 
     /// Whether a file is this one already, in plaintext and settings.

@@ -14,7 +14,7 @@ use crate::secret::SecretBytes;
 /// As what manifests are written.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct ManifestArgs {
-    /// Write manifests as yaml or json; by default as the name of the output says, else as what was read
+    /// Format of the manifests (default: from the output's name, or else as the input)
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<ManifestFormat>,
 }

@@ -316,6 +316,6 @@ mod tests {
             let (open, close) = ("[".repeat(30), "]".repeat(30));
             text.push_str(&format!("a{level}: &a{level} {open}*a{}{close}\n", level - 1));
         }
-        assert_eq!(tree(&text), "line 5: what this alias stands for is nested more than 64 deep");
+        assert_eq!(tree(&text), "line 5: the value of this alias is nested more than 64 levels deep");
     }
 }

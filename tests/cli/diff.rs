@@ -236,7 +236,7 @@ fn a_commit_may_stand_in_front_of_the_files() {
         (&["HEAD~9", "secret.yaml"], "HEAD~9: no such file, commit or branch"),
         (&["older"], "older: no such file, commit or branch"),
         (&["old..older"], "old..older: no such file, commit or branch"),
-        (&["other.yaml"], "other.yaml: no such file, neither here nor in HEAD"),
+        (&["other.yaml"], "other.yaml: no such file here or in HEAD"),
     ] {
         let output = diff(args).code(100);
         assert!(output.stderr.contains(missing), "{args:?}\n{output}");

@@ -89,7 +89,7 @@ fn what_is_no_key_or_no_file_of_theirs_is_said() {
         assert!(refused.status != 0 && refused.stderr.contains(key), "{key}: {refused}");
     }
     let none = run(&["db.yaml"]).code(64);
-    assert!(none.stderr.contains("nothing is given that opens SealedSecrets"), "{none}");
+    assert!(none.stderr.contains("no way to open the SealedSecrets was given"), "{none}");
     let key = fixture(KEY);
     test.write("other.yaml", "kind: Pod\n");
     let nothing = run(&["--key", &key, "other.yaml"]).code(1);

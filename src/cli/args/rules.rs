@@ -32,7 +32,7 @@ struct SelectionArgs {
     #[arg(long, value_name = "SUFFIX")]
     encrypted_suffix: Option<String>,
 
-    /// Encrypt all but the values of keys that match
+    /// Encrypt everything except values of matching keys
     #[arg(long, value_name = "REGEX")]
     unencrypted_regex: Option<String>,
 
@@ -40,11 +40,11 @@ struct SelectionArgs {
     #[arg(long, value_name = "REGEX")]
     encrypted_regex: Option<String>,
 
-    /// Encrypt all but what is below a comment that matches
+    /// Encrypt everything except values under a matching comment
     #[arg(long, value_name = "REGEX")]
     unencrypted_comment_regex: Option<String>,
 
-    /// Encrypt only what is below a comment that matches
+    /// Encrypt only values under a matching comment
     #[arg(long, value_name = "REGEX")]
     encrypted_comment_regex: Option<String>,
 }

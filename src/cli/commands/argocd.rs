@@ -30,13 +30,13 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum ArgocdCommand {
     Generate(GenerateArgs),
-    /// Print a sealed or encrypted file of an application, if it has one: then the plugin handles it
+    /// Print a sealed or encrypted file of the application, if any: that makes Argo CD use the plugin
     Discover(FolderArgs),
     /// Print the parameters of applications, as JSON
     Parameters(FolderArgs),
 }
 
-/// Print an application's manifests, unless something in them is encrypted that no controller opens
+/// Print an application's manifests; fail if no controller could open something in them
 ///
 /// A folder with a kustomization goes through `kustomize build`, and one with a chart through `helm template`; in any
 /// other, manifests are read. SealedSecrets are printed unchanged. Anything encrypted with sops is refused: no key is

@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long)]
     head: bool,
 
-    /// With a key: decrypt what was encrypted again, and tell whether the value is still the same
+    /// With a key: decrypt re-encrypted values, and say whether they changed
     ///
     /// It also finds a data key that was kept although all values under it are new. It shows no value, asks for no
     /// passphrase, starts no plugin, and contacts only Vault servers that you have named. What none of your

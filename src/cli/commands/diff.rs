@@ -28,7 +28,7 @@ const ADDED: Style = AnsiColor::Green.on_default();
 const REMOVED: Style = AnsiColor::Red.on_default();
 const CHANGED: Style = AnsiColor::Yellow.on_default();
 
-/// Show the changes between two states of files, decrypted
+/// Show the changes between two versions of files, decrypted
 ///
 /// One file is compared with its version at HEAD, and two files with each other. Without a file, all encrypted files
 /// below this folder are compared with HEAD. A commit or branch before the files means --from, and OLD..NEW means
@@ -281,7 +281,7 @@ impl Comparison<'_> {
         let then = self.at_revision(from, file)?;
         if now.is_none() && then.is_none() {
             let to = range.to.map_or("here".to_owned(), |to| format!("in {to}"));
-            let message = format!("no such file, neither {to} nor in {from}");
+            let message = format!("no such file {to} or in {from}");
             let error = Error::new(Kind::NoFile, message).in_file(file);
             return Err(if range == Range::default() { or_commit(error, file) } else { error });
         }

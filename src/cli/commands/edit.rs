@@ -25,7 +25,7 @@ use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::sops::{Encrypted, MacCheck};
 
-/// Edit files decrypted, and encrypt what changed
+/// Edit files in plaintext, and encrypt your changes
 ///
 /// The editor is $SOPS_EDITOR, else $EDITOR, else vim, nano or vi. A new file starts with an example. If you change
 /// nothing, nothing is written, and the exit code is 200. A SealedSecret is shown as the Secret that it makes.

@@ -19,7 +19,7 @@ use crate::sealed_secret::{self, SealedFile};
 use crate::shown::shown;
 use crate::sops::{self, Encrypted, Reason};
 
-/// Say which rule a file has, why, and what it encrypts
+/// Show which rule applies to a file, why, and what it encrypts
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -33,7 +33,7 @@ Examples:
   kubectl get configmap sealant-recipients -n sealant-system -o yaml \\
     | sealant fetch-recipient --file -
 
-In .sops.yaml, beside your own, so that every file in a folder is for the cluster, too:
+Add it to .sops.yaml next to your own, so that the cluster can also read every file in a folder:
   creation_rules:
     - path_regex: ^clusters/prod/
       age: age1cluster...,age1you...")]

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::sops;
 
-/// Say as JSON whether files are encrypted; needs no key
+/// Print as JSON whether files are encrypted; needs no key
 ///
 /// Prints `{"encrypted":true}` or `{"encrypted":false}`; the exit code is 0 in both cases. For several files it
 /// prints one line each, with the name under "file".

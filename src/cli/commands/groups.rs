@@ -41,7 +41,7 @@ pub enum Command {
     Delete(Delete),
 }
 
-/// Add a group: decrypting then needs a key from one more group, unless a threshold is given
+/// Add a group: decrypting then takes one more key, unless you set a threshold
 ///
 /// The data key stays the same, and is split again. Anybody who could decrypt the file alone can still decrypt older
 /// versions of it.
@@ -60,7 +60,7 @@ pub struct Add {
     pub identities: IdentityArgs,
 }
 
-/// Remove a group: its keys lose their share
+/// Remove a group: its keys no longer count
 ///
 /// The data key stays the same, and is split again. Together with others, the removed keys can still decrypt older
 /// versions of the file: `sealant rotate` makes a new data key.
@@ -88,7 +88,7 @@ pub struct FileArgs {
     #[arg(short, long)]
     pub in_place: bool,
 
-    /// From how many groups keys are needed from now on
+    /// How many groups are needed to decrypt from now on
     #[arg(long, value_name = "N")]
     pub shamir_secret_sharing_threshold: Option<usize>,
 

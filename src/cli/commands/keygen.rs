@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(short = 'y', long)]
     recipients: bool,
 
-    /// With -y: a file of identities, or `-` for standard input; without it what is piped in, else your own
+    /// With -y: a file of identities, or `-` for standard input (default: piped input, or else your own)
     #[arg(value_name = "FILE", requires = "recipients")]
     input: Option<PathBuf>,
 }

@@ -9,7 +9,7 @@ use crate::cli::migration::ansible_vault;
 use crate::cli::migration::sealed_secrets;
 use crate::error::{Error, Kind, Result};
 
-/// Turn encrypted files of other programs into those of Sealant
+/// Convert other programs' encrypted files to Sealant's
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +29,7 @@ enum Source {
     AnsibleVault(Box<ansible_vault::Args>),
     /// Say how to seal Secrets that are in plaintext
     Secrets(ByHand),
-    /// Say how to move from sops: there is nothing to convert
+    /// Show how to move from sops (nothing to convert)
     Sops(ByHand),
     /// Say how to move from KSOPS
     Ksops(ByHand),

@@ -20,7 +20,7 @@ use crate::rekey::{self, Decide};
 use crate::secret::DataKey;
 use crate::sops::{Ciphertext, MacCheck};
 
-/// Encrypt files again under a new data key
+/// Re-encrypt files with a new data key
 ///
 /// People who are no longer named cannot decrypt values that are set from now on. They can still read Git's history,
 /// and copies that they kept: so change the secrets themselves too.

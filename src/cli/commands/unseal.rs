@@ -20,7 +20,7 @@ use crate::sealed_secret::{self, Binding, OpenedKeys, SealedFile, SealedSecret};
 use crate::secret::SecretString;
 use crate::shown::typed;
 
-/// Decrypt SealedSecrets to the Secrets that they make
+/// Decrypt SealedSecrets into Secrets
 ///
 /// This needs an identity of your own, and contacts no cluster. Text values are printed under stringData, others
 /// under data. Several SealedSecrets in one input become a stream in YAML, and a List in JSON; if one cannot be

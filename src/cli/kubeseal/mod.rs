@@ -40,7 +40,7 @@ use crate::host::Host;
 use crate::keys::web::is_here;
 use crate::secret::{SecretBytes, SecretString};
 
-/// Do as kubeseal does: `sealant kubeseal --cert FILE`
+/// Act as kubeseal: `sealant kubeseal --cert FILE`
 ///
 /// A link to sealant with the name `kubeseal` does the same: scripts that run kubeseal need no change. It seals for the
 /// controller of sealed-secrets; `sealant seal` seals for Sealant's.

@@ -36,7 +36,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::policy;
 
-/// Do as sops does: `sealant sops -d FILE`
+/// Act as sops: `sealant sops -d FILE`
 ///
 /// A link to sealant with the name `sops` does the same: programs that run sops need no change.
 #[derive(Debug, clap::Args)]

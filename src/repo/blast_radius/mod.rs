@@ -118,7 +118,9 @@ pub fn find(
     for path in &scope.paths {
         if !History::knows(git, scope, path)? {
             let error = Error::new(Kind::NoFile, "there is no such path in the history that is searched");
-            return Err(error.in_file(path).advise("Check that it is spelled as when it was committed."));
+            return Err(error
+                .in_file(path)
+                .advise("Check the spelling: use the path from when it was committed."));
         }
     }
     let mut search = Search::new(&history, git, since)?;

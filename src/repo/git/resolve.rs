@@ -242,9 +242,8 @@ async fn finish_document(
     let known = known.collect::<Result<Vec<_>>>()?;
     let here = values(&*plaintext)?;
     let news = here.iter().filter(|value| !known.iter().any(|stage| stage.contains(*value)));
-    let mut warnings: Vec<String> = news
-        .map(|value| format!("{}: this value is in none of the versions that were merged", value.shown()))
-        .collect();
+    let mut warnings: Vec<String> =
+        news.map(|value| format!("{}: none of the merged versions has this value", value.shown())).collect();
     let paths =
         |values: &Contents| values.iter().map(|value| value.path().to_owned()).collect::<HashSet<_>>();
     if let [_, ours, theirs] = &known[..] {

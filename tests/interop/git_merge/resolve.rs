@@ -101,7 +101,7 @@ fn what_comes_from_nowhere_is_named_and_needs_a_conflict() {
         mixed(&repo.test.read_text("s.yaml")).replace("clear: good", "clear: evil").replace("both: x\n", "");
     repo.test.write("s.yaml", &by_hand);
     let resolved = repo.sealant(&["resolve", "s.yaml"]);
-    assert!(resolved.stderr.contains("clear: this value is in none of the versions"), "{resolved}");
+    assert!(resolved.stderr.contains("clear: none of the merged versions has this value"), "{resolved}");
     assert!(resolved.stderr.contains("both: this value is gone"), "{resolved}");
     // Without a conflict there is no new MAC.
     repo.commit("merged");

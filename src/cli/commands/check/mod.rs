@@ -72,7 +72,7 @@ pub struct Args {
 
     /// Encrypt the files found in plaintext, in place, as their creation rules say
     ///
-    /// The exit code says what was found before that, so that you review the result.
+    /// The exit code reflects what was found before that, so that you review the result.
     #[arg(long)]
     fix: bool,
 

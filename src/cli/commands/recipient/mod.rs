@@ -107,7 +107,7 @@ struct DoArgs {
     identities: IdentityArgs,
 }
 
-/// Let somebody decrypt the files of a rule
+/// Give somebody access to a rule's files
 ///
 /// Writes the key into the rule, and wraps the files' data keys for it, and for no other new key. Before anything is
 /// written, all files are opened and verified. Files that none of your identities opens are listed, with the command

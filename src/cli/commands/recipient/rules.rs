@@ -79,7 +79,7 @@ impl Target {
             true => Ok(chosen),
             false => Err(Error::new(Kind::Other, "no such rule names this key")
                 .in_file(self.config.path())
-                .advise("`sealant recipient list` shows whom each rule names.")),
+                .advise("`sealant recipient list` shows the recipients of each rule.")),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::repo::status::{self, KeyStatus, Versions, WrapState};
 use crate::repo::values::Values;
 use ages::{Ages, FileAges, ValueAge};
 
-/// Say how old values are, and which Vault keys are outdated
+/// Show how old values are, and which Vault keys are outdated
 ///
 /// Without FILE it reads the current folder, except for what Git ignores. No key is needed. It asks the server of a
 /// transit key for the newest version, with a token that may read the key. It contacts only servers that you have

@@ -22,7 +22,7 @@ impl Live {
         let Self(server) = self;
         let (namespace, name) = (&*object.namespace, &*object.name);
         if namespace.is_empty() {
-            let message = "it has no namespace, so it is unknown which Secret holds its values";
+            let message = "it has no namespace, so Sealant cannot tell which Secret holds its values";
             return Err(Error::new(Kind::Other, message).advise("Name it with --namespace."));
         }
         let resource = ApiResource::from_gvk_with_plural(

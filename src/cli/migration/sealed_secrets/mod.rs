@@ -18,7 +18,7 @@ use crate::repo::copies::Foreign;
 use crate::sealed_secret;
 use crate::shown::typed;
 
-/// Turn SealedSecrets of Bitnami's sealed-secrets into those of Sealant, in their files
+/// Convert SealedSecrets of Bitnami's sealed-secrets to Sealant's, in place
 ///
 /// Opens them with the private keys of the controller, and seals their values for the recipients of the file's creation
 /// rule, or of flags. Name, namespace, scope, labels, annotations and template stay, and so do comments and everything else in a
@@ -59,7 +59,7 @@ pub struct OpenerArgs {
     #[arg(long)]
     cluster_keys: bool,
 
-    /// Take the values from the Secrets that the controller has made, for whoever has no private key
+    /// Take the values from the Secrets that the controller made, if you have no private key
     #[arg(long, conflicts_with_all = ["key", "cluster_keys"])]
     live_secrets: bool,
 

@@ -65,7 +65,7 @@ impl Opener {
 }
 
 fn none_given(args: &OpenerArgs) -> Error {
-    Error::new(Kind::Usage, "nothing is given that opens SealedSecrets").advise(format!(
+    Error::new(Kind::Usage, "no way to open the SealedSecrets was given").advise(format!(
         "Get the controller's keys, {}, and add `--key keys.yaml`; or add --cluster-keys, or --live-secrets.",
         how_to_get_keys(args)
     ))
