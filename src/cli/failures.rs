@@ -44,6 +44,11 @@ impl Failures {
         }
     }
 
+    /// How many have failed so far.
+    pub fn count(&self) -> usize {
+        self.kinds.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
     }

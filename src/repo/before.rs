@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::repo::check::{Encoding, Finding, Plan, Rule, WHOLE};
 use crate::repo::git::Git;
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::configs::Staged;
-use crate::repo::git::tree::Tree;
+use crate::repo::git::configs::{self, Staged};
+use crate::repo::git::tree::{Entry, Tree};
 use crate::secret::SecretBytes;
 
 /// How much of a commit's name is shown.
@@ -31,6 +31,8 @@ pub struct Before {
     pub(super) folders: BTreeSet<PathBuf>,
     /// One config was named, and is for all files.
     pub(super) is_explicit: bool,
+    /// The configs that are links into submodules, each with its submodule. What they said is in another repository.
+    pub(super) in_submodules: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Before {
@@ -59,8 +61,14 @@ impl Before {
         let staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), blobs)?;
         let commit = commit.get(..SHORT).unwrap_or(commit).to_owned();
         let is_explicit = lookup.explicit.is_some();
+        let is_submodule = |path: &&Path| tree.get(path) == Some(&Entry::Submodule);
+        let in_submodule = |(config, through): (PathBuf, Vec<PathBuf>)| {
+            let submodule = through.last()?.ancestors().find(is_submodule)?.to_path_buf();
+            Some((config, submodule))
+        };
+        let in_submodules = configs::linked(&tree, blobs)?.into_iter().filter_map(in_submodule).collect();
         let (configs, top) = (Configs::from_source(lookup, staged), git.top().to_path_buf());
-        Ok(Self { configs, commit, top, tree, folders, is_explicit })
+        Ok(Self { configs, commit, top, tree, folders, is_explicit, in_submodules })
     }
 }
 

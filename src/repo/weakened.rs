@@ -33,6 +33,7 @@ impl Before {
                 Err((config, error)) => found.push((config, Err(error))),
             }
         }
+        found.extend(self.out_of_sight(&regions));
         // A rule may be moved from one config to another.
         let new: Vec<&Policy> = comparisons.iter().flat_map(|comparison| &comparison.weakened.new).collect();
         let traces = OnceCell::new();
@@ -45,6 +46,23 @@ impl Before {
             Err(_) => true,
         });
         found
+    }
+
+    /// Configs in submodules: which commit of these counts has changed, and nothing here says what that does to the rules.
+    fn out_of_sight(&self, regions: &BTreeSet<PathBuf>) -> Vec<(PathBuf, Result<Finding>)> {
+        let is_in_region = |config: &Path| config.parent().is_some_and(|folder| regions.contains(folder));
+        let changed = self.in_submodules.iter().filter(|(config, _)| is_in_region(config));
+        changed
+            .map(|(config, submodule)| {
+                let message = format!(
+                    "in commit {} it leads into the submodule `{}`, so it is unknown what its rules said; compare them \
+                     there",
+                    self.commit,
+                    submodule.display()
+                );
+                (self.top.join(config), Ok(Finding::new(1, Rule::ConfigChange, message)))
+            })
+            .collect()
     }
 
     /// What became of the files of earlier rules, region by region: each file is looked at once, and counts in all regions

@@ -133,6 +133,7 @@ fn it_asks_once_for_all_files() {
     let mut terminal = test.sealant(&["updatekeys", "d"]).on_terminal();
     terminal.wait_for("Change these 2 files? [y/N] ");
     terminal.send_line("y");
+    terminal.wait_for("2 files updated");
     terminal.finish().ok();
     assert!(test.read_text("d/a.yaml").contains(STRANGER) && test.read_text("d/b.yaml").contains(STRANGER));
 }

@@ -163,6 +163,30 @@ fn a_config_behind_a_link_or_one_that_is_named_is_no_weaker_unseen() {
     }
 }
 
+/// Another commit of a submodule is one line of a diff, and can say anything.
+#[test]
+fn a_config_in_a_submodule_does_not_change_unseen() {
+    let other = unborn();
+    git(&other, &["commit", "-qm", "rules"]).run().ok();
+    let test = repository();
+    git(&test, &["rm", "-qf", ".sops.yaml"]).run().ok();
+    let url = other.path("").display().to_string();
+    git(&test, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "rules"])
+        .run()
+        .ok();
+    std::os::unix::fs::symlink("rules/.sops.yaml", test.path(".sops.yaml")).unwrap();
+    git(&test, &["add", "."]).run().ok();
+    git(&test, &["commit", "-qnm", "the rules of all"]).run().ok();
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    let check = || program(&test, env!("CARGO_BIN_EXE_sealant"), &["check", "--base", "main"]).run().ok();
+    assert!(!check().text().contains("[config-change]"));
+    test.write("rules/.sops.yaml", rule().replace("secrets/", "elsewhere/"));
+    git(&test, &["commit", "-qnam", "elsewhere"]).cwd("rules").run().ok();
+    git(&test, &["commit", "-qnam", "new rules"]).run().ok();
+    let output = check();
+    assert!(output.text().contains("it leads into the submodule `rules`"), "{output}");
+}
+
 /// Git, like Linux, follows links of folders on the way to a config.
 #[test]
 fn a_config_behind_a_link_of_a_folder_is_no_weaker_unseen() {

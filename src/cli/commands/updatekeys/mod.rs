@@ -16,8 +16,9 @@ use crate::cli::claims::{Claims, paths};
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::failures::Failures;
-use crate::cli::pipeline::{Item, Output, Pipeline, Summary, as_taken, encrypted_or_named, in_two_steps};
+use crate::cli::pipeline::{Item, Output, Pipeline, as_taken, encrypted_or_named, in_two_steps};
 use crate::cli::repository::inputs_to_write;
+use crate::cli::ui::counted;
 use crate::config::{Configs, Policy, Selection};
 use crate::document::Format;
 use crate::encrypted_file::{EncryptedFile, KeyedPart, OpenedFile};
@@ -429,7 +430,9 @@ impl<'a> Update<'a> {
         }
     }
 
+    /// Changes the files, and says how many.
     pub fn write(&self, service: &KeyService<'_>, work: Vec<Plan>, failures: &mut Failures) {
+        let (count, failed_before) = (work.len(), failures.count());
         let inputs = work.iter().map(|plan| plan.input.clone()).collect();
         let mut selections = HashMap::new();
         let mut by_file: HashMap<PathBuf, (Readers, Snapshot)> = HashMap::new();
@@ -456,6 +459,10 @@ impl<'a> Update<'a> {
                 written.into_iter().map(|result| result.map(|file| Some(Output::from(file)))).collect()
             })
         });
+        if !self.context.is_sops() {
+            let done = count.saturating_sub(failures.count() - failed_before);
+            self.context.ui.say(format!("{} updated", counted(done, "file")));
+        }
     }
 
     /// A document encrypted by another choice of values, for what else is done to it; on disk it is as it was.
@@ -478,11 +485,7 @@ impl<'a> Update<'a> {
             dry_run: false,
             mode: Mode::Public,
             doing,
-            summary: (!self.context.is_sops()).then_some(Summary {
-                done: "updated",
-                already: "up to date",
-                other: "not encrypted",
-            }),
+            summary: None,
         }
     }
 }
