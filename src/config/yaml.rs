@@ -151,7 +151,8 @@ impl<'a> Builder<'a> {
         node.anchored = false;
         let (size, depth) = measure(&node);
         if depth > MAX_ALIASED_DEPTH {
-            let message = format!("what this alias stands for is nested more than {MAX_ALIASED_DEPTH} deep");
+            let message =
+                format!("the value of this alias is nested more than {MAX_ALIASED_DEPTH} levels deep");
             return Err(Error::new(Kind::Config, message).on_line(line));
         }
         self.count(size, line)?;

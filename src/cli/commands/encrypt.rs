@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::Mode;
 use crate::host::Host;
 
-/// Encrypt the values in files; everything else stays byte for byte
+/// Encrypt values in files; all else stays byte for byte
 ///
 /// The creation rule of the file (`sealant explain FILE`), or flags, say who can decrypt, and which values are
 /// encrypted.

@@ -17,7 +17,7 @@ use crate::names::Names;
 use crate::sealed_secret::{self, Binding, DataKeyOverview, Overview, SealedSecret, WrapOverview};
 use crate::sops::Encrypted;
 
-/// Show what encrypted files contain and who can read them; needs no key
+/// Show what is in encrypted files, and for whom; needs no key
 ///
 /// For a SealedSecret: what it is bound to, its items, who can read each of them, and what Secret it makes. For a
 /// SOPS document: who can decrypt it, which values are encrypted, and when and by which version it was written. None

@@ -33,7 +33,7 @@ Examples:
   sealant migrate ansible-vault --vault-password-file ~/.vault-pass --dry-run .
   sealant migrate ansible-vault --vault-password-file ~/.vault-pass group_vars/
   sealant migrate ansible-vault --vault-id prod@~/.prod --vault-id dev@~/.dev .
-  sealant migrate ansible-vault --vault-password-file <(./pass-script) host_vars/")]
+  sealant migrate ansible-vault --vault-id prod@<(./pass-script) host_vars/")]
 pub struct Args {
     #[command(flatten)]
     files: FileArgs,
