@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::cli::commands::help;
 use crate::cli::ui;
 use crate::error::Kind;
 use crate::shown::typed;
@@ -26,8 +27,9 @@ fn takes_value(args: &[OsString]) -> bool {
     args.iter().skip(1).any(|word| word == "set")
 }
 
-/// Flags of programs that we take the place of, and what does the same here. `FILE` is the file of the command line.
-const OTHER_FLAGS: &[(&[&str], &str)] = &[
+/// Flags of programs that we take the place of, before any command, and what does the same here. `FILE` is the file of the
+/// command line.
+const FLAGS_ALONE: &[(&[&str], &str)] = &[
     (
         &["-d", "--decrypt"],
         "that is sops's command line. Here: sealant decrypt FILE (or: sealant sops -d FILE)",
@@ -45,6 +47,10 @@ const OTHER_FLAGS: &[(&[&str], &str)] = &[
         &["-s", "--show-master-keys"],
         "that is sops's command line. Here: sealant edit --show-master-keys FILE",
     ),
+];
+
+/// The same behind a command, which is `COMMAND`, and wherever they are.
+const OTHER_FLAGS: &[(&[&str], &str)] = &[
     (
         &["--cert"],
         "name a recipient with --age: sealant seal --age \"$(sealant fetch-recipient)\" FILE (for the controller of \
@@ -64,9 +70,10 @@ const OTHER_FLAGS: &[(&[&str], &str)] = &[
     (&["--recovery-unseal"], "to open a SealedSecret: sealant unseal FILE"),
     (
         &["-w", "--sealed-secret-file"],
-        "name the output file with --output: sealant seal --output SEALED FILE",
+        "name the output file with --output: sealant COMMAND --output OUT FILE",
     ),
-    (&["-f", "--secret-file"], "the file is an argument: sealant seal FILE"),
+    (&["-f", "--file", "--filename", "--secret-file"], "the file is an argument: sealant COMMAND FILE"),
+    (&["-i", "--in-place"], "this command has no such flag: sealant COMMAND FILE"),
     (&["-r", "--recipient"], "name a recipient with --age"),
 ];
 
@@ -76,6 +83,7 @@ const OTHER_FILES: [&str; 3] = ["--cert", "-w", "--sealed-secret-file"];
 /// Words of other programs, and what does the same here.
 const OTHER_COMMANDS: &[(&[&str], &str)] = &[
     (&["import", "add"], "to encrypt a file in place: sealant encrypt -i FILE"),
+    (&["create", "new"], "to make an encrypted file, name it: sealant edit secrets/app.yaml"),
     (
         &["merge", "mergetool"],
         "to resolve a conflict: `sealant resolve FILE`; `sealant git install` makes Git merge encrypted files",
@@ -87,7 +95,7 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
     (&["config"], "to show a file's rule: sealant explain FILE"),
     (&["describe"], "to show what is in a file's metadata: sealant inspect FILE"),
     (
-        &["apply", "create"],
+        &["apply"],
         "to make a Secret in the cluster of an encrypted manifest: sealant decrypt FILE | kubectl apply -f - (`kubectl \
          apply` takes a SealedSecret as it is)",
     ),
@@ -110,18 +118,31 @@ fn is_like_a_file(word: &str) -> bool {
     Path::new(word).extension().is_some() || word.contains('/')
 }
 
+/// The command that was typed, if it is one of ours.
+fn command_of(args: &[OsString]) -> Option<&str> {
+    let commands = help::command();
+    let is_command = |word: &&str| commands.get_subcommands().any(|command| command.get_name() == *word);
+    args.iter().skip(1).filter_map(|word| word.to_str()).find(is_command)
+}
+
 /// The error with what does what the words of another program mean.
 fn answered(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+    let command = command_of(args);
     let asked = match error.kind() {
+        ErrorKind::UnknownArgument if command.is_none() => (ContextKind::InvalidArg, FLAGS_ALONE),
         ErrorKind::UnknownArgument => (ContextKind::InvalidArg, OTHER_FLAGS),
         ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, OTHER_COMMANDS),
         _ => return error,
     };
     let (place, table) = asked;
     let Some(ContextValue::String(word)) = error.get(place) else { return error };
-    let answer = table.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, answer)| *answer);
+    // What is asked of no command is often kubeseal's.
+    let rest = if command.is_none() { OTHER_FLAGS } else { &[] };
+    let mut answers = table.iter().chain(rest);
+    let answer = answers.find(|(words, _)| words.contains(&word.as_str())).map(|(_, answer)| *answer);
     let Some(answer) = answer.or_else(|| is_like_a_file(word).then_some(NO_SUCH_FILE)) else { return error };
-    let answer = answer.replace("WORD", &typed(Path::new(word)));
+    let answer =
+        answer.replace("WORD", &typed(Path::new(word))).replace("COMMAND", command.unwrap_or("seal"));
     // A file that is there may be named: it is no value.
     let is_other = |before: &OsString| OTHER_FILES.iter().any(|flag| before == flag);
     let file = args
@@ -176,7 +197,6 @@ pub fn exit_code(error: &clap::Error) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::commands::help;
 
     #[test]
     fn usage_errors_have_a_code_of_their_own() {

@@ -289,8 +289,8 @@ impl Config {
         let trials = self.trials(path).into_iter().map(|trial| format!("  {trial}"));
         let message = format!("no creation rule matches `{path}`");
         Error::new(Kind::Other, message).listing(trials).in_file(&self.path).advise(
-            "Add a rule for the file, or fix a path_regex: it is matched against the path relative to the config's \
-             folder.",
+            "Move the file to a path that a rule matches, or add a rule for it. A path_regex is matched against the path \
+             relative to the config's folder; `sealant explain FILE` tries them on a path.",
         )
     }
 }

@@ -164,7 +164,7 @@ fn what_cannot_be_compared_does_not_look_like_a_difference() {
     let cases: [(&[&str], i32, &str); 7] = [
         (&["--from", "nowhere", "secret.yaml"], 2, "nowhere: no such commit or branch"),
         (&["--from=--output=x", "secret.yaml"], 8, "is not a revision"),
-        (&["nowhere.yaml"], 100, "neither here nor in HEAD"),
+        (&["nowhere.yaml"], 100, "no such file here or in HEAD"),
         (&["secret.yaml", "nowhere.yaml"], 100, "nowhere.yaml: no such file"),
         (&["a", "b", "c"], 64, "--from HEAD"),
         (&["-", "-"], 8, "standard input"),

@@ -128,7 +128,7 @@ fn nothing_comes_under_the_data_key_of_an_older_state_that_somebody_else_made() 
     let onto = ["encrypt", "--age", RECIPIENT, "--onto", "old.yaml", "--output", "old.yaml", "plain.yaml"];
     let old = test.read_text("old.yaml");
     let output = test.sealant(&onto).run().ok();
-    assert!(output.stderr.contains("old.yaml does not hold all of them"), "{output}");
+    assert!(output.stderr.contains("old.yaml does not contain all of them"), "{output}");
     let new = test.read_text("old.yaml");
     assert_ne!(token(&old, "x:"), token(&new, "x:"));
     // What their data key opens is told by what they wrapped: put into the new file, it opens nothing.

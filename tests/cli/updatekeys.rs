@@ -55,7 +55,7 @@ fn who_is_removed_is_warned_about_and_with_rotate_shut_out() {
     assert_eq!(token(&test.read_text("a.yaml")), token(&before));
 
     let output = test.sealant(&["updatekeys", "--yes", "--rotate", "a.yaml"]).run().ok();
-    assert_eq!((output.text(), output.stderr.as_str()), ("a.yaml\n  a new data key\n", ""));
+    assert_eq!((output.text(), output.stderr.as_str()), ("a.yaml\n  a new data key\n", "1 file updated\n"));
     assert_ne!(token(&test.read_text("a.yaml")), token(&before));
     assert_eq!(test.sealant(&["decrypt", "a.yaml"]).run().ok().text(), PLAIN);
 }

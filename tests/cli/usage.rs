@@ -1,4 +1,4 @@
-use super::{RECIPIENT, sandbox};
+use super::{KEYS_TXT, RECIPIENT, sandbox};
 
 /// How a command line ends: its exit code, and the first line of what it says.
 #[track_caller]
@@ -189,9 +189,13 @@ fn words_of_other_programs_are_answered() {
         (&["seal", "--fetch-cert"], "sealant fetch-recipient"),
         (&["seal", "--validate"], "sealant check FILE"),
         (&["seal", "--re-encrypt"], "sealant updatekeys FILE"),
-        (&["seal", "-w", "x.yaml", "a b.yaml"], "sealant seal --output SEALED 'a b.yaml'"),
+        (&["seal", "-w", "x.yaml", "a b.yaml"], "sealant seal --output OUT 'a b.yaml'"),
         (&["import", "a b.yaml"], "sealant encrypt -i 'a b.yaml'"),
         (&["merge"], "sealant resolve FILE"),
+        (&["edit", "-i", "a b.yaml"], "sealant edit 'a b.yaml'"),
+        (&["updatekeys", "-f", "a b.yaml"], "sealant updatekeys 'a b.yaml'"),
+        (&["encrypt", "-r", "age1x", "a b.yaml"], "Name a recipient with --age"),
+        (&["create", "a b.yaml"], "sealant edit secrets/app.yaml"),
         (&["login"], "sealant vault login"),
         (&["describe", "a b.yaml"], "sealant inspect 'a b.yaml'"),
         (&["apply", "a b.yaml"], "sealant decrypt 'a b.yaml' | kubectl apply -f -"),
@@ -201,6 +205,10 @@ fn words_of_other_programs_are_answered() {
         let output = test.sealant(args).run().code(64);
         assert!(output.stderr.contains(answer), "{args:?}\n{output}");
     }
+    // age's way to name an identity would replace files.
+    test.write("keys.txt", KEYS_TXT);
+    let mistaken = test.sealant(&["decrypt", "-i", "keys.txt", "a b.yaml"]).run().code(8);
+    assert!(mistaken.stderr.contains("sealant decrypt --identity keys.txt 'a b.yaml'"), "{mistaken}");
     // kubectl's way to ask for a type would leave plaintext in a file of that name.
     let typed = test.sealant(&["decrypt", "-o", "yaml", "a b.yaml"]).run().code(64);
     assert!(typed.stderr.contains("--output-type yaml") && !test.path("yaml").exists(), "{typed}");

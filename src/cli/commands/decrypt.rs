@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use rayon::prelude::*;
 
 use crate::batch::{self, OpenedDocument};
-use crate::cli::args::{FormatArgs, IdentityArgs, InputArgs, OutputArgs};
+use crate::cli::args::{Destination, FormatArgs, IdentityArgs, InputArgs, Inputs, OutputArgs};
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
@@ -12,9 +12,11 @@ use crate::cli::repository::inputs_to_write;
 use crate::cli::typed_path::within;
 use crate::document::{self, Document, Format, Losses, Spelled};
 use crate::encrypted_file::{EncryptedFile, no_answer};
-use crate::error::Result;
-use crate::fs::Mode;
+use crate::error::{Error, Kind, Result};
+use crate::fs::{self, Mode};
+use crate::keys;
 use crate::secret::{DataKey, SecretBytes};
+use crate::shown::typed;
 use crate::sops::{Encrypted, MacCheck, Plaintext};
 
 /// Decrypt files, byte for byte as they were
@@ -46,9 +48,34 @@ pub struct Args {
     pub identities: IdentityArgs,
 }
 
+/// An identity file is small.
+const LONGEST_IDENTITY: u64 = 1 << 20;
+
+/// To age, `-i` names an identity, and here it replaces files: nothing is replaced if one of them is an identity.
+fn refuse_identities(inputs: &Inputs, destination: &Destination) -> Result<()> {
+    let is_identity = |path: &&Path| {
+        let start = fs::read(path, LONGEST_IDENTITY);
+        start.is_ok_and(|bytes| keys::holds_only_identities(&bytes))
+    };
+    let named = inputs.inputs.iter().filter(|input| input.named).filter_map(|input| input.path.as_deref());
+    let found = match destination {
+        Destination::InPlace if named.clone().nth(1).is_some() => named.clone().find(is_identity),
+        _ => None,
+    };
+    let Some(identity) = found else { return Ok(()) };
+    let rest = named.filter(|path| *path != identity).map(typed).collect::<Vec<_>>().join(" ");
+    Err(Error::new(Kind::Conflict, "is an identity, and `-i` replaces files (`--in-place`)")
+        .in_file(identity)
+        .advise(format!(
+            "To decrypt with this identity: `sealant decrypt --identity {} {rest}`",
+            typed(identity)
+        )))
+}
+
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = inputs_to_write(&args.inputs, context)?;
     let destination = args.outputs.destination(&inputs)?;
+    refuse_identities(&inputs, &destination)?;
     let formats = args.formats.formats(context);
     let read = if context.is_sops() { Spelled::in_brackets } else { Spelled::parse };
     let extract = args.extract.as_deref().map(read).transpose()?;

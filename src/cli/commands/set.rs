@@ -82,6 +82,10 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let (bytes, is_argument) = match &args.value {
         Some(file) if args.value_file => (Input::of(Path::new(file)).read(MAX_SOURCE)?, false),
+        Some(value) if value == "-" => {
+            return Err(Error::new(Kind::Usage, "`-` is no value here")
+                .advise("For standard input: --value-stdin. For the text `-`: --json '\"-\"'"));
+        }
         Some(value) => (SecretBytes::new(value.clone().into_bytes()), true),
         None if args.value_stdin => (Input::of(Path::new("-")).read(MAX_SOURCE)?, false),
         None => (asked(&args, context)?, false),

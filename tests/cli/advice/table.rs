@@ -673,6 +673,9 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         In("cli/usage.rs"),
     ),
+    ("cli/commands/decrypt.rs", "sealant decrypt --identity {} {rest}", 1, In("cli/usage.rs")),
+    ("cli/usage.rs", "sealant edit secrets/app.yaml", 1, In("cli/usage.rs")),
+    ("config/mod.rs", "sealant explain FILE", 1, Not("a form: its reader knows the names")),
     ("cli/usage.rs", "sealant init", 1, In("cli/usage.rs")),
     ("cli/usage.rs", "sealant inspect FILE", 1, In("cli/usage.rs")),
     (
@@ -713,8 +716,6 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         Not("an answer to a word of another program; cli/usage.rs asks for each kind"),
     ),
-    ("cli/usage.rs", "sealant seal --output SEALED FILE", 1, In("cli/usage.rs")),
-    ("cli/usage.rs", "sealant seal FILE", 1, In("cli/usage.rs")),
     (
         "cli/usage.rs",
         "sealant unseal FILE",
