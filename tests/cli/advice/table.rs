@@ -130,7 +130,6 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ),
     ("cli/commands/migrate.rs", "sealant encrypt -i", 1, Not("the name of a command in a sentence")),
     ("cli/commands/migrate.rs", "sealant ksops", 1, Not("the name of a command in a sentence")),
-    ("cli/commands/migrate.rs", "sealant seal -i .", 1, In("cli/migrate.rs")),
     ("cli/commands/migrate.rs", "sealant status", 1, In("cli/migrate.rs")),
     ("cli/commands/publish.rs", "sealant publish --help", 1, Not("help, which a test of all help prints")),
     (
@@ -257,7 +256,8 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         In("interop/migrate/ansible_vault.rs"),
     ),
-    ("cli/migration/documents.rs", "sealant explain {}", 1, In("interop/migrate/ansible_vault.rs")),
+    ("cli/migration/past.rs", "sealant edit {first}", 1, In("interop/migrate/secrets.rs")),
+    ("cli/migration/secrets.rs", "sealant migrate secrets", 1, In("interop/migrate/secrets.rs")),
     ("cli/migration/objects.rs", "sealant decrypt -i {}", 1, In("cli/migrate.rs")),
     ("cli/recipients.rs", "sealant rotate -i {}", 1, In("cli/rotate.rs")),
     (
@@ -638,6 +638,12 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         "chmod a-x {shown}",
         1,
         In("interop/migrate/ansible_vault.rs"),
+    ),
+    (
+        "cli/migration/secrets.rs",
+        "kubectl annotate secret NAME -n NAMESPACE sealant.dev/adopt=true",
+        1,
+        Not("a program of others, beside a cluster or a file of theirs"),
     ),
     (
         "cli/migration/sealed_secrets/convert.rs",
