@@ -131,6 +131,8 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/migrate.rs", "sealant encrypt -i", 1, Not("the name of a command in a sentence")),
     ("cli/commands/migrate.rs", "sealant ksops", 1, Not("the name of a command in a sentence")),
     ("cli/commands/migrate.rs", "sealant status", 1, In("cli/migrate.rs")),
+    ("cli/commands/link.rs", "export PATH={}:$PATH", 1, In("cli/link.rs")),
+    ("cli/commands/link.rs", "mkdir -p {}", 1, In("cli/link.rs")),
     ("cli/commands/publish.rs", "sealant publish --help", 1, Not("help, which a test of all help prints")),
     (
         "cli/commands/recipient/mod.rs",
@@ -638,12 +640,6 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         "chmod a-x {shown}",
         1,
         In("interop/migrate/ansible_vault.rs"),
-    ),
-    (
-        "cli/migration/secrets.rs",
-        "kubectl annotate secret NAME -n NAMESPACE sealant.dev/adopt=true",
-        1,
-        Not("a program of others, beside a cluster or a file of theirs"),
     ),
     (
         "cli/migration/sealed_secrets/convert.rs",

@@ -53,7 +53,7 @@ fn secrets_among_other_objects_are_sealed_in_their_places() {
     // What is none: of sops, a template, a quote, one without values, other kinds.
     test.write(
         "apps/sops.yaml",
-        &plain
+        plain
             .replace("  annotations:\n", "")
             .lines()
             .filter(|line| !line.contains("last-applied"))
