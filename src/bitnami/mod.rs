@@ -70,9 +70,9 @@ fn pem(label: &str, bytes: &[u8]) -> SecretString {
     pem
 }
 
-/// Whether an `apiVersion` is of their group.
-pub fn is_theirs(version: &str) -> bool {
-    version.split_once('/').is_some_and(|(group, _)| group == GROUP)
+/// Whether these are a `kind` and `apiVersion` of theirs.
+pub fn is_theirs(kind: &str, version: &str) -> bool {
+    kind == KIND && version.split_once('/').is_some_and(|(group, _)| group == GROUP)
 }
 
 #[cfg(test)]

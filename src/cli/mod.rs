@@ -49,8 +49,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use self::commands::{
     argocd, audit, blast_radius, check, completion, decrypt, demo, diff, doctor, edit, encrypt, exec_env,
     exec_file, explain, export, fetch_recipient, filestatus, get, git, groups, help, hook, init, inspect,
-    keygen, keyservice, ksops, man, migrate, publish, recipient, resolve, rewrap, rotate, seal, set, status,
-    unseal, unset, updatekeys, vault, who_can_decrypt,
+    keygen, keyservice, ksops, link, man, migrate, publish, recipient, resolve, rewrap, rotate, seal, set,
+    status, unseal, unset, updatekeys, vault, who_can_decrypt,
 };
 use self::context::{Context, no_color};
 use self::failures::finish;
@@ -156,6 +156,7 @@ enum Command {
     Sops(sops::Args),
     #[cfg(feature = "bitnami")]
     Kubeseal(kubeseal::Args),
+    Link(link::Args),
     Completion(completion::Args),
     Man(man::Args),
     Help(help::Args),
@@ -320,6 +321,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Sops(args) => Ok(sops::run(&args.args)),
         #[cfg(feature = "bitnami")]
         Command::Kubeseal(args) => Ok(kubeseal::run(&args.args)),
+        Command::Link(args) => link::run(args, context),
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),
         Command::Help(args) => help::run(args, context),

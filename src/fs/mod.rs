@@ -97,6 +97,18 @@ pub fn install(from: &Path, to: &Path) -> Result<()> {
     copy().map_err(|error| atomic::cannot_create(to, atomic::folder_of(to), error))
 }
 
+/// Makes a link at `at`, whole or not at all; what is there is replaced only if that is meant.
+pub fn link(target: &Path, at: &Path, replaces: bool) -> Result<()> {
+    let link = || -> io::Result<()> {
+        let made = tempfile::Builder::new()
+            .make_in(atomic::folder_of(at), |path| std::os::unix::fs::symlink(target, path))?;
+        let path = made.into_temp_path();
+        let placed = if replaces { path.persist(at) } else { path.persist_noclobber(at) };
+        Ok(placed?)
+    };
+    link().map_err(|error| atomic::cannot_create(at, atomic::folder_of(at), error))
+}
+
 /// The size of a file in bytes, if it can be told.
 pub fn size(path: &Path) -> Option<u64> {
     std::fs::metadata(path).ok().map(|metadata| metadata.len())

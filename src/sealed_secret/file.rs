@@ -75,11 +75,11 @@ fn is_ours(version: &str) -> bool {
 
 /// The SealedSecrets of a document, those of Lists included.
 pub fn objects(document: &dyn Document) -> Vec<NodeId> {
-    objects_where(document, &is_ours)
+    objects_where(document, &|kind, version| kind == KIND && is_ours(version))
 }
 
-/// The objects of our kind whose `apiVersion` is one that is meant, those of Lists included.
-pub fn objects_where(document: &dyn Document, is_meant: &dyn Fn(&str) -> bool) -> Vec<NodeId> {
+/// The objects whose `kind` and `apiVersion` are meant, those of Lists included.
+pub fn objects_where(document: &dyn Document, is_meant: &dyn Fn(&str, &str) -> bool) -> Vec<NodeId> {
     let mut found = Vec::new();
     for &root in document.tree().documents() {
         collect(document, root, is_meant, &mut found);
@@ -87,7 +87,12 @@ pub fn objects_where(document: &dyn Document, is_meant: &dyn Fn(&str) -> bool) -
     found
 }
 
-fn collect(document: &dyn Document, node: NodeId, is_meant: &dyn Fn(&str) -> bool, found: &mut Vec<NodeId>) {
+fn collect(
+    document: &dyn Document,
+    node: NodeId,
+    is_meant: &dyn Fn(&str, &str) -> bool,
+    found: &mut Vec<NodeId>,
+) {
     let (tree, source) = (document.tree(), document.source());
     let entry = |key: &str| tree.entry(source, node, key);
     let text = |key: &str| {
@@ -95,7 +100,7 @@ fn collect(document: &dyn Document, node: NodeId, is_meant: &dyn Fn(&str) -> boo
         let scalar = entry.filter(|&entry| tree[entry].kind == NodeKind::Scalar);
         scalar.map_or("", |entry| tree[entry].text.get(source))
     };
-    if text("kind") == KIND && is_meant(text("apiVersion")) {
+    if is_meant(text("kind"), text("apiVersion")) {
         found.push(node);
     } else if text("kind").ends_with("List") {
         let items = entry("items").filter(|&items| tree[items].kind == NodeKind::List);

@@ -39,7 +39,9 @@ pub use overview::{
     DataKeyOverview, ItemOverview, Overview, Reader, WrapOverview, items_of, overview, place,
 };
 pub use recipients::{recipients, rewrap, update_keys, wrapped_data_keys};
-pub use seal::{LARGE_MANIFEST, MANY_DATA_KEYS, Options, holds_secrets, seal, secrets, warnings};
+pub use seal::{
+    LARGE_MANIFEST, MANY_DATA_KEYS, Options, Routed, holds_secrets, route, seal, secrets, warnings,
+};
 pub use secret::{Secret, joined, manifests};
 pub use types::*;
 pub use unseal::{opened, shell, unseal};

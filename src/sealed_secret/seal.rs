@@ -91,7 +91,7 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 /// Where the metadata of a Secret go.
-pub(super) struct Routed {
+pub struct Routed {
     pub template: Option<Template>,
     /// Those of the SealedSecret itself.
     pub labels: BTreeMap<String, String>,
@@ -99,7 +99,7 @@ pub(super) struct Routed {
 }
 
 /// Divides what a Secret has besides its values between the template and the SealedSecret.
-pub(super) fn route(secret: &Secret) -> Result<Routed> {
+pub fn route(secret: &Secret) -> Result<Routed> {
     let mut metadata = TemplateMetadata::default();
     let mut own = TemplateMetadata::default();
     for (is_label, map) in [(true, &secret.labels), (false, &secret.annotations)] {

@@ -22,6 +22,7 @@ mod help;
 mod hostile;
 mod init;
 mod keygen;
+mod link;
 mod links;
 mod migrate;
 mod prompts;

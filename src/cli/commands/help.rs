@@ -50,6 +50,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "sops",
             #[cfg(feature = "bitnami")]
             "kubeseal",
+            "link",
         ],
     ),
     ("Shell", &["completion", "man", "help"]),

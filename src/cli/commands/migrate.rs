@@ -4,17 +4,18 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::cli::context::Context;
-use crate::cli::migration::ansible_vault;
 #[cfg(feature = "bitnami")]
 use crate::cli::migration::sealed_secrets;
+use crate::cli::migration::{ansible_vault, secrets};
 use crate::error::{Error, Kind, Result};
 
-/// Convert other programs' encrypted files to Sealant's
+/// Convert files of other programs, and plaintext Secrets, to Sealant's
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealant migrate sealed-secrets --key ~/keys.yaml --dry-run apps/
   sealant migrate ansible-vault --vault-password-file ~/.vault-pass group_vars/
+  sealant migrate secrets --dry-run .
   sealant migrate git-crypt      # how, by hand")]
 pub struct Args {
     #[command(subcommand)]
@@ -27,8 +28,7 @@ enum Source {
     #[cfg(feature = "bitnami")]
     SealedSecrets(Box<sealed_secrets::Args>),
     AnsibleVault(Box<ansible_vault::Args>),
-    /// Say how to seal Secrets that are in plaintext
-    Secrets(ByHand),
+    Secrets(Box<secrets::Args>),
     /// Show how to move from sops (nothing to convert)
     Sops(ByHand),
     /// Say how to move from KSOPS
@@ -54,11 +54,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         #[cfg(feature = "bitnami")]
         Source::SealedSecrets(args) => return sealed_secrets::run(*args, context),
         Source::AnsibleVault(args) => return ansible_vault::run(*args, context),
-        Source::Secrets(_) => (
-            "Secrets in plaintext are sealed by another command",
-            "Seal all that a creation rule covers, in place: `sealant seal -i .`. What Git has of them stays in its history: change \
-             the values.",
-        ),
+        Source::Secrets(args) => return secrets::run(*args, context),
         Source::Sops(_) => (
             "files of sops need no migration",
             "Both programs read and write the same files. See what is there: `sealant status`.",

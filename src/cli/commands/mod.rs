@@ -29,6 +29,7 @@ pub(in crate::cli) mod inspect;
 pub(in crate::cli) mod keygen;
 pub(in crate::cli) mod keyservice;
 pub(in crate::cli) mod ksops;
+pub(in crate::cli) mod link;
 pub(in crate::cli) mod man;
 pub(in crate::cli) mod migrate;
 pub(in crate::cli) mod publish;

@@ -51,7 +51,7 @@ use crate::secret::{SecretBytes, SecretString};
 Examples:
   sealant kubeseal --fetch-cert > cert.pem
   sealant kubeseal --cert cert.pem --format yaml < secret.yaml > sealed.yaml
-  ln -s \"$(command -v sealant)\" ~/bin/kubeseal && kubeseal --help"
+  sealant link kubeseal ~/.local/bin && kubeseal --help"
 )]
 pub struct Args {
     /// The arguments of kubeseal

@@ -4,11 +4,11 @@
 //! nothing that was encrypted may be in plaintext by the rule, and what was written has to open to the same values.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{FileArgs, named_file, neighbours_of, refused_copy};
+use super::{CopyArgs, FileArgs, named_file, neighbours_of, refused_copy};
 use crate::batch::{self, Plain, Source};
 use crate::cli::args::{Destination, Formats, IdentityArgs, InputArgs, RuleArgs};
 use crate::cli::context::{Context, block_on};
@@ -25,7 +25,6 @@ use crate::host::Host;
 use crate::keys::KeyService;
 use crate::repo::copies::Foreign;
 use crate::secret::{DataKey, SecretBytes};
-use crate::shown::typed;
 use crate::sops::{self, Ciphertext, Encrypted, MacCheck, Nature};
 
 /// Something whose files become documents of sops.
@@ -56,13 +55,13 @@ pub enum Encryption {
 }
 
 /// Migrates the files that were named.
-pub fn run(origin: &dyn Origin, args: &FileArgs, context: &Context) -> Result<ExitCode> {
+pub fn run(origin: &dyn Origin, args: &FileArgs, copies: CopyArgs, context: &Context) -> Result<ExitCode> {
     let keys = args.keys.using(&args.aws, context);
     let encrypt = Encrypt::new(context, Formats::default(), &keys, &RuleArgs::default())?;
     let typed = encrypt.wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = IdentityArgs::default().key_service(context)?.naming(typed);
     let inputs = inputs_to_write(&InputArgs { files: args.paths(), filename_override: None }, context)?;
-    let neighbours = neighbours_of(args, &inputs, context)?;
+    let neighbours = neighbours_of(copies, &inputs, context)?;
     let migration =
         Migration { origin, context, encrypt: &encrypt, service, neighbours, is_any: AtomicBool::new(false) };
     let pipeline = Pipeline {
@@ -118,13 +117,25 @@ impl Migration<'_> {
         source.format = Formats::default().of_content(input.name.as_deref(), &plaintext);
         source.bytes = plaintext;
         let plain = self.encrypt.plain(Item { input, source })?;
-        refuse_plaintext(&plain, &was).map_err(in_file)?;
+        refuse_plaintext(&plain, &was).map_err(|error| in_file(self.with_rule(error, &path)))?;
         if let Some(neighbours) = &self.neighbours {
             neighbours
                 .refuse_foreign(&path, &ciphertexts, &plain.recipe.keys)
                 .map_err(|error| refused_copy(error, &self.origin.command(), &path))?;
         }
         Ok(Taken::On(plain))
+    }
+
+    /// The error with the rule that has to change.
+    fn with_rule(&self, error: Error, path: &Path) -> Error {
+        let rule = self.encrypt.configs().matching_policy(path);
+        match rule {
+            Ok(Some(policy)) => {
+                let file = policy.rule.file.file_name().unwrap_or_default().to_string_lossy();
+                error.advise(format!("Let the rule at {file}:{} encrypt it, too.", policy.rule.line))
+            }
+            _ => error,
+        }
     }
 
     /// Encrypts files, with one request to the key service.
@@ -139,7 +150,7 @@ impl Migration<'_> {
 }
 
 /// Refuses a rule that would make something public which is encrypted now.
-fn refuse_plaintext(Plain { path, document, recipe, .. }: &Plain, was: &Encryption) -> Result<()> {
+fn refuse_plaintext(Plain { document, recipe, .. }: &Plain, was: &Encryption) -> Result<()> {
     let clear = sops::contents(&**document, &recipe.selection, &|leaf, value| {
         let was_encrypted = match was {
             Encryption::Whole => true,
@@ -157,8 +168,7 @@ fn refuse_plaintext(Plain { path, document, recipe, .. }: &Plain, was: &Encrypti
     Err(Error::new(
         Kind::Conflict,
         format!("{first}{more} would be in plaintext by the rule, and is encrypted now"),
-    )
-    .advise(format!("Let the rule encrypt it: `sealant explain {}` says which one it is.", typed(path))))
+    ))
 }
 
 /// Opens what is about to be written: an error unless it says the same as what it is made of.

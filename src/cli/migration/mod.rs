@@ -6,12 +6,12 @@
 
 pub(in crate::cli) mod ansible_vault;
 mod documents;
-#[cfg(feature = "bitnami")]
 mod objects;
-#[cfg(feature = "bitnami")]
 mod ours;
+mod past;
 #[cfg(feature = "bitnami")]
 pub(in crate::cli) mod sealed_secrets;
+pub(in crate::cli) mod secrets;
 
 use std::path::{Path, PathBuf};
 
@@ -32,15 +32,19 @@ pub struct FileArgs {
     #[arg(long)]
     dry_run: bool,
 
-    /// Also migrate what shares a value with a file for other readers, which would then be for both
-    #[arg(long)]
-    allow_copied: bool,
-
     #[command(flatten)]
     keys: KeyArgs,
 
     #[command(flatten)]
     aws: AwsArgs,
+}
+
+/// What those take that migrate what is encrypted.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct CopyArgs {
+    /// Also migrate what shares a value with a file for other readers, which would then be for both
+    #[arg(long)]
+    allow_copied: bool,
 }
 
 impl FileArgs {
@@ -63,7 +67,7 @@ fn named_file(input: &Input) -> Result<PathBuf> {
 
 /// What may be copies of the files; `None` where copies may have other readers.
 fn neighbours_of<'a>(
-    args: &FileArgs,
+    args: CopyArgs,
     inputs: &Inputs,
     context: &'a Context<'a>,
 ) -> Result<Option<Neighbours<'a>>> {

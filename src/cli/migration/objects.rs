@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use super::ours::Ours;
-use super::{FileArgs, named_file, neighbours_of, refused_copy};
+use super::{CopyArgs, FileArgs, named_file, neighbours_of, refused_copy};
 use crate::batch::Source;
 use crate::cli::args::{Destination, Formats, IdentityArgs, Input, InputArgs, plain_path};
 use crate::cli::claims::Claims;
@@ -23,7 +23,7 @@ use crate::fs::Mode;
 use crate::keys::{KeyService, KeySet};
 use crate::policy::{self, Overrides};
 use crate::repo::copies::Foreign;
-use crate::sealed_secret::{self, Binding, NewDataKey, OpenedKeys, SealedFile, SealedSecret};
+use crate::sealed_secret::{self, Binding, NewDataKey, OpenedKeys, SealedFile, SealedSecret, Secret};
 use crate::secret::SecretBytes;
 use crate::shown::typed;
 use crate::sops;
@@ -46,7 +46,17 @@ pub trait Origin: Sync {
     fn open(&self, document: &dyn Document, object: NodeId, path: &Path) -> Result<Opened>;
 
     /// What of them may be in other files, too.
-    fn ciphertexts(&self, document: &dyn Document) -> Foreign;
+    fn ciphertexts(&self, _: &dyn Document) -> Foreign {
+        Foreign::default()
+    }
+
+    /// Whether a file of sops has none of them, whatever is in it.
+    fn leaves_sops(&self) -> bool {
+        false
+    }
+
+    /// Says what is good to know of files that were migrated, or would be.
+    fn tell(&self, _: &[PathBuf], _: &Context) {}
 }
 
 /// What becomes of an object.
@@ -57,14 +67,14 @@ pub struct Opened {
 }
 
 /// Migrates the files that were named.
-pub fn run(origin: &dyn Origin, args: &FileArgs, context: &Context) -> Result<ExitCode> {
+pub fn run(origin: &dyn Origin, args: &FileArgs, copies: CopyArgs, context: &Context) -> Result<ExitCode> {
     args.keys.warn_of_empty(context.ui);
     let keys = args.keys.using(&args.aws, context).key_set(context.host)?;
     let wanted = Overrides { keys, ..Overrides::default() };
     let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
     let service = IdentityArgs::default().key_service(context)?.naming(typed);
     let inputs = inputs_to_write(&InputArgs { files: args.paths(), filename_override: None }, context)?;
-    let neighbours = neighbours_of(args, &inputs, context)?;
+    let neighbours = neighbours_of(copies, &inputs, context)?;
     let migration = Migration {
         origin,
         context,
@@ -73,6 +83,7 @@ pub fn run(origin: &dyn Origin, args: &FileArgs, context: &Context) -> Result<Ex
         wanted,
         service,
         neighbours,
+        done: Mutex::default(),
         failed: Mutex::default(),
     };
     let pipeline = Pipeline {
@@ -91,6 +102,7 @@ pub fn run(origin: &dyn Origin, args: &FileArgs, context: &Context) -> Result<Ex
     });
     let failed = migration.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     failed.iter().for_each(|error| failures.add(context.ui, error));
+    origin.tell(&migration.done.into_inner().unwrap_or_else(PoisonError::into_inner), context);
     Ok(failures.finish(context.ui))
 }
 
@@ -103,6 +115,7 @@ struct Migration<'a> {
     service: KeyService<'a>,
     /// `None` where copies may have other readers.
     neighbours: Option<Neighbours<'a>>,
+    done: Mutex<Vec<PathBuf>>,
     /// What was left alone in files that were migrated otherwise.
     failed: Mutex<Vec<Error>>,
 }
@@ -163,6 +176,7 @@ impl Migration<'_> {
         let Source { format, bytes, .. } = source;
         let utf8 = document::of_utf16(&bytes);
         let text = utf8.as_ref().unwrap_or(&bytes);
+        let by_name = format;
         let may_be_in = self.origin.may_be_in(text);
         let Some(format) = manifests::format_in(format, &bytes) else { return Ok(None) };
         if !may_be_in && !sealed_secret::looks_sealed(text) {
@@ -170,12 +184,14 @@ impl Migration<'_> {
         }
         let is_template = memchr::memmem::find(text, b"{{").is_some();
         match document::parse(format, bytes.clone(), false) {
+            Ok(document) if sops::is_encrypted(&*document) && self.origin.leaves_sops() => Ok(None),
             Ok(document) if sops::is_encrypted(&*document) && may_be_in => {
                 let error = Error::new(Kind::AlreadyEncrypted, "it is encrypted with sops, too");
                 Err(error.advise(format!("Decrypt it first: `sealant decrypt -i {}`.", typed(&plain_path(input.shown())))))
             }
             Ok(document) => Ok(Some(document)),
-            Err(_) if !may_be_in && !input.named => Ok(None),
+            // What no manifest is called is none, whatever is quoted in it.
+            Err(_) if !input.named && (!may_be_in || by_name == Format::Binary) => Ok(None),
             Err(_) if manifests::parse(format, bytes).is_ok_and(|parts| parts.len() > 1) => {
                 Err(Error::new(Kind::Read, "it holds several JSON objects one after the other").advise(
                     "Put them into a List: `jq -s '{apiVersion: \"v1\", kind: \"List\", items: .}' FILE > NEW.json`.",
@@ -262,16 +278,32 @@ impl Migration<'_> {
         let placed: Vec<_> = done.iter().map(|one| (one.node, &one.sealed)).collect();
         let bytes = SecretBytes::new(sealed_secret::placed(&*document, &placed)?);
         prove(document.format(), &bytes, &done)?;
-        for Done { sealed, .. } in &done {
+        for Done { sealed, ours, .. } in &done {
             let name = &sealed.metadata.name;
             let found = sealed_secret::warnings(sealed, bytes.len());
             warnings.extend(found.into_iter().map(|warning| format!("{name}: {warning}")));
+            warnings.extend(still_in_plaintext(&ours.secret, &bytes));
             let values = counted(sealed.spec.encrypted_data.len(), "value");
             let place = Binding::of(sealed)?.place();
             self.context.ui.say(format!("{}: {values} of {place}", path.display()));
         }
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).push(path);
         Ok(Output { bytes, warnings })
     }
+}
+
+/// A value that is shorter may be there for another reason.
+const SHORTEST_VALUE: usize = 8;
+
+/// Where what is about to be written still has a value that is sealed in it: in a comment, for instance.
+fn still_in_plaintext(secret: &Secret, bytes: &[u8]) -> Vec<String> {
+    let long = secret.items.iter().filter(|(_, value)| value.trim_ascii().len() >= SHORTEST_VALUE);
+    let found = long.filter_map(|(item, value)| {
+        let at = memchr::memmem::find(bytes, value.trim_ascii())?;
+        let line = memchr::memchr_iter(b'\n', &bytes[..at]).count() + 1;
+        Some(format!("{}: line {line} still has the value of {item} in plaintext", secret.name))
+    });
+    found.collect()
 }
 
 /// An object that was sealed, and what opens it.

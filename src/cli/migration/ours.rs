@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::sealed_secret::{
-    self, DeletionPolicy, NewDataKey, OpenedKeys, Options, Scope, SealedSecret, Secret, Template,
+    self, DeletionPolicy, NewDataKey, OpenedKeys, Options, Routed, Scope, SealedSecret, Secret, Template,
     TemplateMetadata,
 };
 use crate::secret::SecretBytes;
@@ -12,7 +12,7 @@ use crate::secret::SecretBytes;
 /// One SealedSecret.
 #[derive(Default)]
 pub struct Ours {
-    /// Name, namespace, type and values; without labels and annotations, which are apart.
+    /// Name, namespace, type and values. Labels and annotations are those below.
     pub secret: Secret,
     pub scope: Scope,
     /// Of the SealedSecret itself.
@@ -28,6 +28,14 @@ pub struct Ours {
 }
 
 impl Ours {
+    /// What a Secret becomes.
+    pub fn of(secret: Secret, scope: Scope) -> Result<Self> {
+        let Routed { template, labels, annotations } = sealed_secret::route(&secret)?;
+        let metadata = template.and_then(|template| template.metadata).unwrap_or_default();
+        let makes = secret.items.clone();
+        Ok(Self { secret, scope, labels, annotations, metadata, makes, ..Self::default() })
+    }
+
     /// Encrypts its values under a data key that was made for it.
     pub fn seal(&self, key: NewDataKey) -> Result<SealedSecret> {
         let options = Options { scope: Some(self.scope), namespace: None, allow_empty: true };

@@ -45,7 +45,7 @@ use crate::policy;
     after_help = "\
 Examples:
   sealant sops --decrypt secrets.enc.yaml
-  ln -s \"$(command -v sealant)\" ~/bin/sops && sops -e -i secrets.yaml
+  sealant link sops ~/.local/bin && sops -e -i secrets.yaml
   HELM_SECRETS_SOPS_PATH='sealant sops' helm secrets decrypt secrets.yaml"
 )]
 pub struct Args {

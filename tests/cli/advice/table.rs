@@ -130,8 +130,9 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ),
     ("cli/commands/migrate.rs", "sealant encrypt -i", 1, Not("the name of a command in a sentence")),
     ("cli/commands/migrate.rs", "sealant ksops", 1, Not("the name of a command in a sentence")),
-    ("cli/commands/migrate.rs", "sealant seal -i .", 1, In("cli/migrate.rs")),
     ("cli/commands/migrate.rs", "sealant status", 1, In("cli/migrate.rs")),
+    ("cli/commands/link.rs", "export PATH={}:$PATH", 1, In("cli/link.rs")),
+    ("cli/commands/link.rs", "mkdir -p {}", 1, In("cli/link.rs")),
     ("cli/commands/publish.rs", "sealant publish --help", 1, Not("help, which a test of all help prints")),
     (
         "cli/commands/recipient/mod.rs",
@@ -257,7 +258,8 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         In("interop/migrate/ansible_vault.rs"),
     ),
-    ("cli/migration/documents.rs", "sealant explain {}", 1, In("interop/migrate/ansible_vault.rs")),
+    ("cli/migration/past.rs", "sealant edit {first}", 1, In("interop/migrate/secrets.rs")),
+    ("cli/migration/secrets.rs", "sealant migrate secrets", 1, In("interop/migrate/secrets.rs")),
     ("cli/migration/objects.rs", "sealant decrypt -i {}", 1, In("cli/migrate.rs")),
     ("cli/recipients.rs", "sealant rotate -i {}", 1, In("cli/rotate.rs")),
     (

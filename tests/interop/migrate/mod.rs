@@ -2,8 +2,12 @@
 
 mod ansible_vault;
 mod sealed_secrets;
+mod secrets;
 
-use sealant_test_support::Sandbox;
+use std::path::Path;
+
+use sealant_test_support::{Peers, Sandbox};
+use serde_json::Value;
 
 fn sandbox() -> Sandbox {
     Sandbox::new(env!("CARGO_BIN_EXE_sealant"))
@@ -38,4 +42,26 @@ fn git(test: &Sandbox, words: &[&str]) {
 fn commit(test: &Sandbox) {
     git(test, &["add", "-A"]);
     git(test, &["commit", "-q", "-m", "x"]);
+}
+
+/// The Secrets that a file makes, for us.
+fn unsealed(test: &Sandbox, file: &str) -> Vec<Value> {
+    let output = test.sealant(&["unseal", file]).run().ok();
+    output.text().split("\n---\n").map(|text| serde_yaml::from_str(text).expect("YAML")).collect()
+}
+
+/// The values of an object, for Python with the real age.
+fn opened_by_age(test: &Sandbox, object: &Value) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/sealed/decrypt.py");
+    let run = test.program("python3", &[]).arg(script).with_peers();
+    let run = run.arg(test.home(".config/sops/age/keys.txt"));
+    let run = run.env("PYTHONPATH", Peers::get().directory().join("pycryptodome"));
+    serde_json::from_str(run.stdin(object.to_string()).run().ok().text()).expect("values")
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    let text = format!("\n{text}");
+    let texts = text.split("\n---\n").filter(|text| !text.trim().is_empty());
+    let objects = texts.map(|text| serde_yaml::from_str::<Value>(text).expect("YAML"));
+    objects.filter(|object| !object.is_null()).collect()
 }

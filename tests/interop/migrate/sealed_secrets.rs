@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use sealant_test_support::{Output, Peers, Sandbox};
+use sealant_test_support::{Output, Sandbox};
 use serde_json::{Value, json};
 
-use super::{commit, own, sandbox, stranger};
+use super::{commit, objects, opened_by_age, own, sandbox, stranger, unsealed};
 
 /// Keys of two controllers, made once.
 static KEYS: LazyLock<Sandbox> = LazyLock::new(|| {
@@ -55,28 +55,6 @@ fn migrate(test: &Sandbox, words: &[&str]) -> Output {
     let said = format!("{}{}", output.stderr, String::from_utf8_lossy(&output.stdout));
     assert!(!said.contains("hunter2") && !said.contains("PRIVATE"), "{said}");
     output
-}
-
-/// The Secrets that a file makes, for us.
-fn unsealed(test: &Sandbox, file: &str) -> Vec<Value> {
-    let output = test.sealant(&["unseal", file]).run().ok();
-    output.text().split("\n---\n").map(|text| serde_yaml::from_str(text).expect("YAML")).collect()
-}
-
-/// The values of an object, for Python with the real age.
-fn opened_by_age(test: &Sandbox, object: &Value) -> Value {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/sealed/decrypt.py");
-    let run = test.program("python3", &[]).arg(script).with_peers();
-    let run = run.arg(test.home(".config/sops/age/keys.txt"));
-    let run = run.env("PYTHONPATH", Peers::get().directory().join("pycryptodome"));
-    serde_json::from_str(run.stdin(object.to_string()).run().ok().text()).expect("values")
-}
-
-fn objects(text: &str) -> Vec<Value> {
-    let text = format!("\n{text}");
-    let texts = text.split("\n---\n").filter(|text| !text.trim().is_empty());
-    let objects = texts.map(|text| serde_yaml::from_str::<Value>(text).expect("YAML"));
-    objects.filter(|object| !object.is_null()).collect()
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use std::process::ExitCode;
 
 use self::passwords::{PasswordArgs, Passwords};
-use super::FileArgs;
 use super::documents::{self, Encryption, Opened, Origin};
+use super::{CopyArgs, FileArgs};
 use crate::ansible_vault::{self, HEADER, Vaulted};
 use crate::batch::Source;
 use crate::cli::context::Context;
@@ -39,12 +39,15 @@ pub struct Args {
     files: FileArgs,
 
     #[command(flatten)]
+    copies: CopyArgs,
+
+    #[command(flatten)]
     passwords: PasswordArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let passwords = Passwords::new(&args.passwords, context)?;
-    documents::run(&AnsibleVault { passwords, args: args.passwords }, &args.files, context)
+    documents::run(&AnsibleVault { passwords, args: args.passwords }, &args.files, args.copies, context)
 }
 
 struct AnsibleVault {

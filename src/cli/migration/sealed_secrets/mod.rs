@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::opener::Opener;
-use super::FileArgs;
 use super::objects::{self, Opened, Origin};
+use super::{CopyArgs, FileArgs};
 use crate::bitnami;
 use crate::cli::context::Context;
 use crate::document::{Document, NodeId};
@@ -38,6 +38,9 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     files: FileArgs,
+
+    #[command(flatten)]
+    copies: CopyArgs,
 
     #[command(flatten)]
     opener: OpenerArgs,
@@ -79,7 +82,7 @@ pub struct OpenerArgs {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let opener = Opener::new(&args.opener, context)?;
     let origin = SealedSecrets { opener, args: args.opener, namespace: args.namespace };
-    objects::run(&origin, &args.files, context)
+    objects::run(&origin, &args.files, args.copies, context)
 }
 
 struct SealedSecrets {
