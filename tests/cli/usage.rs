@@ -1,4 +1,4 @@
-use super::{KEYS_TXT, RECIPIENT, sandbox};
+use super::{IDENTITY, RECIPIENT, sandbox};
 
 /// How a command line ends: its exit code, and the first line of what it says.
 #[track_caller]
@@ -206,7 +206,7 @@ fn words_of_other_programs_are_answered() {
         assert!(output.stderr.contains(answer), "{args:?}\n{output}");
     }
     // age's way to name an identity would replace files.
-    test.write("keys.txt", KEYS_TXT);
+    test.write("keys.txt", IDENTITY);
     let mistaken = test.sealant(&["decrypt", "-i", "keys.txt", "a b.yaml"]).run().code(8);
     assert!(mistaken.stderr.contains("sealant decrypt --identity keys.txt 'a b.yaml'"), "{mistaken}");
     // kubectl's way to ask for a type would leave plaintext in a file of that name.
