@@ -9,7 +9,7 @@ use crate::cli::migration::sealed_secrets;
 use crate::cli::migration::{ansible_vault, secrets};
 use crate::error::{Error, Kind, Result};
 
-/// Convert files of other programs, and plaintext Secrets, to Sealant's
+/// Convert files of other programs, and plaintext Secrets
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -18,7 +18,7 @@ use crate::secret::SecretBytes;
 use crate::shown::typed;
 use crate::sops;
 
-/// Turn Secrets in plaintext into SealedSecrets, in their files
+/// Convert plaintext Secrets to SealedSecrets, in place
 ///
 /// Seals each Secret for the recipients of the file's creation rule, or of flags. Labels, annotations, and comments around a Secret stay,
 /// and so does everything else in a file, other objects among it. A file is replaced only after what was written

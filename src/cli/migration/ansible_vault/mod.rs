@@ -18,7 +18,7 @@ use crate::repo::copies::Foreign;
 use crate::secret::SecretBytes;
 use crate::sops;
 
-/// Turn files and values of ansible-vault into files of sops
+/// Convert files and values of ansible-vault to sops files
 ///
 /// Opens whole files, and values with the tag !vault in YAML, and encrypts each file in its place as `sealant encrypt -i` does: for the
 /// recipients of its creation rule, or of flags. Comments, order and formatting stay. A file is replaced only after what was
