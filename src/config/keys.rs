@@ -98,7 +98,8 @@ const UNENCRYPTED_REGEX: &str =
 const ENCRYPTED_REGEX: &str = "Encrypt only what is below a key that matches this regular expression.";
 const UNENCRYPTED_COMMENT_REGEX: &str =
     "Encrypt everything except what is below a comment that matches this regular expression.";
-const ENCRYPTED_COMMENT_REGEX: &str = "Encrypt only values under a matching comment this regular expression.";
+const ENCRYPTED_COMMENT_REGEX: &str =
+    "Encrypt only what is below a comment that matches this regular expression.";
 
 pub(super) static RULE: Table = Table {
     id: "creation_rule",
