@@ -66,13 +66,13 @@ pub fn all() -> Vec<Variant> {
         ),
         documented(
             "keys in Vault",
-            "The author of a SealedSecret names a server in it.",
-            0,
+            "\n## Keys in Vault\n",
+            2,
             "settings: {vaultAllow: ['http://127.0.0.1:8200'], vaultRole: sealant}\nvault: {tokenAudience: vault}",
         ),
         documented(
             "keys in clouds",
-            "## Keys in clouds",
+            "\n## Keys in clouds\n",
             0,
             "settings: {kmsAllow: ['arn:aws:kms:eu-west-1:123456789012']}
 serviceAccount: {annotations: {eks.amazonaws.com/role-arn: 'arn:aws:iam::123456789012:role/sealant'}}",
