@@ -84,17 +84,24 @@ pub fn may_be_in(bytes: &[u8]) -> bool {
 
 /// The ciphertexts in a file of any type, each with the line that it begins on. What is broken opens nowhere, and is left out.
 pub fn found_in(bytes: &[u8]) -> Vec<(usize, Vaulted)> {
-    let (mut line, mut counted) = (1, 0);
-    let mut found = Vec::new();
-    for at in memmem::find_iter(bytes, HEADER.as_bytes()) {
-        line += memchr::memchr_iter(b'\n', &bytes[counted..at]).count();
-        counted = at;
-        let lines = bytes[at..].split(|byte| *byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
-        let is_hex = |line: &&[u8]| !line.is_empty() && line.iter().all(u8::is_ascii_hexdigit);
-        let body: Vec<u8> = lines.take_while(is_hex).flatten().copied().collect();
-        found.extend(Vaulted::of_hex(&body).map(|vaulted| (line, vaulted)));
+    let header = memmem::Finder::new(HEADER);
+    let is_hex = |line: &[u8]| !line.is_empty() && line.iter().all(u8::is_ascii_hexdigit);
+    // Each line is looked at once, however many headers a file has: it may be made to take long.
+    let mut begun: Vec<(usize, Vec<u8>)> = Vec::new();
+    let mut is_within = false;
+    for (index, line) in bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).enumerate() {
+        match begun.last_mut().filter(|_| is_within && is_hex(line)) {
+            Some((_, body)) => body.extend(line),
+            None => {
+                is_within = header.find(line).is_some();
+                if is_within {
+                    begun.push((index + 1, Vec::new()));
+                }
+            }
+        }
     }
-    found
+    let taken_apart = |(line, body): (usize, Vec<u8>)| Some((line, Vaulted::of_hex(&body)?));
+    begun.into_iter().filter_map(taken_apart).collect()
 }
 
 fn unhex(text: &[u8]) -> Option<Vec<u8>> {
@@ -136,6 +143,13 @@ mod tests {
         for other in ["$ANSIBLE_VAULT", "$ANSIBLE_VAULT;1.0;AES\n00", "$ANSIBLE_VAULT;1.1;AES256", ""] {
             assert!(Vaulted::parse(other.as_bytes()).is_err(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_line_of_many_headers_begins_one_ciphertext() {
+        let found = found_in(FILE.replacen(HEADER, &HEADER.repeat(1000), 1).as_bytes());
+        assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1]);
+        assert!(found_in(HEADER.repeat(1000).as_bytes()).is_empty());
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Migration<'_> {
                 Err(error.advise(format!("Decrypt it first: `sealant decrypt -i {}`.", typed(&plain_path(input.shown())))))
             }
             Ok(document) => Ok(Some(document)),
-            // What no manifest is called is none, whatever is quoted in it.
+            // A file whose name is not that of a manifest is left alone, whatever it quotes.
             Err(_) if !input.named && (!may_be_in || by_name == Format::Binary) => Ok(None),
             Err(_) if manifests::parse(format, bytes).is_ok_and(|parts| parts.len() > 1) => {
                 Err(Error::new(Kind::Read, "it holds several JSON objects one after the other").advise(

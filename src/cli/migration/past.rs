@@ -35,8 +35,8 @@ pub fn tell(
                 lines,
             );
             ui.note(format!(
-                "change these values where they are used, and then in their files, as with `sealant edit {first}`; that a history is \
-                 rewritten takes them out of no clone"
+                "change these values where they are used, and then in their files, as with `sealant edit {first}`; rewriting the \
+                 history does not take them out of anybody's clone"
             ));
         }
         Err(error) => {

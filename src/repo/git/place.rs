@@ -99,7 +99,7 @@ impl Place {
         Self { top, env: Vec::new(), unset: Vec::new() }
     }
 
-    /// The place of the working tree that contains a folder; `None` if there is none.
+    /// The place of the working tree that contains a folder; `None` outside of any.
     pub fn of(host: &dyn Host, folder: &Path) -> Result<Option<Self>, NoGit> {
         let folder = real(folder).map_err(NoGit::Fails)?;
         let here = real(Path::new(".")).map_err(NoGit::Fails)?;

@@ -50,7 +50,7 @@ fn secrets_among_other_objects_are_sealed_in_their_places() {
     test.write("apps/list.json", list.to_string());
     let before = test.read_text("apps/all.yaml");
 
-    // What is none: of sops, a template, a quote, one without values, other kinds.
+    // These are left alone: a sops file, a template, a quote, one without values, other kinds.
     test.write(
         "apps/sops.yaml",
         plain
