@@ -65,7 +65,10 @@ A test runs {} command lines twice, each in a folder of its own: by the real sop
 }
 
 fn equal(compared: &[Compared], page: &mut String) {
-    page.push_str("## What was compared\n\n| | lines | equal in everything | with |\n|---|---|---|---|\n");
+    page.push_str(
+        "## What was compared\n\nEach command line is in one row. Those with broken files, wrong flags or files of another \
+         type have rows of their own, whatever their command is.\n\n| | lines | equal in everything | with |\n|---|---|---|---|\n",
+    );
     for topic in Topic::ALL {
         let of_topic: Vec<_> = compared.iter().filter(|one| one.line.topic == topic).collect();
         let equal: Vec<_> = of_topic.iter().filter(|one| one.differences.is_empty()).collect();
