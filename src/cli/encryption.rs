@@ -242,7 +242,10 @@ impl<'a> Encrypt<'a> {
             Format::Dotenv | Format::Ini | Format::Binary => false,
         };
         if source.bytes.is_empty() && is_nothing {
-            return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt"));
+            return Err(Error::new(Kind::EmptyFile, "the file is empty: there is nothing to encrypt").advise(
+                "If your command ends in `> FILE`, the shell has emptied the file before anything read it: with -i the file \
+                 is encrypted in place.",
+            ));
         }
         let is_wide = document::is_utf16(&source.bytes);
         if !self.context.is_sops() && (is_wide || source.format == Format::Binary) {

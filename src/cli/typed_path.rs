@@ -1,9 +1,11 @@
 //! Where a typed path leads, and how a value is written there.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use crate::document::{Document, Format, NodeId, Spelled, TreePath};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+use crate::shown::typed;
 use crate::sops::kubernetes;
 
 /// The path in a document. What is flat is not split at dots: dotenv files, the sections of INI, `data` and `stringData` of a
@@ -20,6 +22,16 @@ pub fn within(spelled: &Spelled, document: &dyn Document) -> Result<TreePath> {
             .any(|secret| [secret.data(document), secret.string_data(document)].contains(&Some(node))),
     };
     spelled.within(document, &is_flat)
+}
+
+/// Refuses a path where the file should be, and a file where the path should be.
+pub fn refuse_swapped(command: &str, file: &Path, path: &str) -> Result<()> {
+    if file.exists() || !Path::new(path).is_file() {
+        return Ok(());
+    }
+    let message = format!("there is no file `{}`, but there is a file `{path}`: the file comes first", file.display());
+    let (file, path) = (typed(Path::new(path)), typed(file));
+    Err(Error::new(Kind::Usage, message).advise(format!("`sealant {command} {file} {path}`")))
 }
 
 /// What a value is at a place where all values are texts.

@@ -90,6 +90,13 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
     ),
     (&["install"], "`sealant git install` sets up the hook and the drivers of this clone"),
     (&["login"], "`sealant vault login` logs in to Vault"),
+    (&["restore", "undo"], "to get a file back as it was committed: git restore FILE"),
+    (&["key"], "to make an identity: sealant keygen --default. To print your recipients: sealant keygen -y"),
+    (&["list"], "to list the files that are encrypted: sealant status. To list who can decrypt: sealant recipient list"),
+    (
+        &["reencrypt", "re-encrypt"],
+        "to update recipients: `sealant updatekeys FILE`; for a new data key: `sealant rotate FILE`",
+    ),
     (&["lint", "verify", "scan"], "to find secrets in plaintext: sealant check"),
     (&["keys", "recipients", "who"], "to list who can decrypt what: sealant who-can-decrypt"),
     (&["config"], "to show a file's rule: sealant explain FILE"),
@@ -126,8 +133,11 @@ fn command_of(args: &[OsString]) -> Option<&str> {
 }
 
 /// The error with what does what the words of another program mean.
-fn answered(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+fn answered(error: clap::Error, args: &[OsString]) -> clap::Error {
     let command = command_of(args);
+    if let Some(answer) = by_form(&error, command, args) {
+        return with_answer(error, answer);
+    }
     let asked = match error.kind() {
         ErrorKind::UnknownArgument if command.is_none() => (ContextKind::InvalidArg, FLAGS_ALONE),
         ErrorKind::UnknownArgument => (ContextKind::InvalidArg, OTHER_FLAGS),
@@ -143,6 +153,8 @@ fn answered(mut error: clap::Error, args: &[OsString]) -> clap::Error {
     let Some(answer) = answer.or_else(|| is_like_a_file(word).then_some(NO_SUCH_FILE)) else { return error };
     let answer =
         answer.replace("WORD", &typed(Path::new(word))).replace("COMMAND", command.unwrap_or("seal"));
+    let is_in_place = command.is_none() && args.iter().any(|word| word == "-i" || word == "--in-place");
+    let answer = if is_in_place { answer.replace(" FILE", " -i FILE").replace("-i -i", "-i") } else { answer };
     // A file that is there may be named: it is no value.
     let is_other = |before: &OsString| OTHER_FILES.iter().any(|flag| before == flag);
     let file = args
@@ -150,10 +162,41 @@ fn answered(mut error: clap::Error, args: &[OsString]) -> clap::Error {
         .rfind(|pair| Path::new(&pair[1]).is_file() && !is_other(&pair[0]))
         .map(|pair| &pair[1]);
     let answer = file.map_or_else(|| answer.clone(), |file| answer.replace("FILE", &typed(Path::new(file))));
+    with_answer(error, answer)
+}
+
+fn with_answer(mut error: clap::Error, answer: String) -> clap::Error {
     error.remove(ContextKind::SuggestedArg);
     error.remove(ContextKind::SuggestedSubcommand);
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(answer)]));
     error
+}
+
+/// What helps whatever the words are: an example where some are missing, quotes where a value has several.
+fn by_form(error: &clap::Error, command: Option<&str>, args: &[OsString]) -> Option<String> {
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand => {
+            Some(format!("for example: {}", first_example(args)?))
+        }
+        ErrorKind::UnknownArgument if command == Some("set") => Some(
+            "a value of several words is one in quotes: sealant set FILE PATH 'VALUE'. Leave it out to be asked for it"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// The first example in the help of the command that was typed.
+fn first_example(args: &[OsString]) -> Option<String> {
+    let root = help::command();
+    let words = args.iter().skip(1).filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-'));
+    let command = words.fold((&root, false), |(at, is_over), word| match at.find_subcommand(word) {
+        Some(below) if !is_over => (below, false),
+        _ => (at, true),
+    });
+    let examples = command.0.get_after_help()?.to_string();
+    let line = examples.lines().map(str::trim).find(|line| line.starts_with("sealant "))?;
+    (!line.ends_with('\\')).then(|| line.to_owned())
 }
 
 /// Takes the words out of a usage error that nobody has asked for. A flag that is not there is named, for then it is misspelt,

@@ -37,6 +37,7 @@ pub use weaker::{Example, Parting, PinPart, Rerouted, Weakened, Weaker, is_witho
 
 use crate::error::{Error, Kind, Result};
 use crate::names::Names;
+use crate::shown;
 use destination::DestinationRule;
 use find::MAX_LEVELS;
 use links::RealPaths;
@@ -185,8 +186,15 @@ impl Config {
     /// What the first rule that matches `file`, an absolute path, says of it; `None` when the config has no
     /// `creation_rules`; an error when it has, and none of them matches.
     pub fn policy_for(&self, file: &Path) -> Result<Option<Policy>> {
+        self.policy_of(file, file)
+    }
+
+    /// The same for a file that the person has `spelled` so.
+    fn policy_of(&self, file: &Path, spelled: &Path) -> Result<Option<Policy>> {
         match self.matching_policy(file)? {
-            None if self.schema.creation_rules.is_some() => Err(self.no_match(&self.path_for_rules(file))),
+            None if self.schema.creation_rules.is_some() => {
+                Err(self.no_match(&self.path_for_rules(file), &shown::typed(spelled)))
+            }
             found => Ok(found),
         }
     }
@@ -285,13 +293,13 @@ impl Config {
         if cfg!(windows) { path.replace('\\', "/") } else { path }
     }
 
-    fn no_match(&self, path: &str) -> Error {
+    fn no_match(&self, path: &str, spelled: &str) -> Error {
         let trials = self.trials(path).into_iter().map(|trial| format!("  {trial}"));
         let message = format!("no creation rule matches `{path}`");
-        Error::new(Kind::Other, message).listing(trials).in_file(&self.path).advise(
-            "Move the file to a path that a rule matches, or add a rule for it. A path_regex is matched against the path \
-             relative to the config's folder; `sealant explain FILE` tries them on a path.",
-        )
+        Error::new(Kind::Other, message).listing(trials).in_file(&self.path).advise(format!(
+            "Move the file to a path that a rule matches, or add a rule for it: `sealant explain {spelled}` says how rules \
+             are matched. Without a rule: `sealant encrypt -i --age age1... {spelled}`."
+        ))
     }
 }
 
@@ -376,7 +384,7 @@ impl Configs {
     pub fn policy_for(&self, file: &Path) -> Result<Option<Policy>> {
         let located = self.locate(file)?;
         located.refuse_misled()?;
-        located.config().map_or(Ok(None), |config| config.policy_for(located.path()))
+        located.config().map_or(Ok(None), |config| config.policy_of(located.path(), file))
     }
 
     /// As [`Configs::policy_for`], but `None` also when no rule of the config matches.

@@ -17,13 +17,13 @@ pub(crate) struct Failure {
     pub may_pass: bool,
     /// The user's settings keep us from the server.
     pub is_refused: bool,
-    /// The file is damaged: no identity would help.
-    pub is_damage: bool,
+    /// It is what people have to hear first: the file is damaged, or a passphrase was wrong.
+    pub leads: bool,
 }
 
 impl From<String> for Failure {
     fn from(problem: String) -> Self {
-        Self { problem, advice: None, may_pass: false, is_refused: false, is_damage: false }
+        Self { problem, advice: None, may_pass: false, is_refused: false, leads: false }
     }
 }
 
@@ -34,7 +34,7 @@ impl From<&Error> for Failure {
             advice: error.advice().map(str::to_owned),
             may_pass: error.may_pass(),
             is_refused: error.is_refused(),
-            is_damage: false,
+            leads: false,
         }
     }
 }
@@ -80,10 +80,9 @@ impl NotOpened<'_> {
         match self.is_shared() {
             true => format!("{opened} of {groups} key groups could be opened, and {needed} are needed"),
             false => {
-                let damage =
-                    failures.iter().find(|failure| failure.is_damage).map(|failure| &failure.problem);
+                let leading = failures.iter().find(|failure| failure.leads).map(|failure| &failure.problem);
                 let mistake = self.searched.iter().find_map(|searched| searched.mistake.as_ref());
-                match damage.or(mistake) {
+                match leading.or(mistake) {
                     Some(why) => format!("{why}, and nothing else opens the data key"),
                     None => "no identity opens the data key".to_owned(),
                 }
@@ -140,11 +139,8 @@ impl NotOpened<'_> {
         }
         if let Some(searched) = self.searched.first() {
             return match self.helpers() {
-                helpers if helpers.is_empty() => searched.advice.to_owned(),
-                helpers => format!(
-                    "{}; or ask one of these for access: {helpers}. `sealant init` prints what to send them",
-                    searched.advice
-                ),
+                helpers if helpers.is_empty() || searched.mistake.is_some() => searched.advice.clone(),
+                helpers => format!("{}. These can let you in: {helpers}", searched.advice),
             };
         }
         match self.wrapped.groups.iter().flatten().any(|wrapped| wrapped.key.is_supported()) {

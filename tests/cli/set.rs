@@ -21,6 +21,30 @@ fn one_value_changes_and_nothing_else() {
 }
 
 #[test]
+fn a_value_in_the_place_of_a_map_is_told() {
+    let test = with_secret(TEXT);
+    let output = test.sealant(&["set", "secret.yaml", "db", "hunter3"]).run().ok();
+    assert!(output.stderr.contains("[\"db\"] held 2 values, which one value replaces"), "{output}");
+    assert!(output.stderr.contains("`git restore secret.yaml`"), "{output}");
+    for (path, value) in [("db", "hunter4"), ("hosts", "[\"c\"]")] {
+        let output = test.sealant(&["set", "secret.yaml", path, value]).run().ok();
+        assert!(!output.stderr.contains("held"), "{output}");
+    }
+}
+
+#[test]
+fn a_path_and_its_value_in_one_word_are_refused_and_not_repeated() {
+    let test = with_secret(TEXT);
+    let before = test.read("secret.yaml");
+    let output = test.sealant(&["set", "secret.yaml", "db.password=hunter3"]).run().code(64);
+    assert!(output.stderr.contains("`sealant set secret.yaml db.password`"), "{output}");
+    assert!(!output.stderr.contains("hunter3") && test.read("secret.yaml") == before, "{output}");
+    test.sealant(&["set", "secret.yaml", "[\"a=b\"]", "1"]).run().ok();
+    test.sealant(&["set", "secret.yaml", "c=d", "1"]).run().ok();
+    assert!(decrypted(&test, "secret.yaml").ends_with("a=b: 1\nc=d: 1\n"));
+}
+
+#[test]
 fn json_says_the_type() {
     let test = with_secret("a: 1\n");
     let cases = [

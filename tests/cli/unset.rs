@@ -22,7 +22,7 @@ fn what_is_missing_is_an_error_unless_idempotent() {
     let before = test.read("secret.yaml");
     let unset = |args: &[&str]| test.sealant(&["unset"]).args(args).run();
     let output = unset(&["secret.yaml", "[\"db\"][\"user\"]"]).code(1);
-    assert!(output.stderr.contains("component [\"user\"] of [\"db\"][\"user\"] not found"), "{output}");
+    assert!(output.stderr.contains("[\"user\"] of [\"db\"][\"user\"] not found"), "{output}");
     let _ = unset(&["--idempotent", "secret.yaml", "[\"db\"][\"user\"]"]).ok();
     for (args, code) in [
         (["secret.yaml", ""].as_slice(), 7),

@@ -201,6 +201,14 @@ fn words_of_other_programs_are_answered() {
         (&["apply", "a b.yaml"], "sealant decrypt 'a b.yaml' | kubectl apply -f -"),
         (&["share", "Ben"], "sealant recipient add NAME KEY (`sealant init` prints their KEY"),
         (&["revoke", "Ben"], "sealant recipient rm NAME"),
+        (&["-e", "-i", "a b.yaml"], "sealant encrypt -i 'a b.yaml'"),
+        (&["restore", "a b.yaml"], "git restore 'a b.yaml'"),
+        (&["list"], "sealant status"),
+        (&["key"], "sealant keygen --default"),
+        (&["reencrypt", "a b.yaml"], "`sealant rotate 'a b.yaml'`"),
+        (&["get", "a b.yaml"], "For example: sealant get secrets.enc.yaml database.password"),
+        (&["recipient", "add"], "For example: sealant recipient add Anna age1..."),
+        (&["set", "a b.yaml", "password", "hunter2", "three"], "sealant set FILE PATH 'VALUE'"),
     ] {
         let output = test.sealant(args).run().code(64);
         assert!(output.stderr.contains(answer), "{args:?}\n{output}");

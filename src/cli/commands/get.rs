@@ -5,7 +5,7 @@ use crate::batch::{self, Parsed};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
 use crate::cli::context::{Context, block_on};
 use crate::cli::pipeline;
-use crate::cli::typed_path::within;
+use crate::cli::typed_path::{refuse_swapped, within};
 use crate::document::{self, NodeKind, Spelled, Value};
 use crate::encrypted_file::{EncryptedFile, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
@@ -45,6 +45,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    refuse_swapped("get", &args.file, &args.path)?;
     let input = Input::of(&args.file);
     let formats = args.formats.formats(context);
     let service = args.identities.key_service(context)?;

@@ -10,6 +10,7 @@ use crate::cli::Cli;
 use crate::cli::context::Context;
 use crate::config::json_schema;
 use crate::error::{EXIT_CODES, Error, Kind, Result};
+use crate::hints;
 
 /// The commands as `sealant --help` lists them. A test sees to it that none is missing.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -120,8 +121,11 @@ fn help_of(topic: &[String]) -> Result<StyledStr> {
         return Ok(root.render_help());
     }
     let mut found = subcommand(&root, topic).cloned().ok_or_else(|| {
-        Error::new(Kind::Usage, format!("there is no help on `{}`", topic.join(" ")))
-            .advise("`sealant help` lists the commands, `sealant help exit-codes` the exit codes.")
+        let error = Error::new(Kind::Usage, format!("there is no help on `{}`", topic.join(" ")));
+        match hints::misspelt(&topic[0], root.get_subcommands().map(clap::Command::get_name)) {
+            Some(meant) if topic[0] != meant => error.advise(format!("`sealant help {meant}`")),
+            _ => error.advise("`sealant help` lists the commands, `sealant help exit-codes` the exit codes."),
+        }
     })?;
     Ok(if has_long_help(&found) { found.render_long_help() } else { found.render_help() })
 }

@@ -13,9 +13,11 @@ use crate::host::Host;
 use crate::keys::StartedBy;
 use crate::keys::vault::Vault;
 use crate::keys::{Identities, Recipient, TransitKey};
+use crate::names::Names;
 use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::install::{Attributes, Setup};
+use crate::rule_edit;
 
 /// Set up a repository: a key, a config, and what Git needs
 ///
@@ -81,13 +83,16 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     for recipient in &args.recipients {
         recipients.push(checked(recipient)?);
     }
+    let mut founder = None;
     if recipients.is_empty() {
         recipients.push(own_recipient(context)?);
+        founder = git.as_ref().and_then(Git::user_name);
     }
     let ui = context.ui;
     let Some(config) = config else {
-        let path = write_config(&working_dir, &recipients, args.preset)?;
-        ui.say(format!("Config:   {} is new, for {}", path.display(), recipients.join(", ")));
+        let (path, names) = write_config(&working_dir, &recipients, founder.as_deref(), args.preset)?;
+        let readers: Vec<String> = recipients.iter().map(|recipient| names.whole(recipient)).collect();
+        ui.say(format!("Config:   {} is new, for {}", path.display(), readers.join(", ")));
         if let Some(git) = git
             .as_ref()
             .filter(|git| git.name_of_folder(&working_dir).is_ok_and(|name| !name.as_os_str().is_empty()))
@@ -97,18 +102,22 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 git.top().display()
             ));
         }
-        offer_git(git.as_ref(), args.git, context)?;
-        if git.is_some() {
-            ui.say(format!(
-                "Commit:   `git add {SOPS_NAME}`: others need it, and the hook reads only what is staged"
-            ));
+        let git_is_open = offer_git(git.as_ref(), args.git, context)?;
+        ui.say("Next:");
+        if git_is_open {
+            ui.say("  sealant git install              # readable diffs, automatic merges, no plaintext in commits");
         }
-        ui.say("Next:     put a file into the folder `secrets`, then run `sealant encrypt -i secrets`");
+        if git.is_some() {
+            ui.say(format!("  git add {SOPS_NAME}               # others need it, and the hook reads only what is staged"));
+        }
+        ui.say("  sealant edit secrets/app.yaml    # make your first secret; `sealant encrypt -i secrets` encrypts files");
         return Ok(ExitCode::SUCCESS);
     };
     let path = config.path().display();
     ui.say(format!("Config:   {path}, unchanged"));
-    offer_git(git.as_ref(), args.git, context)?;
+    if offer_git(git.as_ref(), args.git, context)? {
+        ui.say("Git:      `sealant git install` gives readable diffs and automatic merges, and blocks commits of plaintext");
+    }
     if config.policies().is_empty() {
         ui.say(format!("Next:     it has no creation rules: delete it and run `sealant init` again, or add one (`creation_rules: [{{age: {}}}]`)", recipients.join(",")));
         return Ok(ExitCode::SUCCESS);
@@ -123,22 +132,20 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells Git how to work with secrets, if the person wants that, or says how to do it later.
-fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<()> {
-    let Some(git) = git else { return Ok(()) };
+/// Tells Git how to work with secrets, if the person wants that; whether it is still to be done.
+fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<bool> {
+    let Some(git) = git else { return Ok(false) };
     let survey = Setup::of(git)?.survey()?;
     if survey.unseen.is_empty() && survey.drivers.iter().all(Option::is_some) {
-        return Ok(());
+        return Ok(false);
     }
     let question = "Set up Git in this clone: readable diffs, automatic merges, no plaintext in commits \
          (`sealant git install`)?";
     if asked_for || (context.host.can_ask() && context.host.confirm(question)?) {
-        return install::install(git, Attributes::Committed, context);
+        install::install(git, Attributes::Committed, context)?;
+        return Ok(false);
     }
-    context.ui.say(
-        "Git:      `sealant git install` gives readable diffs and automatic merges, and blocks commits of plaintext",
-    );
-    Ok(())
+    Ok(true)
 }
 
 /// The recipient of the person's first age identity, which is made if there is none.
@@ -186,13 +193,24 @@ fn checked(recipient: &str) -> Result<String> {
     Ok(recipient.to_owned())
 }
 
-fn write_config(folder: &Path, recipients: &[String], preset: PresetArg) -> Result<PathBuf> {
+/// Writes the config, and says what it calls its recipients. The founder is named, so that others know whom to ask.
+fn write_config(
+    folder: &Path,
+    recipients: &[String],
+    founder: Option<&str>,
+    preset: PresetArg,
+) -> Result<(PathBuf, Names)> {
     let preset = match preset {
         PresetArg::Everything => Preset::Everything,
         PresetArg::Kubernetes => Preset::Kubernetes,
     };
     let path = folder.join(SOPS_NAME);
-    let text = starter(recipients, preset);
+    let mut text = starter(recipients, preset);
+    let named = recipients.iter().cloned().zip(founder.map(str::to_owned)).collect();
+    let names = Names::new(named);
+    for (key, name) in names.iter() {
+        text = rule_edit::name(&text, key, name)?;
+    }
     fs::create_new(&path, text.as_bytes(), Mode::Public)?;
-    Ok(path)
+    Ok((path, names))
 }

@@ -12,6 +12,9 @@ use crate::host::Host;
 use crate::keys::{self, Identities, NewIdentity, Recipient};
 use crate::secret::{SecretBytes, SecretString};
 
+/// Below this many characters a passphrase is guessed, though scrypt makes each guess slow.
+const SHORT_PASSPHRASE: usize = 10;
+
 /// An identity file is small.
 const LARGEST_FILE: usize = 16 << 20;
 
@@ -87,6 +90,9 @@ fn print_identity(args: &Args, context: &Context) -> Result<()> {
                 );
             }
             context.ui.out(file.as_bytes())?;
+            if io::IsTerminal::is_terminal(&io::stdout()) {
+                context.ui.note("it is saved nowhere; `sealant keygen --default` adds one to your own, -o FILE writes a file");
+            }
         }
     }
     // On a terminal it was just shown, as a comment of the file.
@@ -101,6 +107,9 @@ fn new_passphrase(context: &Context) -> Result<SecretString> {
     let passphrase = context.host.ask_passphrase("Passphrase of the new identity")?;
     if passphrase.is_empty() {
         return Err(Error::new(Kind::Usage, "the passphrase is empty"));
+    }
+    if passphrase.chars().count() < SHORT_PASSPHRASE {
+        context.ui.warning("whoever gets the file guesses a passphrase this short: take several words");
     }
     match *context.host.ask_passphrase("Repeat it")? == *passphrase {
         true => Ok(passphrase),

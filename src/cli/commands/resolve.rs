@@ -121,6 +121,13 @@ impl Resolve<'_> {
 
     /// What Git has no conflict at is no merge to be finished, and gets no MAC.
     fn without_conflict(&self, path: &Path, source: &Source) -> Result<bool> {
+        if Marked::read(&source.bytes)?.is_some() {
+            let message = "it has conflict markers, but Git has no conflict in it: it was staged or committed with them";
+            return Err(Error::new(Kind::Conflict, message).advise(
+                "After `git add`, `git checkout -m FILE` brings the conflict back. After a commit, `git restore --source=HEAD~ FILE` \
+                 takes the version before it.",
+            ));
+        }
         block_on(resolve::verify(&self.service, source)).map_err(|error| match error.kind() {
             Kind::MacMismatch => {
                 let message = "Git has no conflict in this file, and its content is not what was encrypted";

@@ -12,7 +12,8 @@ use crate::cli::args::{Input, PlaceArgs, by_name};
 use crate::cli::change::{Change, ChangeArgs};
 use crate::cli::claims::{Strictness, refuse_other_than_asked};
 use crate::cli::context::{Context, block_on};
-use crate::cli::typed_path::{Text, text_at};
+use crate::cli::typed_path::{Text, refuse_swapped, text_at};
+use crate::cli::ui::counted;
 use crate::document::{self, Document, Edits, MAX_SOURCE, TreePath, data_from_json};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -20,6 +21,7 @@ use crate::keys::KeyService;
 use crate::rekey::Wish;
 use crate::sealed_secret::{self, Binding, ItemPath, NewDataKey, SealedFile, SealedSecret};
 use crate::secret::SecretBytes;
+use crate::shown::typed;
 
 /// Set one value of an encrypted file
 ///
@@ -80,6 +82,8 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    refuse_swapped("set", &args.change.file, &args.change.path)?;
+    refuse_assignment(&args, context)?;
     let (bytes, is_argument) = match &args.value {
         Some(file) if args.value_file => (Input::of(Path::new(file)).read(MAX_SOURCE)?, false),
         Some(value) if value == "-" => {
@@ -96,6 +100,18 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     let wish = Wish { allow: by_name(&args.allow_recipient, &context.names()), ..Wish::default() };
     args.change.run(context, wish, value)
+}
+
+/// Refuses `PATH=VALUE` in one word, and does not repeat the value.
+fn refuse_assignment(args: &Args, context: &Context) -> Result<()> {
+    let Some((path, _)) = args.change.path.split_once('=') else { return Ok(()) };
+    if args.value.is_some() || args.value_stdin || path.contains('[') || context.is_sops() {
+        return Ok(());
+    }
+    let (file, path) = (typed(&args.change.file), typed(Path::new(path)));
+    Err(Error::new(Kind::Usage, "PATH and VALUE are two words, without `=` between them").advise(format!(
+        "To be asked for the value: `sealant set {file} {path}`. For a key with `=` in its name: '[\"a=b\"]'."
+    )))
 }
 
 /// A value that somebody types twice, unseen.
@@ -193,6 +209,20 @@ impl Value<'_> {
         }
     }
 
+    /// Says that many values go for one. sops says nothing of it.
+    fn tell_lost(&self, path: &TreePath, document: &dyn Document, value: &Data) {
+        let Ok(old) = path.find(document) else { return };
+        let lost = document.tree().entries(old).count();
+        if lost == 0 || value.is_object() || value.is_array() || self.context.is_sops() {
+            return;
+        }
+        let file = typed(&self.args.change.file);
+        self.context.ui.warning(format!(
+            "{path} held {}, which one value replaces. If that was not meant, and {file} is committed: `git restore {file}`",
+            counted(lost, "value")
+        ));
+    }
+
     /// The bytes of an item: those of a file or of standard input as they are.
     fn as_item(&self) -> Result<SecretBytes> {
         if !self.is_json() && !self.is_argument {
@@ -242,6 +272,9 @@ impl Change for Value<'_> {
         let value = self.at(path, document)?;
         let edits = path.set(document, &value, self.args.change.copies())?;
         self.args.change.tell_copies(path, document, edits.is_some(), self.context)?;
+        if edits.is_some() {
+            self.tell_lost(path, document, &value);
+        }
         if let Some(nearly) = path.nearly(document) {
             self.context.ui.note(nearly);
         }

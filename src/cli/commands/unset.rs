@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use crate::cli::change::{Change, ChangeArgs};
 use crate::cli::context::Context;
+use crate::cli::typed_path::refuse_swapped;
 use crate::document::{Document, Edits, TreePath};
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeyService;
@@ -21,6 +22,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    refuse_swapped("unset", &args.change.file, &args.change.path)?;
     args.change.run(context, Wish::default(), Removal { args: &args.change, context })
 }
 

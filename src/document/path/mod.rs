@@ -75,14 +75,20 @@ impl TreePath {
         match self.walk(document)? {
             (node, []) => Ok(document.tree().resolve(node)),
             (at, [missing, ..]) => {
-                let message = format!("component {missing} of {self} not found");
+                let message = match self.0.len() {
+                    1 => format!("{missing} not found"),
+                    _ => format!("{missing} of {self} not found"),
+                };
                 let error = Error::new(Kind::TreePath, message);
                 Err(match (self.merged(document), self.with_slashes(document)) {
                     (Some(path), _) => {
                         error.advise(format!("it is merged into this map: its path is '{path}'"))
                     }
                     (None, Some(path)) => error.advise(format!("keys are separated by dots: '{path}'")),
-                    (None, None) => with_hint(error, document, at, missing),
+                    (None, None) => match self.elsewhere(document) {
+                        Some(path) => error.advise(format!("there is {path}")),
+                        None => with_hint(error, document, at, missing),
+                    },
                 })
             }
         }
@@ -95,6 +101,23 @@ impl TreePath {
         let path = Spelled::parse(&dotted).ok()?.within(document, &|_| false).ok()?;
         let is_there = key.contains('/') && path.walk(document).is_ok_and(|(_, rest)| rest.is_empty());
         is_there.then_some(dotted)
+    }
+
+    /// Where the only key of this path is, if it is in one place, deeper in the document.
+    fn elsewhere(&self, document: &dyn Document) -> Option<String> {
+        let [Part::Key(key)] = &self.0[..] else { return None };
+        let (tree, source) = (document.tree(), document.source());
+        let nodes = tree.documents().first().into_iter().flat_map(|&root| tree.descendants(root));
+        let is_it = |node: &NodeId| {
+            tree.parent(*node).is_some_and(|parent| tree[parent].kind == NodeKind::Map)
+                && tree[*node].key.get(source) == key
+                && !document.is_metadata(*node)
+        };
+        let mut found = nodes.filter(is_it);
+        match (found.next(), found.next()) {
+            (Some(only), None) => Some(Paths::of(document).to(only)),
+            _ => None,
+        }
     }
 
     /// Puts `data` at the end of the path; what is missing on the way is made, a position behind the last item appends.

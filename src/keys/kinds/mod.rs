@@ -30,7 +30,7 @@ pub(super) struct Searched {
     pub places: Vec<String>,
     /// A mistake of the person's, which is more to the point than that nothing fits.
     pub mistake: Option<String>,
-    pub advice: &'static str,
+    pub advice: String,
 }
 
 /// What uses the keys of each kind.

@@ -8,6 +8,7 @@ use std::slice;
 
 use crate::config::is_config;
 use crate::error::{Error, Kind, Result};
+use crate::hints;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{ObjectId, Tree};
 use crate::repo::git::{Git, configs, history, revision};
@@ -252,7 +253,13 @@ pub fn fork(git: &Git, base: &str) -> Result<Parting> {
     };
     if !is_known(base)? {
         let branch = base.rsplit('/').next().unwrap_or(base);
-        return Err(Error::new(Kind::Read, format!("there is no commit `{base}` in this clone"))
+        let error = Error::new(Kind::Read, format!("there is no commit `{base}` in this clone"));
+        let known = git.run(["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes"])?;
+        let known = String::from_utf8_lossy(&known);
+        if let Some(meant) = hints::misspelt(base, known.lines()) {
+            return Err(error.advise(format!("There is a branch `{meant}`.")));
+        }
+        return Err(error
             .advise(format!("correct the name, or `git fetch origin {branch}`. And {HOW_TO_FETCH}.")));
     }
     if !is_known("HEAD")? {

@@ -210,6 +210,13 @@ impl<'h> Git<'h> {
         if name.as_os_str().is_empty() { OsStr::new(".") } else { name.as_os_str() }
     }
 
+    /// What the person calls themselves in their commits; `None` where Git has not been told. A claim, as all of a config is.
+    pub fn user_name(&self) -> Option<String> {
+        let answer = self.ask(["config", "--get", "user.name"]).ok().filter(|answer| answer.code == Some(0))?;
+        let name = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+        (!name.is_empty() && !name.contains(char::is_control)).then_some(name)
+    }
+
     /// What Git prints; an error when it fails.
     pub fn run<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Result<SecretBytes> {
         let args = owned(args);

@@ -62,7 +62,7 @@ static WORDS: LazyLock<Vec<(Said, Regex)>> = LazyLock::new(|| {
             "unmarshal|(?m:(^|: )yaml: )|dotenv input line|metadata not found|Version string|parsing time",
             "the top level of|broken YAML|twice|merge conflict|neither empty nor|not a section|a value is expected|metadata|not encrypted|binary file|too large",
         ),
-        (Said::Path, "truncating tree|Key not found|out of bounds", "component .* not found|there is no"),
+        (Said::Path, "truncating tree|Key not found|out of bounds", "\\] not found|there is no"),
         (Said::Values, "in environment|Unsupported type", "environment variable|no place for"),
         (
             Said::File,

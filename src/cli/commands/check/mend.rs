@@ -260,7 +260,14 @@ impl Place<'_> {
             let is_other = now.as_ref().is_none_or(|(_, now)| **now != **bytes);
             is_other && !finds(Rule::Broken, format, bytes, self.policy(path).as_ref())
         };
-        if before.as_ref().is_some_and(is_whole) { Step::Restore } else { Step::Inspect }
+        match now {
+            _ if before.as_ref().is_some_and(is_whole) => Step::Restore,
+            // Nothing in it is encrypted yet: encrypting says what keeps it from being read.
+            Some((format, bytes)) if meant(format, &bytes).is_none() && self.policy(path).is_some() => {
+                Step::Encrypt { strips: false }
+            }
+            _ => Step::Inspect,
+        }
     }
 
     /// Whether the working tree has none of these findings.

@@ -227,6 +227,10 @@ fn add(args: &AddArgs, context: &Context) -> Result<ExitCode> {
         [key, ..] => (None, key),
         [] => return Err(Error::new(Kind::Usage, "no key was given")),
     };
+    if key.trim().is_empty() {
+        return Err(Error::new(Kind::Usage, "the key is empty")
+            .advise("Their key is what `sealant keygen -y` prints on their machine."));
+    }
     let spec = KeySpec::of_text(key);
     let master = policy::master_key(&spec)?;
     if let Some(why) = master.why_unsupported() {
@@ -515,6 +519,14 @@ impl Task<'_> {
         );
     }
 
+    /// Who can open a file, but for the one that it is about.
+    fn helpers(&self, plan: &Plan) -> String {
+        let them = [Some(self.master.to_string()), self.target.names.short(self.master.id())];
+        let is_other = |holder: &&String| self.is_addition() || !them.contains(&Some((*holder).clone()));
+        let others: Vec<&str> = plan.holders.iter().filter(is_other).map(String::as_str).collect();
+        others.join(", ")
+    }
+
     /// Says who can finish what was begun here.
     fn fail_closed(&self, closed: &[Plan], failures: &mut Failures, context: &Context) {
         let Some(first) = closed.first() else { return };
@@ -533,7 +545,7 @@ impl Task<'_> {
             context.ui,
             &error.advise(format!(
                 "One of these can finish it, once the config is committed: {}. The command: `sealant {command} {}`",
-                first.holders.join(", "),
+                self.helpers(first),
                 files.join(" ")
             )),
         );

@@ -18,6 +18,9 @@ use crate::host::{Command, Host};
 use crate::keys::unopened::Failure;
 use crate::secret::SecretBytes;
 
+/// What helps after a wrong passphrase.
+pub(super) const TYPE_AGAIN: &str = "run the command again, with the right passphrase";
+
 /// The places where identities are looked for, in their order.
 #[derive(Default)]
 pub struct Identities {
@@ -133,6 +136,16 @@ impl Identities {
         lines
     }
 
+    /// The recipient of an identity that was found in what was looked into: of an age identity, if there is one. A plugin's
+    /// says only how its recipients begin.
+    pub(super) fn own_recipient(&self) -> Option<String> {
+        let loads: Vec<_> = self.sources.iter().flat_map(Source::loads).collect();
+        let identities = || loads.iter().flat_map(|load| &load.identities).filter(|one| !one.is_plugin());
+        let is_age = |identity: &&Identity| identity.public_half().starts_with("age1");
+        let own = identities().find(is_age).or_else(|| identities().next())?;
+        Some(own.public_half().to_owned())
+    }
+
     /// Whether any identity was found in what was looked into.
     pub(super) fn found_any(&self) -> bool {
         self.any_load(|load| !load.identities.is_empty())
@@ -175,11 +188,18 @@ struct Search<'a> {
     problems: Vec<Failure>,
 }
 
+/// A passphrase that was wrong each time.
+fn mistyped(place: &str) -> Failure {
+    let problem = format!("{} for {place}", identity::WRONG_PASSPHRASE);
+    Failure { advice: Some(TYPE_AGAIN.to_owned()), leads: true, ..problem.into() }
+}
+
 /// What is wrong with a file, and not with an identity.
 fn in_file(problem: String) -> Failure {
     let advice =
-        "the file is damaged there: restore a version from Git, `git log --oneline -- FILE` lists them";
-    Failure { advice: Some(advice.to_owned()), is_damage: true, ..problem.into() }
+        "the file is damaged there: restore it, `git restore --source=HEAD FILE`, or an older version that \
+         `git log --oneline -- FILE` lists";
+    Failure { advice: Some(advice.to_owned()), leads: true, ..problem.into() }
 }
 
 impl Search<'_> {
@@ -208,6 +228,9 @@ impl Search<'_> {
                 Err(NotOpened::NotForIt) => continue,
                 Err(NotOpened::Damaged(why)) => {
                     in_file(format!("the key wrapped for {} is damaged: {why}", recipient.short()))
+                }
+                Err(NotOpened::Identity(why)) if why == identity::WRONG_PASSPHRASE => {
+                    mistyped(identity.place())
                 }
                 Err(NotOpened::Identity(why)) => format!("{}: {why}", identity.place()).into(),
             };
@@ -633,7 +656,7 @@ mod tests {
         let identities = Identities::none().with_user_sources(&host);
         for _ in 0..2 {
             let problems = open(&identities, &host, &[&ssh]).unwrap_err();
-            assert_eq!(problems, ["/home/u/.ssh/id_ed25519: wrong passphrase"]);
+            assert_eq!(problems, ["wrong passphrase for /home/u/.ssh/id_ed25519"]);
         }
         assert_eq!(asked(&host), 3);
     }

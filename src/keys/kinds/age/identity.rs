@@ -65,6 +65,9 @@ pub(super) fn parse(
     Ok(parse_lines(content, place)?)
 }
 
+/// What is wrong where the person typed another passphrase, each time that they were asked.
+pub(super) const WRONG_PASSPHRASE: &str = "wrong passphrase";
+
 /// Why no identities could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unread {
@@ -81,7 +84,7 @@ impl From<String> for Unread {
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::WrongPassphrase => "wrong passphrase",
+            Self::WrongPassphrase => WRONG_PASSPHRASE,
             Self::Other(why) => why,
         })
     }
@@ -336,7 +339,7 @@ impl LockedSsh {
     fn open(&self, recipient: &str, host: &dyn Host, place: &str) -> &Result<ssh::Identity, String> {
         self.opened.get_or_init(|| {
             let (what, open) = (format!("the SSH key {place}"), |text: &str| Ok(self.key.open(text)));
-            let key = ask_until(host, &what, "protected by a passphrase", open)?.ok_or("wrong passphrase")?;
+            let key = ask_until(host, &what, "protected by a passphrase", open)?.ok_or(WRONG_PASSPHRASE)?;
             let is_its_own =
                 ssh::Recipient::try_from(key.clone()).is_ok_and(|key| key.to_string() == recipient);
             if is_its_own { Ok(key) } else { Err(format!("{place}.pub is of another key")) }

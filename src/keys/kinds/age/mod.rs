@@ -15,6 +15,7 @@ mod ssh_pem;
 use rayon::prelude::*;
 
 use self::identities::AgeWrap;
+use self::identities::TYPE_AGAIN;
 pub use self::identities::{Identities, SourceReport};
 pub use self::identity::holds_only_identities;
 pub use self::keygen::{NewIdentity, generate_identity, lock_identity, recipients_of};
@@ -28,6 +29,7 @@ use crate::keys::entry::{Fields, text_or_empty};
 use crate::keys::kind::{self, Answers, MasterKey, Names, Try, Worker, Wrapped};
 use crate::keys::unopened::Failure;
 use crate::secret::SecretBytes;
+use crate::shown;
 
 pub(crate) struct Room;
 
@@ -69,15 +71,23 @@ impl Identities {
     pub(in crate::keys) fn searched(&self) -> Searched {
         let mistyped = self.mistyped();
         let advice = if mistyped.is_some() {
-            "run the command again, with the right passphrase"
+            TYPE_AGAIN.to_owned()
+        } else if let Some(own) = self.own_recipient() {
+            format!(
+                "use an identity of one of the recipients, or ask for access: `sealant recipient add {} --for FILE`, commit \
+                 the config, and open a pull request",
+                shown::typed(own.as_ref())
+            )
         } else if self.found_any() {
-            "use an identity of one of the recipients, or have somebody who can open the file add your recipient and \
-             run `sealant updatekeys FILE`"
+            "use an identity of one of the recipients, or have one of them run `sealant recipient add KEY --for FILE` with \
+             your recipient"
+                .to_owned()
         } else if self.any_failed() {
-            "fix what is listed under the sources above"
+            "fix what is listed under the sources above".to_owned()
         } else {
             "name your identity file with --identity or SOPS_AGE_KEY_FILE; if you have none, `sealant init` makes one, and \
              says how to ask for access"
+                .to_owned()
         };
         let mistake = mistyped.map(|place| format!("wrong passphrase for {place}"));
         Searched { title: "looked for identities in:", places: self.report(), mistake, advice }

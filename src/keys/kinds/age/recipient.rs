@@ -202,6 +202,9 @@ fn unknown(text: &str) -> Error {
     let lower = text.to_ascii_lowercase();
     if text.is_empty() {
         Error::new(Kind::Other, "an age recipient is empty").advise("look for an extra comma")
+    } else if lower.starts_with("age1") && text.split_whitespace().count() > 1 {
+        Error::new(Kind::Other, "two age recipients, or a recipient and another word, without a comma between them")
+            .advise("put commas between recipients: age1...,age1...")
     } else if lower.starts_with("age1") {
         bad_bech32(text, None)
     } else {
@@ -356,6 +359,7 @@ mod tests {
             ("age1pq1qqqq".to_owned(), "`age1pq1qqqq` is not a valid age recipient", "instead of 1959"),
             ("age1yubikey1qqqq".to_owned(), "is not a valid age recipient", "mistyped"),
             (String::new(), "an age recipient is empty", "comma"),
+            (format!("{X25519} {X25519}"), "two age recipients", "put commas"),
             ("alice".to_owned(), "`alice` is not an age recipient", "begins with age1"),
             (
                 "ecdsa-sha2-nistp256 AAAA".to_owned(),
