@@ -29,7 +29,8 @@ pub fn refuse_swapped(command: &str, file: &Path, path: &str) -> Result<()> {
     if file.exists() || !Path::new(path).is_file() {
         return Ok(());
     }
-    let message = format!("there is no file `{}`, but there is a file `{path}`: the file comes first", file.display());
+    let message =
+        format!("there is no file `{}`, but there is a file `{path}`: the file comes first", file.display());
     let (file, path) = (typed(Path::new(path)), typed(file));
     Err(Error::new(Kind::Usage, message).advise(format!("`sealant {command} {file} {path}`")))
 }

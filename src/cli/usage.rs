@@ -91,8 +91,11 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
     (&["install"], "`sealant git install` sets up the hook and the drivers of this clone"),
     (&["login"], "`sealant vault login` logs in to Vault"),
     (&["restore", "undo"], "to get a file back as it was committed: git restore FILE"),
-    (&["key"], "to make an identity: sealant keygen --default. To print your recipients: sealant keygen -y"),
-    (&["list"], "to list the files that are encrypted: sealant status. To list who can decrypt: sealant recipient list"),
+    (&["key"], "`sealant keygen --default` makes an identity, `sealant keygen -y` prints your recipients"),
+    (
+        &["list"],
+        "`sealant status` lists the files that are encrypted, `sealant recipient list` who can decrypt them",
+    ),
     (
         &["reencrypt", "re-encrypt"],
         "to update recipients: `sealant updatekeys FILE`; for a new data key: `sealant rotate FILE`",
@@ -154,7 +157,8 @@ fn answered(error: clap::Error, args: &[OsString]) -> clap::Error {
     let answer =
         answer.replace("WORD", &typed(Path::new(word))).replace("COMMAND", command.unwrap_or("seal"));
     let is_in_place = command.is_none() && args.iter().any(|word| word == "-i" || word == "--in-place");
-    let answer = if is_in_place { answer.replace(" FILE", " -i FILE").replace("-i -i", "-i") } else { answer };
+    let answer =
+        if is_in_place { answer.replace(" FILE", " -i FILE").replace("-i -i", "-i") } else { answer };
     // A file that is there may be named: it is no value.
     let is_other = |before: &OsString| OTHER_FILES.iter().any(|flag| before == flag);
     let file = args
@@ -178,10 +182,9 @@ fn by_form(error: &clap::Error, command: Option<&str>, args: &[OsString]) -> Opt
         ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand => {
             Some(format!("for example: {}", first_example(args)?))
         }
-        ErrorKind::UnknownArgument if command == Some("set") => Some(
-            "a value of several words is one in quotes: sealant set FILE PATH 'VALUE'. Leave it out to be asked for it"
-                .to_owned(),
-        ),
+        ErrorKind::UnknownArgument if command == Some("set") => {
+            Some("put quotes around a value of several words: `sealant set FILE PATH 'VALUE'`".to_owned())
+        }
         _ => None,
     }
 }

@@ -384,7 +384,8 @@ impl Configs {
     pub fn policy_for(&self, file: &Path) -> Result<Option<Policy>> {
         let located = self.locate(file)?;
         located.refuse_misled()?;
-        located.config().map_or(Ok(None), |config| config.policy_of(located.path(), file))
+        let spelled = file.strip_prefix(&self.lookup.working_dir).unwrap_or(file);
+        located.config().map_or(Ok(None), |config| config.policy_of(located.path(), spelled))
     }
 
     /// As [`Configs::policy_for`], but `None` also when no rule of the config matches.

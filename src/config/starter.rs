@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::config::selection::Selection;
+use crate::names::Names;
 
 /// What kind of files a fresh config is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,8 +15,9 @@ pub enum Preset {
     Kubernetes,
 }
 
-/// The text of a fresh `.sops.yaml` for these recipients: age recipients and URIs of Vault transit keys.
-pub fn starter(recipients: &[String], preset: Preset) -> String {
+/// The text of a fresh `.sops.yaml` for these recipients: age recipients and URIs of Vault transit keys. Those that have names
+/// are named in it.
+pub fn starter(recipients: &[String], names: &Names, preset: Preset) -> String {
     let (vault, age): (Vec<_>, Vec<_>) =
         recipients.iter().map(String::as_str).partition(|key| key.contains("://"));
     let mut text = String::from(
@@ -47,6 +49,12 @@ creation_rules:
             text.push_str("    age: \"\" # age recipients, with commas between them\n")
         }
         true => {}
+    }
+    let mut title = "sealant:\n  recipients: # what people are called in messages\n";
+    for (recipient, name) in names.iter() {
+        // A text in JSON's quotes is one in YAML's.
+        let _ = writeln!(text, "{title}    {recipient}: {}", serde_json::Value::from(name));
+        title = "";
     }
     text
 }

@@ -550,7 +550,7 @@ mod starting {
 
     fn policy(recipients: &[&str], preset: Preset) -> Policy {
         let recipients: Vec<_> = recipients.iter().map(|text| (*text).to_owned()).collect();
-        let config = config(&starter(&recipients, preset));
+        let config = config(&starter(&recipients, &Names::default(), preset));
         config.policy_for(Path::new("/repo/app/secrets/db.yaml")).unwrap().unwrap()
     }
 
@@ -577,7 +577,7 @@ mod starting {
 
     #[test]
     fn the_starters_rule_leaves_other_files_alone() {
-        let config = config(&starter(&[], Preset::Everything));
+        let config = config(&starter(&[], &Names::default(), Preset::Everything));
         for (path, matches) in
             [("db.enc.yaml", true), ("secrets/a", true), ("nosecrets/a", false), ("a.yaml", false)]
         {

@@ -276,8 +276,11 @@ fn a_new_file_begins_with_an_example() {
     assert!(output.stderr.contains("elsewhere.yaml"), "{output}");
     let _ = edit(&test, "echo 'b: 1' > \"$1\"", &["--age", RECIPIENT, "elsewhere.yaml"]).run().ok();
     assert_eq!(decrypted(&test, "elsewhere.yaml"), "b: 1\n");
-    let output = edit(&test, "true", &["--age", RECIPIENT, "nowhere/new.yaml"]).run().code(3);
-    assert!(output.stderr.contains("mkdir -p nowhere"), "{output}");
+    edit(&test, "true", &["secrets/deep/er/new.yaml"]).run().code(200);
+    assert!(!test.path("secrets/deep").exists(), "nothing was written");
+    let output = edit(&test, "echo 'b: 1' > \"$1\"", &["secrets/deep/er/new.yaml"]).run().ok();
+    assert!(output.stderr.contains("made the folder secrets/deep/er"), "{output}");
+    assert_eq!(decrypted(&test, "secrets/deep/er/new.yaml"), "b: 1\n");
 }
 
 #[test]

@@ -52,7 +52,12 @@ fn what_is_not_there_has_the_codes_of_sops() {
     let cases = [
         ("secret.yaml", "[\"db\"][\"user\"]", 91, "error: secret.yaml: [\"user\"] of"),
         ("secret.yaml", "db.user", 91, "error: secret.yaml: [\"user\"] of [\"db\"][\"user\"] not found"),
-        ("secret.yaml", "port", 91, "error: secret.yaml: [\"port\"] not found\n  help: There is [\"db\"][\"port\"]"),
+        (
+            "secret.yaml",
+            "port",
+            91,
+            "error: secret.yaml: [\"port\"] not found\n  help: There is [\"db\"][\"port\"]",
+        ),
         ("secret.yaml", "db..user", 91, "Write keys separated by dots"),
         ("secret.yaml", "/db/port", 91, "help: Keys are separated by dots: 'db.port'"),
         ("plain.yaml", "[\"a\"]", 1, "error: plain.yaml: the file is not encrypted"),

@@ -31,23 +31,24 @@ fn the_founder_of_a_repository_has_a_name_in_its_config() {
     let recipient = recipient.text().trim();
     assert!(output.stderr.contains(&format!("is new, for {recipient} (Anna Ek)\n")), "{output}");
     let config = test.read_text("two/.sops.yaml");
-    assert!(config.ends_with(&format!("sealant:\n  recipients:\n    {recipient}: Anna Ek\n")), "{config}");
+    assert!(config.ends_with(&format!("    {recipient}: \"Anna Ek\"\n")), "{config}");
     assert!(output.stderr.contains("  git add .sops.yaml "), "{output}");
 
     // Whoever finds no way in hears whom to ask, and how.
     test.write("two/secrets/a.yaml", "a: hunter2\n");
     test.sealant(&["encrypt", "-i", "secrets/a.yaml"]).cwd("two").run().ok();
     let closed = test.sealant(&["decrypt", "secrets/a.yaml"]).cwd("two");
-    let closed = closed.env("SOPS_AGE_KEY", IDENTITY).env("HOME", "/nowhere").run().code(128);
+    let closed = closed.env("SOPS_AGE_KEY", IDENTITY).env("XDG_CONFIG_HOME", "/nowhere").run().code(128);
     let command = format!("`sealant recipient add {RECIPIENT} --for secrets/a.yaml`");
     assert!(closed.stderr.contains(&command), "{closed}");
     assert!(closed.stderr.contains("These can let you in: Anna Ek (..."), "{closed}");
     let asks = ["recipient", "add", RECIPIENT, "--for", "secrets/a.yaml", "--yes"];
-    let asked = test.sealant(&asks).cwd("two").env("SOPS_AGE_KEY", IDENTITY).env("HOME", "/nowhere").run();
+    let asked =
+        test.sealant(&asks).cwd("two").env("SOPS_AGE_KEY", IDENTITY).env("XDG_CONFIG_HOME", "/nowhere").run();
     let finish = format!("sealant updatekeys --add {RECIPIENT} secrets/a.yaml");
     assert!(asked.code(128).stderr.contains(&finish));
     test.sealant(&["updatekeys", "--yes", "--add", RECIPIENT, "secrets/a.yaml"]).cwd("two").run().ok();
-    let open = test.sealant(&["decrypt", "secrets/a.yaml"]).cwd("two").env("HOME", "/nowhere");
+    let open = test.sealant(&["decrypt", "secrets/a.yaml"]).cwd("two").env("XDG_CONFIG_HOME", "/nowhere");
     assert_eq!(open.env("SOPS_AGE_KEY", IDENTITY).run().ok().text(), "a: hunter2\n");
 }
 

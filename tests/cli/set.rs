@@ -30,6 +30,9 @@ fn a_value_in_the_place_of_a_map_is_told() {
         let output = test.sealant(&["set", "secret.yaml", path, value]).run().ok();
         assert!(!output.stderr.contains("held"), "{output}");
     }
+    // What was a list stays one.
+    let hosts = test.sealant(&["get", "--format", "json", "secret.yaml", "hosts"]).run().ok();
+    assert_eq!(hosts.text().split_whitespace().collect::<String>(), "[\"c\"]");
 }
 
 #[test]

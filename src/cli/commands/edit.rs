@@ -16,7 +16,7 @@ use crate::config::Selection;
 use crate::document::{self, Format};
 use crate::encrypted_file::{self, KeyedPart, OpenedFile, no_answer};
 use crate::error::{Error, Kind, Result};
-use crate::fs::{self, Snapshot};
+use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
 use crate::keys::KeyService;
 use crate::rekey::Wish;
@@ -115,7 +115,9 @@ impl Edit<'_> {
         self.refuse_to_show_as_binary(format, path)?;
         if !path.is_dir() {
             pipeline::refuse_outside(path, self.context)?;
-            fs::check_writable(path)?;
+            if self.missing_folder(path).is_none() {
+                fs::check_writable(path)?;
+            }
         }
         match pipeline::read(&input, self.formats) {
             Err(error) if error.kind() == Kind::NoFile => self.new_file(&input, path),
@@ -210,6 +212,12 @@ impl Edit<'_> {
     }
 
     /// A file that does not exist yet is encrypted as `encrypt` would do it.
+    /// The folder of a new file, if it is to be made. sops makes none.
+    fn missing_folder<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+        (!self.context.is_sops() && folder.symlink_metadata().is_err()).then_some(folder)
+    }
+
     fn new_file(&self, input: &Input, path: &Path) -> Result<Edited> {
         let keys = self.args.keys.using(&self.args.aws, self.context);
         let encrypt = Encrypt::new(self.context, self.formats, &keys, &self.args.rules)?;
@@ -228,7 +236,12 @@ impl Edit<'_> {
         self.session(path, &example, &Snapshot::absent(), &|edited| {
             let now = self.context.host.now();
             let encrypted = block_on(batch::encrypt(&self.service, &[prepare(edited)?], now)).pop();
-            encrypted.unwrap_or_else(|| Err(Error::new(Kind::Other, "the key service gave no answer")))
+            let encrypted = encrypted.unwrap_or_else(|| Err(no_answer()))?;
+            if let Some(folder) = self.missing_folder(path) {
+                fs::create_folders(folder, Mode::Public)?;
+                self.context.ui.note(format!("made the folder {}", folder.display()));
+            }
+            Ok(encrypted)
         })
     }
 

@@ -17,7 +17,6 @@ use crate::names::Names;
 use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::install::{Attributes, Setup};
-use crate::rule_edit;
 
 /// Set up a repository: a key, a config, and what Git needs
 ///
@@ -108,7 +107,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             ui.say("  sealant git install              # readable diffs, automatic merges, no plaintext in commits");
         }
         if git.is_some() {
-            ui.say(format!("  git add {SOPS_NAME}               # others need it, and the hook reads only what is staged"));
+            ui.say(format!(
+                "  git add {SOPS_NAME}               # others need it, and the hook reads only what is staged"
+            ));
         }
         ui.say("  sealant edit secrets/app.yaml    # make your first secret; `sealant encrypt -i secrets` encrypts files");
         return Ok(ExitCode::SUCCESS);
@@ -205,12 +206,8 @@ fn write_config(
         PresetArg::Kubernetes => Preset::Kubernetes,
     };
     let path = folder.join(SOPS_NAME);
-    let mut text = starter(recipients, preset);
-    let named = recipients.iter().cloned().zip(founder.map(str::to_owned)).collect();
-    let names = Names::new(named);
-    for (key, name) in names.iter() {
-        text = rule_edit::name(&text, key, name)?;
-    }
+    let names = Names::new(recipients.iter().cloned().zip(founder.map(str::to_owned)).collect());
+    let text = starter(recipients, &names, preset);
     fs::create_new(&path, text.as_bytes(), Mode::Public)?;
     Ok((path, names))
 }

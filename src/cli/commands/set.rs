@@ -14,7 +14,7 @@ use crate::cli::claims::{Strictness, refuse_other_than_asked};
 use crate::cli::context::{Context, block_on};
 use crate::cli::typed_path::{Text, refuse_swapped, text_at};
 use crate::cli::ui::counted;
-use crate::document::{self, Document, Edits, MAX_SOURCE, TreePath, data_from_json};
+use crate::document::{self, Document, Edits, MAX_SOURCE, NodeKind, TreePath, data_from_json};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::KeyService;
@@ -244,8 +244,9 @@ impl Value<'_> {
 
 /// Whether the value that is there is a text.
 fn was_text(path: &TreePath, document: &dyn Document) -> bool {
-    let old = path.find(document).and_then(|node| document.value(node));
-    matches!(old, Ok(document::Value::Str(_)))
+    let Ok(old) = path.find(document) else { return false };
+    document.tree()[old].kind == NodeKind::Scalar
+        && matches!(document.value(old), Ok(document::Value::Str(_)))
 }
 
 impl Change for Value<'_> {

@@ -5,6 +5,7 @@ use super::super::re2::Patterns;
 use super::super::schema::{self, Dialect};
 use super::super::starter::{Preset, starter};
 use super::json_schema;
+use crate::names::Names;
 
 /// A text that every key of texts takes.
 const TEXT: &str = "https://vault.example/keys/name/version";
@@ -217,7 +218,8 @@ stores:
 #[test]
 fn the_schema_takes_configs_as_people_have_them() {
     let recipients = ["age1one".to_owned(), "https://vault.example.com/v1/transit/keys/shop".to_owned()];
-    let fresh = [Preset::Everything, Preset::Kubernetes].map(|preset| starter(&recipients, preset));
+    let fresh = [Preset::Everything, Preset::Kubernetes]
+        .map(|preset| starter(&recipients, &Names::default(), preset));
     for text in CONFIGS.iter().copied().chain(fresh.iter().map(String::as_str)) {
         let config: Value = serde_yaml::from_str(text).expect("YAML");
         let refused = schema::parse(text, Dialect::Sealant, &Patterns::default()).err();

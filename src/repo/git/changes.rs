@@ -259,8 +259,9 @@ pub fn fork(git: &Git, base: &str) -> Result<Parting> {
         if let Some(meant) = hints::misspelt(base, known.lines()) {
             return Err(error.advise(format!("There is a branch `{meant}`.")));
         }
-        return Err(error
-            .advise(format!("correct the name, or `git fetch origin {branch}`. And {HOW_TO_FETCH}.")));
+        return Err(
+            error.advise(format!("correct the name, or `git fetch origin {branch}`. And {HOW_TO_FETCH}."))
+        );
     }
     if !is_known("HEAD")? {
         return Err(Error::new(Kind::Read, "there is no commit yet to compare with")

@@ -212,7 +212,8 @@ impl<'h> Git<'h> {
 
     /// What the person calls themselves in their commits; `None` where Git has not been told. A claim, as all of a config is.
     pub fn user_name(&self) -> Option<String> {
-        let answer = self.ask(["config", "--get", "user.name"]).ok().filter(|answer| answer.code == Some(0))?;
+        let answer =
+            self.ask(["config", "--get", "user.name"]).ok().filter(|answer| answer.code == Some(0))?;
         let name = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
         (!name.is_empty() && !name.contains(char::is_control)).then_some(name)
     }

@@ -124,7 +124,7 @@ fn advised_by(output: &Output) -> BTreeSet<String> {
     let own_lines = said.lines().filter_map(|line| {
         let line = line.trim();
         let is_command = line.starts_with("sealant ") || line.starts_with("git ");
-        is_command.then(|| line.split("    # ").next().unwrap_or(line).to_owned())
+        is_command.then(|| line.split("    # ").next().unwrap_or(line).trim_end().to_owned())
     });
     let quoted = QUOTED.captures_iter(&said).map(|found| found[1].to_owned());
     own_lines.chain(quoted).collect()

@@ -80,9 +80,9 @@ pub const WALKS: &[Walk] = walks![
     "set where the settings differ": "printf 'user: a\\npassword: b\\n' > secrets/s.yaml; sealant encrypt -i --encrypted-regex '^password$' secrets/s.yaml; echo '    encrypted_regex: .' >> .sops.yaml",
         "sealant set secrets/s.yaml user b" => ["sealant updatekeys --settings secrets/s.yaml"], Gone;
     "decrypt without a MAC": "sed -i '/mac:/d' secrets/db.yaml",
-        "sealant decrypt secrets/db.yaml" => ["git restore --source=HEAD secrets/db.yaml"], Gone;
-    "a damaged data key": "sed -i '/BEGIN AGE/{n;s/YWdl/!!!!/}' secrets/db.yaml; grep -q '!!!!' secrets/db.yaml",
         "sealant decrypt secrets/db.yaml" => ["git log --oneline -- secrets/db.yaml"], Shown;
+    "a damaged data key": "sed -i '/BEGIN AGE/{n;s/YWdl/!!!!/}' secrets/db.yaml; grep -q '!!!!' secrets/db.yaml",
+        "sealant decrypt secrets/db.yaml" => ["git restore --source=HEAD secrets/db.yaml"], Gone;
     "decrypt without a MAC, as it is": "sed -i '/mac:/d' secrets/db.yaml",
         "sealant decrypt secrets/db.yaml" => ["sealant decrypt --ignore-mac secrets/db.yaml"], Shown;
     "a second file where the command begins": "echo 'B: 1' > secrets/b.yaml; sealant encrypt -i secrets/b.yaml",

@@ -196,8 +196,7 @@ fn mistyped(place: &str) -> Failure {
 
 /// What is wrong with a file, and not with an identity.
 fn in_file(problem: String) -> Failure {
-    let advice =
-        "the file is damaged there: restore it, `git restore --source=HEAD FILE`, or an older version that \
+    let advice = "the file is damaged there: restore it, `git restore --source=HEAD FILE`, or an older version that \
          `git log --oneline -- FILE` lists";
     Failure { advice: Some(advice.to_owned()), leads: true, ..problem.into() }
 }
