@@ -177,7 +177,7 @@ rules! {
         id: "encoding",
         finds: "A file's content here differs from what Git stores: it has another encoding, or expanded keywords.",
         advice: "Keep it here as it is in Git: remove `working-tree-encoding` or `ident` for it from .gitattributes, \
-                 then `git rm --cached FILE`, and `git checkout HEAD -- FILE`.",
+                 then `git rm --cached FILE && git checkout HEAD -- FILE`.",
     }
     PrivateKey {
         id: "private-key",

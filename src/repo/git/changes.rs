@@ -12,6 +12,7 @@ use crate::hints;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{ObjectId, Tree};
 use crate::repo::git::{Git, configs, history, revision};
+use crate::shown::typed;
 
 /// Names alone, one for each path: whoever wants renamed content finds it under its new name. What a person has set for
 /// `git diff` counts as little as their own programs for it.
@@ -252,15 +253,20 @@ pub fn fork(git: &Git, base: &str) -> Result<Parting> {
         Ok::<_, Error>(git.ask(["rev-parse", "--verify", "--quiet", &commit])?.code == Some(0))
     };
     if !is_known(base)? {
-        let branch = base.rsplit('/').next().unwrap_or(base);
         let error = Error::new(Kind::Read, format!("there is no commit `{base}` in this clone"));
         let known = git.run(["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes"])?;
         let known = String::from_utf8_lossy(&known);
         if let Some(meant) = hints::misspelt(base, known.lines()) {
             return Err(error.advise(format!("There is a branch `{meant}`.")));
         }
+        // A clone of one branch makes no other one of what it fetches by its name alone.
+        let (remote, refspec) = match base.split_once('/') {
+            Some((remote, branch)) => (remote, format!("{branch}:refs/remotes/{base}")),
+            None => ("origin", format!("{base}:{base}")),
+        };
+        let (remote, refspec) = (typed(remote.as_ref()), typed(refspec.as_ref()));
         return Err(
-            error.advise(format!("correct the name, or `git fetch origin {branch}`. And {HOW_TO_FETCH}."))
+            error.advise(format!("correct the name, or `git fetch {remote} {refspec}`. And {HOW_TO_FETCH}."))
         );
     }
     if !is_known("HEAD")? {

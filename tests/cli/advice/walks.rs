@@ -5,6 +5,8 @@ use super::Walk;
 
 const SECRET: &str = "mkdir -p apps; printf 'apiVersion: v1\\nkind: Secret\\nmetadata: {name: a, namespace: b}\\nstringData:\\n  a: hunter2\\n' > apps/secret.yaml";
 
+const SHALLOW: &str = "echo 'b: 1' > secrets/b.yaml; sealant encrypt -i secrets/b.yaml; git add .; git commit -qm b; git clone -q --bare . ~/o.git; git clone -q --depth 1 file://$HOME/o.git ~/c; rm -rf .git; mv ~/c/.git .";
+
 macro_rules! walks {
     ($($name:literal: $state:expr, $asks:literal => [$($step:literal),*], $ends:expr;)*) => {
         &[$(Walk { name: $name, state: $state, asks: $asks, steps: &[$($step),*], ends: $ends }),*]
@@ -17,6 +19,21 @@ pub const WALKS: &[Walk] = walks![
         "sealant decrypt secrets/none.yaml" => ["sealant edit secrets/none.yaml"], Gone;
     "a folder that is not there": "true",
         "sealant check nowhere" => ["sealant status"], Shown;
+    "a file that the shell has emptied": ": > secrets/db.yaml",
+        "sealant decrypt secrets/db.yaml" => ["git restore secrets/db.yaml"], Gone;
+    // What Git has not, or not as it should be.
+    "no repository": "rm -rf .git",
+        "sealant git install" => ["git init"], Gone;
+    "blast radius in a shallow clone": SHALLOW,
+        "sealant blast-radius --recipient $RECIPIENT" => ["git fetch --unshallow"], Gone;
+    "ages in a shallow clone": SHALLOW,
+        "sealant status --max-age 1d" => ["git fetch --unshallow"], Gone;
+    "a base that is not here": "git clone -q --bare . ~/o.git; git branch -m topic; git push -q ~/o.git topic; git clone -q --single-branch -b topic file://$HOME/o.git ~/c; rm -rf .git; mv ~/c/.git .",
+        "sealant check --base origin/main" => ["git fetch origin main:refs/remotes/origin/main"], Gone;
+    "a file that one side has deleted": "git checkout -q -b gone; git rm -q secrets/db.yaml; git commit -qm gone; git checkout -q main; sealant set secrets/db.yaml a 1; git commit -qam set; ! git merge gone",
+        "sealant resolve --theirs secrets/db.yaml" => ["git rm secrets/db.yaml"], Shown;
+    "another encoding than Git's": "printf '{\"y_unencrypted\": \"$Id: 1 $\", \"a\": \"b\"}' > secrets/i.json; sealant encrypt -i secrets/i.json; git add .; git commit -qm i; echo 'secrets/i.json ident' > .gitattributes; git add .; git commit -qm odd; rm secrets/i.json; git checkout -q secrets/i.json",
+        "sealant check" => ["! git rm -q .gitattributes", "git rm --cached secrets/i.json && git checkout HEAD -- secrets/i.json"], Gone;
     // Findings of `check`.
     "plaintext": "echo 'a: 1' > secrets/new.yaml",
         "sealant check" => ["sealant encrypt -i secrets/new.yaml"], Gone;
