@@ -116,7 +116,7 @@ fn named(scope: &str) -> Result<Scope> {
         let names = Scope::ALL.map(Scope::name);
         let advice = match nearest(scope, names) {
             Some(name) => format!("Did you mean `{name}`?"),
-            None => format!("There are {}.", names.join(", ")),
+            None => format!("The scopes are {}.", names.join(", ")),
         };
         Error::new(Kind::Config, format!("there is no scope `{scope}`")).advise(advice)
     })

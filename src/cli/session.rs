@@ -110,7 +110,7 @@ impl<'a> Session<'a> {
         loop {
             match host.ask_line(question)?.trim().to_lowercase().as_str() {
                 "" | "y" | "yes" => return Ok(()),
-                "n" | "no" => return Err(Error::new(error.kind(), "gave up: the file is unchanged")),
+                "n" | "no" => return Err(Error::new(error.kind(), "edits discarded; the file is unchanged")),
                 _ => question = "Enter or y goes back to the editor, n discards your edits",
             }
         }

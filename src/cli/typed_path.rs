@@ -30,7 +30,7 @@ pub fn refuse_swapped(command: &str, file: &Path, path: &str) -> Result<()> {
         return Ok(());
     }
     let message =
-        format!("there is no file `{}`, but there is a file `{path}`: the file comes first", file.display());
+        format!("there is no file `{}`, but there is a file `{path}`: FILE goes before PATH", file.display());
     let (file, path) = (typed(Path::new(path)), typed(file));
     Err(Error::new(Kind::Usage, message).advise(format!("`sealant {command} {file} {path}`")))
 }

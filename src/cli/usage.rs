@@ -106,7 +106,7 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
     (&["describe"], "to show what is in a file's metadata: sealant inspect FILE"),
     (
         &["apply"],
-        "to make a Secret in the cluster of an encrypted manifest: sealant decrypt FILE | kubectl apply -f - (`kubectl \
+        "to create a Secret in the cluster from an encrypted manifest: sealant decrypt FILE | kubectl apply -f - (`kubectl \
          apply` takes a SealedSecret as it is)",
     ),
     (

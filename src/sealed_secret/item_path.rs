@@ -63,7 +63,7 @@ impl ItemPath {
                 let error = Error::new(Kind::TreePath, format!("there is no item `{}`", self.item));
                 let near = hints::misspelt(&self.item, items.iter().copied());
                 Err(error.advise(match (near, &items[..]) {
-                    (Some(near), _) => format!("There is `{near}`."),
+                    (Some(near), _) => format!("Did you mean `{near}`?"),
                     (None, []) => "The SealedSecret has no items.".to_owned(),
                     (None, items) => format!("The items are {}.", items.join(", ")),
                 }))
@@ -92,7 +92,7 @@ impl ItemPath {
         if let (Some(object), []) = (&self.object, &named[..]) {
             let names: Vec<&str> = file.objects.iter().map(|(_, sealed)| &*sealed.metadata.name).collect();
             let error = Error::new(Kind::TreePath, format!("there is no SealedSecret `{object}`"));
-            return Err(error.advise(format!("There is {}.", names.join(", "))));
+            return Err(error.advise(format!("The file has {}.", names.join(", "))));
         }
         let has_item = |at: &&usize| file.objects[**at].1.spec.encrypted_data.contains_key(&self.item);
         let holding = named.iter().filter(has_item).copied().collect();

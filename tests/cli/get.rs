@@ -56,7 +56,7 @@ fn what_is_not_there_has_the_codes_of_sops() {
             "secret.yaml",
             "port",
             91,
-            "error: secret.yaml: [\"port\"] not found\n  help: There is [\"db\"][\"port\"]",
+            "error: secret.yaml: [\"port\"] not found\n  help: Did you mean [\"db\"][\"port\"]?",
         ),
         ("secret.yaml", "db..user", 91, "Write keys separated by dots"),
         ("secret.yaml", "/db/port", 91, "help: Keys are separated by dots: 'db.port'"),

@@ -359,7 +359,7 @@ fn values_are_merged_into_the_object_of_their_name() {
     test.write("more.yaml", secret("c", "hunter2"));
     let output = test.sealant(&["seal", "--merge-into", "plain.yaml", "more.yaml"]).run().code(8);
     assert!(output.stderr.contains("it has no SealedSecret `c`"), "{output}");
-    assert!(output.stderr.contains("There are a, b."), "{output}");
+    assert!(output.stderr.contains("The file has a, b."), "{output}");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn it_asks_once_for_all_files() {
     let mut terminal = test.sealant(&["updatekeys", "d"]).on_terminal();
     terminal.wait_for("Change these 2 files? [y/N] ");
     terminal.send_line("n");
-    terminal.wait_for("nothing was changed, since you did not confirm it");
+    terminal.wait_for("cancelled: nothing was changed");
     terminal.finish().code(1);
     assert_eq!(test.read("d/a.yaml"), before);
     let mut terminal = test.sealant(&["updatekeys", "d"]).on_terminal();

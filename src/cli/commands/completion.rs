@@ -10,7 +10,7 @@ use crate::error::Result;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  source <(sealant completion bash)    # in ~/.bashrc, or for this shell alone
+  source <(sealant completion bash)    # in ~/.bashrc, or only for this shell
   sealant completion bash > ~/.local/share/bash-completion/completions/sealant
   sealant completion zsh > \"${fpath[1]}/_sealant\"
   sealant completion fish > ~/.config/fish/completions/sealant.fish")]

@@ -97,7 +97,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             .filter(|git| git.name_of_folder(&working_dir).is_ok_and(|name| !name.as_os_str().is_empty()))
         {
             ui.note(format!(
-                "its rules are for this folder alone; for all of {}, delete it and run `sealant init` there",
+                "its rules apply only to this folder; for all of {}, delete it and run `sealant init` there",
                 git.top().display()
             ));
         }

@@ -304,7 +304,7 @@ fn sops_rows(sops: &Sops, called: &Names) -> Rows {
             "plaintext values are not protected against changes (mac_only_encrypted)".to_owned(),
         ));
     }
-    rows.push(("written", format!("{}, by sops {} or alike", sops.last_modified, sops.version)));
+    rows.push(("written", format!("{}, by sops {} or compatible", sops.last_modified, sops.version)));
     match &sops.groups[..] {
         [only] => rows.extend(only.iter().map(|key| ("readers", holder(key, called)))),
         groups => rows.extend(

@@ -86,7 +86,7 @@ impl TreePath {
                     }
                     (None, Some(path)) => error.advise(format!("keys are separated by dots: '{path}'")),
                     (None, None) => match self.elsewhere(document) {
-                        Some(path) => error.advise(format!("there is {path}")),
+                        Some(path) => error.advise(format!("did you mean {path}?")),
                         None => with_hint(error, document, at, missing),
                     },
                 })
@@ -362,7 +362,7 @@ fn hint(document: &dyn Document, at: NodeId, missing: &Part) -> Option<String> {
         (NodeKind::Map, Part::Key(key)) => {
             let keys: Vec<_> = entries().map(|entry| tree[entry].key.get(document.source())).collect();
             let nearest = Part::Key(hints::nearest(key, keys.iter().copied())?.to_owned());
-            Some(format!("there is {nearest}"))
+            Some(format!("did you mean {nearest}?"))
         }
         (NodeKind::Map, Part::Index(_)) => {
             Some("it leads into a map, whose keys are written in quotes".to_owned())
@@ -488,7 +488,7 @@ mod tests {
             let error = TreePath::parse(path).unwrap().find(&*document).unwrap_err();
             error.advice().unwrap_or_default().to_owned()
         };
-        assert_eq!(advice("[\"pasword\"]"), "there is [\"password\"]");
+        assert_eq!(advice("[\"pasword\"]"), "did you mean [\"password\"]?");
         assert_eq!(advice("[\"other\"]"), "");
         assert_eq!(advice("[\"list\"][2]"), "the last item of the list is [1]");
         assert_eq!(advice("[\"none\"][0]"), "the list is empty");

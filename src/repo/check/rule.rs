@@ -55,16 +55,16 @@ rules! {
         id: "plaintext",
         finds: "A value that a creation rule says is encrypted is in plaintext.",
         advice: "Encrypt the file: `sealant encrypt -i FILE`. If a plaintext value was added to an encrypted file, \
-                 remove the value, then add it with `sealant edit FILE`. If it was committed before, change the \
-                 secret where it comes from.",
-        besides: "If it was committed before, change the secret where it comes from.",
+                 remove the value, then add it with `sealant edit FILE`. If this was ever committed, \
+                 replace the secret itself.",
+        besides: "If this was ever committed, replace the secret itself.",
     }
     Comment {
         id: "comment",
         finds: "A comment that a creation rule says is encrypted is in plaintext.",
-        advice: "Remove it, then add it with `sealant edit FILE`, which encrypts it as `encrypt` does. If it was \
-                 committed before and holds a secret, change the secret where it comes from.",
-        besides: "If it was committed before and holds a secret, change the secret where it comes from.",
+        advice: "Remove it, then add it with `sealant edit FILE`, which encrypts it as `encrypt` does. If it holds \
+                 a secret and was ever committed, replace the secret itself.",
+        besides: "If it holds a secret and was ever committed, replace the secret itself.",
     }
     Secret {
         id: "kubernetes-secret",
@@ -90,7 +90,7 @@ rules! {
         finds: "A config was changed so that others can read new values, or a rule no longer covers everything that \
                 it did.",
         advice: "This is not an error: it is for the reviewers of the change. Verify a new recipient with its owner, \
-                 through another channel than this repository.",
+                 through a channel other than this repository.",
     }
     /// A config that is nearer to a file than one whose rule would be for it, and has no rules or is another repository's.
     HiddenRule {
@@ -114,7 +114,7 @@ rules! {
         finds: "A rule names a new recipient, but files are not encrypted for them yet: somebody who can open the \
                 files has to finish this.",
         advice: "The commit is allowed: it only asks for access. Push it, and have one of the people named above \
-                 verify the key through another channel than this repository. They finish it on your branch: \
+                 verify the key through a channel other than this repository. They finish it on your branch: \
                  `sealant updatekeys --add KEY FILE`.",
     }
     Renamed {

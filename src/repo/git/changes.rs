@@ -242,7 +242,7 @@ fn name_in(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim().to_owned()
 }
 
-const HOW_TO_FETCH: &str = "a job's clone often has the newest commits alone. Fetch the others: `git fetch --unshallow`, in \
+const HOW_TO_FETCH: &str = "CI clones often contain only the latest commits. Fetch the others: `git fetch --unshallow`, in \
                             GitHub `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`";
 
 /// Where HEAD and `base` have parted; an error where that is not known.
@@ -257,7 +257,7 @@ pub fn fork(git: &Git, base: &str) -> Result<Parting> {
         let known = git.run(["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes"])?;
         let known = String::from_utf8_lossy(&known);
         if let Some(meant) = hints::misspelt(base, known.lines()) {
-            return Err(error.advise(format!("There is a branch `{meant}`.")));
+            return Err(error.advise(format!("Did you mean the branch `{meant}`?")));
         }
         // A clone of one branch makes no other one of what it fetches by its name alone.
         let (remote, refspec) = match base.split_once('/') {

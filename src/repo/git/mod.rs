@@ -160,7 +160,7 @@ impl<'h> Git<'h> {
     pub fn of(host: &'h dyn Host, folder: &Path) -> Result<Self> {
         Self::find(host, folder).map_err(NoGit::into_error)?.ok_or_else(|| {
             let folder = place::real(folder).unwrap_or_else(|_| folder.to_path_buf());
-            Error::new(Kind::Read, "is in no working tree of a Git repository").in_file(folder)
+            Error::new(Kind::Read, "is not inside a Git repository").in_file(folder)
         })
     }
 

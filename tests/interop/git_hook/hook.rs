@@ -386,7 +386,7 @@ fn where_nobody_can_look_the_commit_fails() {
     let test = repository();
     let elsewhere = Sandbox::new("");
     let outside = program(&elsewhere, env!("CARGO_BIN_EXE_sealant"), &["hook", "pre-commit"]).run().code(2);
-    assert!(outside.stderr.contains("is in no working tree"), "{outside}");
+    assert!(outside.stderr.contains("is not inside a Git repository"), "{outside}");
     // The content of what is staged is gone.
     add(&test, "secrets/a.yaml", "a: 1\n");
     add(&test, "secrets/b.yaml", "a: hunter2\n");

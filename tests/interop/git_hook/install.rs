@@ -258,7 +258,7 @@ fn init_does_it_in_the_same_step() {
     let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
     let init = |args: &[&str]| program(&test, env!("CARGO_BIN_EXE_sealant"), &["init"]).args(args).run();
     let output = init(&["--git"]);
-    assert!(output.status != 0 && output.stderr.contains("is in no working tree"), "{output}");
+    assert!(output.status != 0 && output.stderr.contains("is not inside a Git repository"), "{output}");
     assert!(!test.path(".sops.yaml").exists());
     git(&test, &["init", "-q"]).run().ok();
     let output = init(&[]).ok();
@@ -303,7 +303,7 @@ fn what_git_would_not_find_is_said() {
     let bare = Sandbox::new("");
     git(&bare, &["init", "-q", "--bare"]).run().ok();
     let output = install(&bare, &[]).run().code(2);
-    assert!(output.stderr.contains("is in no working tree"), "{output}");
+    assert!(output.stderr.contains("is not inside a Git repository"), "{output}");
 }
 
 #[test]

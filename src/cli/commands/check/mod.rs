@@ -37,7 +37,8 @@ use report::{Found, Looked};
 /// Find secrets in plaintext and stale recipients; needs no key
 ///
 /// Finds plaintext values that a creation rule says are encrypted, Kubernetes Secrets in plaintext, files whose
-/// recipients differ from their creation rule, private keys and tokens, and broken encrypted files. It never prints a
+/// recipients differ from their creation rule, private keys, tokens of Vault and OpenBao, and broken encrypted files.
+/// It knows no other secrets: a password in a file that no rule is for, such as `.env`, is not found. It never prints a
 /// value. Without FILE it checks the current folder. In folders it skips what Git ignores. A creation rule without a
 /// path_regex matches every file, so it does not say which are secret, unless it selects values by name.
 ///

@@ -78,7 +78,10 @@ impl Looked {
     /// Tells how much was found, in how many of the files that were looked at.
     pub fn tell_count(&mut self, files: usize, context: &Context) {
         self.failures.tell_rest(context.ui);
-        let verified = self.verified.map(|count| format!(", {count} of them decrypted and verified"));
+        let verified = self.verified.map(|count| match count {
+            0 => ", none of them decrypted".to_owned(),
+            count => format!(", {count} of them decrypted and verified"),
+        });
         let files = counted(files, "file") + " checked" + verified.as_deref().unwrap_or_default();
         let in_files = self.found.iter().map(|found| &found.file).collect::<BTreeSet<_>>().len();
         context.ui.say(match self.found.len() {

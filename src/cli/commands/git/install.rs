@@ -20,7 +20,7 @@ use crate::repo::git::install::{Attributes, Setup, Step};
 #[command(after_help = "\
 Examples:
   sealant git install
-  sealant git install --attributes info    # for you alone: nothing to commit
+  sealant git install --attributes info    # only for you: nothing to commit
   sealant git install --uninstall")]
 pub struct Args {
     /// Where to list the files: in .gitattributes for everybody, or in this clone's .git/info/attributes
@@ -68,7 +68,7 @@ pub fn install(git: &Git, place: Attributes, context: &Context) -> Result<()> {
         context.ui.warning("sealant is not on the PATH, where Git will look for it");
     }
     if is_to_commit {
-        context.ui.say("Next: commit .gitattributes; in each other clone, run `sealant git install` once");
+        context.ui.say("Next: commit .gitattributes; in every other clone, run `sealant git install` once");
     }
     Ok(())
 }

@@ -258,7 +258,7 @@ fn add(args: &AddArgs, context: &Context) -> Result<ExitCode> {
 fn named(text: &str, names: &Names, name: &str, key: &MasterKey) -> Result<String> {
     if name.to_lowercase().contains("secret-key") || name.is_empty() {
         return Err(Error::new(Kind::Usage, "a recipient cannot have this name")
-            .advise("The name comes first, and then the key: `sealant recipient add NAME KEY`"));
+            .advise("NAME goes before KEY: `sealant recipient add NAME KEY`"));
     }
     match (names.key_called(name), names.get(key.id())) {
         (Some(other), _) if other == key.id() => Ok(text.to_owned()),
@@ -536,10 +536,12 @@ impl Task<'_> {
             true => format!("updatekeys --add {}", typed(self.master.id().as_ref())),
             false => "updatekeys --rotate".to_owned(),
         };
-        let them = if closed.len() == 1 { "it" } else { "them" };
         let error = Error::new(
             Kind::NoDataKey,
-            format!("{} left for somebody who can open {them}", counted(closed.len(), "file")),
+            format!(
+                "{} could not be updated; somebody with access has to do it",
+                counted(closed.len(), "file")
+            ),
         );
         failures.add(
             context.ui,

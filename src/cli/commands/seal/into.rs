@@ -102,7 +102,7 @@ impl Seal<'_> {
                 };
                 let name = |(_, sealed): &(_, SealedSecret)| sealed.metadata.name.clone();
                 let names: Vec<String> = file.objects.iter().map(name).collect();
-                Error::new(Kind::Conflict, message).advise(format!("There are {}.", names.join(", ")))
+                Error::new(Kind::Conflict, message).advise(format!("The file has {}.", names.join(", ")))
             }),
         }
     }
@@ -132,7 +132,7 @@ impl Seal<'_> {
                     "it holds several SealedSecrets `{name}`, and no namespace says which one to use"
                 );
                 Err(Error::new(Kind::Conflict, message).advise(format!(
-                    "Add --namespace, or name it in the Secret. There are {}.",
+                    "Add --namespace, or name it in the Secret. The namespaces are {}.",
                     namespaces.join(", ")
                 )))
             }

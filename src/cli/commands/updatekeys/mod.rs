@@ -110,7 +110,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 
 /// What a person is told who answered no.
 pub(super) fn nothing_changed() -> Error {
-    Error::new(Kind::Other, "nothing was changed, since you did not confirm it")
+    Error::new(Kind::Other, "cancelled: nothing was changed")
 }
 
 /// What of the creation rules comes into files.

@@ -125,7 +125,7 @@ fn refuse(object: &SealedSecret, again: &dyn Fn(&str) -> String) -> Result<()> {
     if annotation(PATCH) {
         return refuse(
             format!(
-                "its template has the annotation {PATCH}, so others may write to its Secret, and a Secret of ours is ours alone"
+                "its template has the annotation {PATCH}, which lets others write to its Secret; Sealant does not allow that"
             ),
             "Remove the annotation, if nobody else does; or keep this object for the controller's --bitnami."
                 .to_owned(),
