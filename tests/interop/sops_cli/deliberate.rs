@@ -83,7 +83,7 @@ pub static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         deliberate(
             &[Mode],
             r"(-d|decrypt) .*--output ",
-            "A new file with plaintext (`decrypt --output`) is readable for its owner alone",
+            "A new file with plaintext (`decrypt --output`) is readable only by its owner",
             "It holds secrets. Its group and others get it from sops, as far as the umask allows.",
         ),
         deliberate(

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// |---|---|
 /// | a block marked `sh` | run; it must not fail |
 /// | a line of it that ends in `# fails`, and maybe why | run; it must fail |
-/// | a block marked `console` | its lines behind `$ ` are run, and the others have to be shown, as far as `...` at their end; `answer=X` is what is typed at the prompt that it shows last before a line, and what follows `[y/N]` is typed there |
+/// | a block marked `console` | its lines behind `$ ` are run, and the others have to be shown, where `...` stands for anything; `answer=X` is what is typed at the prompt that it shows last before a line, and what follows `[y/N]` is typed there |
 /// | `as=NAME` behind `sh` or `console` | from here on it is this person, with a home of their own, who goes on where they were |
 /// | a block marked `sh no-run` | for a fresh machine: run by CI itself |
 /// | `127.0.0.1:8200` | a free port: a server that the page starts there is a real one |
@@ -182,8 +182,8 @@ impl Parsed {
                 self.dialogue.push(Step::Answer(answer.trim().to_owned()));
             }
             (None, _) => {
-                let shown = line.strip_suffix("...").unwrap_or(line);
-                self.dialogue.push(Step::Shows(shown.to_owned()));
+                let shown = line.split("...").filter(|part| !part.is_empty());
+                self.dialogue.extend(shown.map(|part| Step::Shows(part.to_owned())));
             }
         }
     }
@@ -203,7 +203,7 @@ mod tests {
     fn a_page_says_what_is_run_and_what_has_to_be_seen() {
         let page = Parsed::of(
             "```sh\ntrue\nfalse   # fails: it is false\n```\n```sh no-run\nrm x\n```\n```yaml\na: b\n```\n\
-             ```console answer=horse\n$ log in\nPassword:\nLogged in for ...\n```\n\
+             ```console answer=horse\n$ log in\nPassword:\nLogged in for ... (Ben)\n```\n\
              ```console as=ben\n$ rm x\nRemove x? [y/N] y\n```\n",
         );
         let script = "true\nif false   ; then echo 'this had to fail'; exit 99; fi\nlog in\nbe ben\nrm x\n";
@@ -213,8 +213,14 @@ mod tests {
             Step::Type(answer) => format!("type {answer}"),
             Step::Answer(answer) => format!("answer {answer}"),
         });
-        let expected =
-            ["shows Password:", "type horse", "shows Logged in for ", "shows Remove x? [y/N]", "answer y"];
+        let expected = [
+            "shows Password:",
+            "type horse",
+            "shows Logged in for ",
+            "shows  (Ben)",
+            "shows Remove x? [y/N]",
+            "answer y",
+        ];
         assert_eq!(shown.collect::<Vec<_>>(), expected);
     }
 }
