@@ -21,6 +21,7 @@ mod groups;
 mod help;
 mod hostile;
 mod init;
+mod install;
 mod keygen;
 mod link;
 mod links;

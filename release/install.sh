@@ -1,0 +1,162 @@
+#!/bin/sh
+# Installs the command line of Sealant @VERSION@ for one user, without root: sh install.sh --help
+#
+# The SHA-256 of each archive is in this script. If you trust the script, nothing else has to be trusted: an archive that
+# differs is not unpacked.
+{ # Half of a script, from a connection that broke, is not run.
+set -eu
+umask 022
+
+version='@VERSION@'
+server='@SERVER@'
+sums='@SUMS@'
+
+fail() { # WHAT, WHAT TO DO
+    printf 'install.sh: error: %s\n' "$1" >&2
+    [ -z "${2-}" ] || printf '%s\n' "$2" >&2
+    exit 1
+}
+say() { printf '%s\n' "$*"; }
+usage() {
+    cat << 'END'
+Installs the command line of Sealant @VERSION@ for one user, without root.
+
+  sh install.sh                     into ~/.local: the program is ~/.local/bin/sealant
+  sh install.sh --to DIR            into another folder
+  sh install.sh --from DIR          take the archive from a folder, or, with https://, from another server
+  sh install.sh --key cosign.pub    verify the signature by this key, too; needs cosign
+  sh install.sh --uninstall         remove what it has installed
+
+It needs tar, gzip, and sha256sum or shasum; and curl or wget, unless --from names a folder.
+END
+}
+has() { command -v "$1" > /dev/null 2>&1; }
+
+to=${HOME:+$HOME/.local} from=$server key='' uninstall=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --to | --from | --key)
+            [ $# -ge 2 ] || fail "$1 takes a value" "sh install.sh --help lists the options."
+            case $1 in --to) to=$2 ;; --from) from=$2 ;; --key) key=$2 ;; esac
+            shift 2
+            ;;
+        --uninstall) uninstall=1; shift ;;
+        -h | --help) usage; exit ;;
+        *) fail "there is no option $1" "sh install.sh --help lists the options." ;;
+    esac
+done
+[ -n "$to" ] || fail "HOME is not set" "Say where to install: sh install.sh --to DIR"
+case $to in /*) ;; *) to=$PWD/$to ;; esac
+
+# What was installed here, one path below $to a line: what an upgrade no longer has, and what --uninstall removes.
+list=$to/share/sealant/installed
+
+# remove_unless LIST: deletes what the list of the installed version has and LIST has not
+remove_unless() {
+    [ -f "$list" ] || return 0
+    while IFS= read -r file; do
+        case $file in
+            bin/* | share/*) case /$file/ in */../*) continue ;; esac ;;
+            *) continue ;;
+        esac
+        grep -Fqx -e "$file" "$1" || rm -f "$to/$file"
+    done < "$list"
+}
+
+if [ -n "$uninstall" ]; then
+    [ -f "$list" ] || fail "nothing is installed in $to by this script" "Say where it is: sh install.sh --uninstall --to DIR"
+    remove_unless /dev/null
+    rm -f "$list"
+    rmdir "$to/share/sealant" "$to/share/doc/sealant" 2> /dev/null || :
+    say "Removed sealant from $to. Your keys and configs are still there."
+    exit
+fi
+
+case $sums in
+    @*) fail "this is the script of a checkout, which knows no release" \
+        "make release writes one into dist/: sh dist/install.sh --from dist" ;;
+esac
+case $(uname -s)-$(uname -m) in
+    Linux-x86_64 | Linux-amd64) platform=x86_64-linux ;;
+    Linux-aarch64 | Linux-arm64) platform=aarch64-linux ;;
+    *) platform=$(uname -m)-$(uname -s) ;;
+esac
+archive=sealant-$version-$platform.tar.gz
+expected=$(say "$sums" | sed -n "s/^\([0-9a-f]\{64\}\)  $archive\$/\1/p")
+[ -n "$expected" ] || fail "there is no program for $(uname -s) on $(uname -m) in this release" \
+    "With Rust you can build it: cargo install --locked --git https://github.com/sealant-dev/sealant sealant"
+
+# Beside the places of the files, so that each is put there by a rename, and a program that runs is never written to.
+mkdir -p "$to"
+work=$(mktemp -d "$to/.sealant.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# fetch NAME: from the folder or the server
+fetch() {
+    case $from in
+        https://*)
+            if has curl; then
+                curl --fail --silent --show-error --location --proto =https --connect-timeout 20 --max-time 600 \
+                    --output "$work/$1" -- "$from/$1"
+            elif has wget; then
+                wget -q -T 60 -O "$work/$1" "$from/$1"
+            else
+                fail "neither curl nor wget is there" "Install one, or copy $archive here and run: sh install.sh --from ."
+            fi || fail "$from/$1 cannot be downloaded" "With the file in a folder: sh install.sh --from DIR"
+            ;;
+        *://*) fail "$from is not an address with https://" ;;
+        *) cp -- "$from/$1" "$work/$1" 2> /dev/null || fail "$from/$1 cannot be read" ;;
+    esac
+}
+
+fetch "$archive"
+if has sha256sum; then
+    found=$(sha256sum < "$work/$archive")
+elif has shasum; then
+    found=$(shasum -a 256 < "$work/$archive")
+else
+    fail "neither sha256sum nor shasum is there, so the archive cannot be verified" "Install coreutils."
+fi
+found=${found%% *}
+[ "$found" = "$expected" ] || fail "$archive from $from is not the one of this release: its SHA-256 is
+  $found instead of
+  $expected" "Nothing was installed. Get the archive again, and the script from where you trust it."
+verified='its SHA-256 is that in this script; no signature was asked for (--key)'
+if [ -n "$key" ]; then
+    has cosign || fail "cosign is not there, so the signature cannot be verified" "Install cosign, or go without --key."
+    fetch "$archive.sigstore.json"
+    # No log: a key signs without one.
+    cosign verify-blob --key "$key" --bundle "$work/$archive.sigstore.json" --insecure-ignore-tlog=true "$work/$archive" \
+        2> "$work/cosign" || fail "the signature of $archive is not by $key: $(tail -n 1 "$work/cosign")" "Nothing was installed."
+    verified="its SHA-256 is that in this script; it is signed by $key"
+fi
+
+mkdir "$work/new"
+tar -xzf "$work/$archive" -C "$work/new"
+root=$work/new/${archive%.tar.gz}
+"$root/bin/sealant" --version > /dev/null || fail "the program does not run on this machine" "Nothing was installed."
+(cd "$root" && find . -type f | sed 's|^\./||' | LC_ALL=C sort) > "$work/list"
+
+while IFS= read -r file; do
+    case $file in */*) folder=$to/${file%/*} ;; *) fail "$archive has $file outside of its folders" ;; esac
+    mkdir -p "$folder"
+    mv -f "$root/$file" "$to/$file"
+done < "$work/list"
+remove_unless "$work/list"
+mkdir -p "$to/share/sealant"
+mv -f "$work/list" "$list"
+
+say "Installed sealant $version: $to/bin/sealant
+Verified: $verified.
+With it came manual pages, completions for bash, zsh and fish, and licences in $to/share."
+say "To remove all of this: sh install.sh --uninstall --to '$to'"
+first=$(command -v sealant || :)
+if [ "$first" != "$to/bin/sealant" ]; then
+    if [ -n "$first" ]; then say "But the shell finds $first first. Put $to/bin in front of it:"
+    else say "The shell does not find it there yet:"; fi
+    # shellcheck disable=SC2016
+    say "  export PATH=\"$to/bin:\$PATH\""
+fi
+exit
+}

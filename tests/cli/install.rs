@@ -1,0 +1,113 @@
+//! `release/install.sh`, on a release that holds a stand-in for the program: `make test-release` installs the real one.
+
+use std::path::{Path, PathBuf};
+
+use sealant_test_support::{Output, Sandbox};
+
+use super::sandbox;
+
+const ARCHIVE: &str = "dist/sealant-0.1.0-x86_64-linux.tar.gz";
+
+fn release(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("release").join(file)
+}
+
+fn sh(test: &Sandbox, command: &str) -> Output {
+    // This machine, whatever it is, is one that there is an archive for.
+    let command = format!("uname() {{ if [ $1 = -s ]; then echo Linux; else echo x86_64; fi; }}; {command}");
+    test.program("sh", &["-euc", &command]).env("TMPDIR", test.tmp()).run()
+}
+
+/// Makes a release of the program and these other files.
+fn make_release(test: &Sandbox, others: &[&str]) {
+    let root = ARCHIVE.strip_suffix(".tar.gz").expect("an archive");
+    test.write(format!("{root}/bin/sealant"), "#!/bin/sh\necho sealant 0.1.0\n");
+    for other in others {
+        test.write(format!("{root}/{other}"), "a page\n");
+    }
+    let name = Path::new(root).file_name().expect("a name").display();
+    let pack = format!("chmod +x {root}/bin/sealant; tar -czf {ARCHIVE} -C dist {name}; rm -r {root}");
+    sh(test, &pack).ok();
+    test.program(release("pin"), &["dist"]).run().ok();
+}
+
+fn install(test: &Sandbox, options: &str) -> Output {
+    sh(test, &format!("set -- {options}; . dist/install.sh"))
+}
+
+/// All files below a folder, hidden ones too.
+fn files(test: &Sandbox, folder: &str) -> Vec<String> {
+    let found = sh(test, &format!("cd {folder} && find . -type f | sort")).ok();
+    found.text().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn it_installs_upgrades_and_removes_for_one_user() {
+    let test = sandbox();
+    let home = test.home(".local").display().to_string();
+    make_release(&test, &["share/man/man1/sealant.1", "share/man/man1/sealant-old.1"]);
+    test.write(test.home(".local/bin/other"), "theirs");
+    let output = install(&test, "--from dist").ok();
+    let said = output.text();
+    assert!(said.starts_with(&format!("Installed sealant 0.1.0: {home}/bin/sealant\nVerified: ")), "{said}");
+    assert!(said.contains(&format!("export PATH=\"{home}/bin:$PATH\"")), "{said}");
+    let program = test.program(test.home(".local/bin/sealant"), &["--version"]).run().ok();
+    assert_eq!(program.text(), "sealant 0.1.0\n");
+
+    make_release(&test, &["share/man/man1/sealant.1", "share/doc/sealant/LICENSE-MIT"]);
+    install(&test, "--from dist").ok();
+    let installed = [
+        "./bin/other",
+        "./bin/sealant",
+        "./share/doc/sealant/LICENSE-MIT",
+        "./share/man/man1/sealant.1",
+        "./share/sealant/installed",
+    ];
+    assert_eq!(files(&test, &home), installed);
+
+    install(&test, "--uninstall").ok();
+    assert_eq!(files(&test, &home), ["./bin/other"]);
+    let nothing = install(&test, "--uninstall").code(1);
+    assert!(nothing.stderr.contains("nothing is installed in"), "{nothing}");
+}
+
+#[test]
+fn an_archive_that_differs_is_not_installed() {
+    let test = sandbox();
+    make_release(&test, &[]);
+    let archive = test.read(ARCHIVE);
+    for changed in [[&archive[..], b"x"].concat(), archive[1..].to_vec(), Vec::new()] {
+        test.write(ARCHIVE, changed);
+        // Sums that come with it are a claim of whoever has changed it.
+        sh(&test, "cd dist; sha256sum *.tar.gz > SHA256SUMS").ok();
+        let refused = install(&test, "--from dist --to here").code(1);
+        assert!(refused.stderr.contains("is not the one of this release: its SHA-256 is\n"), "{refused}");
+        assert!(refused.stderr.contains("Nothing was installed."), "{refused}");
+        assert_eq!(files(&test, "here"), [""; 0]);
+    }
+}
+
+#[test]
+fn what_cannot_be_verified_or_run_is_not_installed() {
+    let test = sandbox();
+    make_release(&test, &[]);
+    for (options, error) in [
+        ("--from dist --key key.pub", "cosign is not there, so the signature cannot be verified"),
+        ("--from nowhere", "nowhere/sealant-0.1.0-x86_64-linux.tar.gz cannot be read"),
+        ("--from http://example.com", "http://example.com is not an address with https://"),
+        ("--form dist", "there is no option --form"),
+        ("--from", "--from takes a value"),
+    ] {
+        let refused = install(&test, &format!("{options} --to here")).code(1);
+        let refused = if options == "--from" { install(&test, options).code(1) } else { refused };
+        assert!(refused.stderr.contains(error), "{refused}");
+        assert!(!test.path("here/bin/sealant").exists(), "{options}");
+    }
+    let elsewhere = sh(&test, "uname() { echo Plan9; }; . dist/install.sh").code(1);
+    assert!(
+        elsewhere.stderr.contains("there is no program for Plan9 on Plan9 in this release"),
+        "{elsewhere}"
+    );
+    let checkout = test.program("sh", &[&release("install.sh").display().to_string()]).run().code(1);
+    assert!(checkout.stderr.contains("sh dist/install.sh --from dist"), "{checkout}");
+}
