@@ -32,7 +32,7 @@ END
 }
 has() { command -v "$1" > /dev/null 2>&1; }
 
-to=${HOME:+$HOME/.local} from=$server key='' uninstall=''
+to=${HOME:+${HOME%/}/.local} from=$server key='' uninstall=''
 while [ $# -gt 0 ]; do
     case $1 in
         --to | --from | --key)
