@@ -24,7 +24,6 @@ Installs the command line of Sealant @VERSION@ for one user, without root.
   sh install.sh                     into ~/.local: the program is ~/.local/bin/sealant
   sh install.sh --to DIR            into another folder
   sh install.sh --from DIR          take the archive from a folder, or, with https://, from another server
-  sh install.sh --key cosign.pub    verify the signature by this key, too; needs cosign
   sh install.sh --uninstall         remove what it has installed
 
 It needs tar, gzip, and sha256sum or shasum; and curl or wget, unless --from names a folder.
@@ -32,12 +31,12 @@ END
 }
 has() { command -v "$1" > /dev/null 2>&1; }
 
-to=${HOME:+${HOME%/}/.local} from=$server key='' uninstall=''
+to=${HOME:+${HOME%/}/.local} from=$server uninstall=''
 while [ $# -gt 0 ]; do
     case $1 in
-        --to | --from | --key)
+        --to | --from)
             [ $# -ge 2 ] || fail "$1 takes a value" "sh install.sh --help lists the options."
-            case $1 in --to) to=$2 ;; --from) from=$2 ;; --key) key=$2 ;; esac
+            case $1 in --to) to=$2 ;; --from) from=$2 ;; esac
             shift 2
             ;;
         --uninstall) uninstall=1; shift ;;
@@ -122,15 +121,6 @@ found=${found%% *}
 [ "$found" = "$expected" ] || fail "$archive from $from is not the one of this release: its SHA-256 is
   $found instead of
   $expected" "Nothing was installed. Get the archive again, and the script from where you trust it."
-verified='its SHA-256 is that in this script; no signature was asked for (--key)'
-if [ -n "$key" ]; then
-    has cosign || fail "cosign is not there, so the signature cannot be verified" "Install cosign, or go without --key."
-    fetch "$archive.sigstore.json"
-    # No log: a key signs without one.
-    cosign verify-blob --key "$key" --bundle "$work/$archive.sigstore.json" --insecure-ignore-tlog=true "$work/$archive" \
-        2> "$work/cosign" || fail "the signature of $archive is not by $key: $(tail -n 1 "$work/cosign")" "Nothing was installed."
-    verified="its SHA-256 is that in this script; it is signed by $key"
-fi
 
 mkdir "$work/new"
 tar -xzf "$work/$archive" -C "$work/new"
@@ -148,7 +138,7 @@ mkdir -p "$to/share/sealant"
 mv -f "$work/list" "$list"
 
 say "Installed sealant $version: $to/bin/sealant
-Verified: $verified.
+Verified: the SHA-256 of $archive is the one in this script.
 With it came manual pages, completions for bash, zsh and fish, and licences in $to/share."
 say "To remove all of this: sh install.sh --uninstall --to '$to'"
 first=$(command -v sealant || :)

@@ -92,7 +92,6 @@ fn what_cannot_be_verified_or_run_is_not_installed() {
     let test = sandbox();
     make_release(&test, &[]);
     for (options, error) in [
-        ("--from dist --key key.pub", "cosign is not there, so the signature cannot be verified"),
         ("--from nowhere", "nowhere/sealant-0.1.0-x86_64-linux.tar.gz cannot be read"),
         ("--from http://example.com", "http://example.com is not an address with https://"),
         ("--form dist", "there is no option --form"),
@@ -110,4 +109,31 @@ fn what_cannot_be_verified_or_run_is_not_installed() {
     );
     let checkout = test.program("sh", &[&release("install.sh").display().to_string()]).run().code(1);
     assert!(checkout.stderr.contains("sh dist/install.sh --from dist"), "{checkout}");
+}
+
+#[test]
+fn it_downloads_only_from_a_server_that_it_can_trust() {
+    let test = sandbox();
+    make_release(&test, &[]);
+    let script = r#"
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -keyout key -out cert \
+            -subj /CN=localhost -addext subjectAltName=DNS:localhost 2> said
+        openssl s_server -accept 127.0.0.1:0 -cert cert -key key -WWW > said 2>&1 < /dev/null &
+        trap "kill $!" EXIT
+        for _ in $(seq 100); do
+            port=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' said)
+            [ -z "$port" ] || break
+            sleep 0.1
+        done
+        from=https://localhost:$port/dist
+        if (set -- --from "$from" --to strange; . dist/install.sh); then exit 2; fi
+        (export CURL_CA_BUNDLE=$PWD/cert; set -- --from "$from" --to known; . dist/install.sh)
+        if (export CURL_CA_BUNDLE=$PWD/cert; set -- --from "$from/none" --to none; . dist/install.sh); then exit 2; fi
+    "#;
+    let output = sh(&test, script).ok();
+    assert!(output.text().starts_with("Installed sealant 0.1.0: "), "{output}");
+    assert_eq!(output.stderr.matches("x86_64-linux.tar.gz cannot be downloaded").count(), 2, "{output}");
+    let program = test.program(test.path("known/bin/sealant"), &["--version"]).run().ok();
+    assert_eq!(program.text(), "sealant 0.1.0\n");
+    assert!(!test.path("strange/bin").exists() && !test.path("none/bin").exists());
 }
