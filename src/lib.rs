@@ -33,8 +33,6 @@ pub mod sops;
 
 // Many files, whichever format each has, and for whom.
 #[cfg(feature = "repository")]
-mod ansible_vault;
-#[cfg(feature = "repository")]
 mod batch;
 #[cfg(feature = "repository")]
 mod claims;
@@ -42,6 +40,8 @@ mod claims;
 mod diff;
 #[cfg(feature = "repository")]
 mod encrypted_file;
+#[cfg(feature = "repository")]
+mod foreign;
 #[cfg(feature = "repository")]
 mod rekey;
 #[cfg(feature = "repository")]

@@ -13,7 +13,6 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 use sha2::{Digest, Sha256};
 
-use crate::ansible_vault::{self, Vaulted};
 #[cfg(feature = "bitnami")]
 use crate::bitnami;
 use crate::document::Format;
@@ -21,6 +20,7 @@ use crate::document::Format;
 use crate::document::{self, Document, NodeId};
 use crate::encrypted_file::{EncryptedFile, KeyedPart};
 use crate::error::{Error, Kind, Result};
+use crate::foreign::{ansible_vault, dotenvx, git_crypt};
 use crate::keys::{self, KeySet, MasterKey, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::check::{Finding, Rule};
@@ -152,8 +152,8 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
     }
 }
 
-/// What other programs encrypted in a file, SealedSecrets of sealed-secrets and ciphertexts of ansible-vault: each with the
-/// line that it begins on, and its ciphertexts with their items. Turning one into ours gives its values to the readers of
+/// What other programs encrypted in a file, SealedSecrets of sealed-secrets and ciphertexts of ansible-vault, git-crypt and dotenvx:
+/// each with the line that it begins on, and its ciphertexts with their items. Turning one into ours gives its values to the readers of
 /// its place.
 #[derive(Default)]
 pub struct Foreign(Vec<(usize, Values)>);
@@ -165,15 +165,22 @@ impl Foreign {
     /// Those of a file of this type; none where it cannot be read.
     pub fn of(format: Format, bytes: &SecretBytes) -> Self {
         let mut found = Self::of_sealed_secrets(format, bytes);
-        found.0.extend(Self::of_ansible_vault(ansible_vault::found_in(bytes)).0);
+        let vaulted =
+            ansible_vault::found_in(bytes).into_iter().map(|(line, vaulted)| (line, vaulted.content()));
+        let whole = git_crypt::content(bytes).map(|content| (1, content.to_vec()));
+        let others = [
+            Self::of_program("ansible-vault", vaulted),
+            Self::of_program("git-crypt", whole),
+            Self::of_program("dotenvx", dotenvx::found_in(bytes)),
+        ];
+        found.0.extend(others.into_iter().flat_map(|other| other.0));
         found
     }
 
-    /// These.
-    pub fn of_ansible_vault(found: impl IntoIterator<Item = (usize, Vaulted)>) -> Self {
-        let values =
-            |vaulted: Vaulted| vec![(Print::of("ansible-vault", &vaulted.content()), "a value".into())];
-        Self(found.into_iter().map(|(line, vaulted)| (line, values(vaulted))).collect())
+    /// What a program wrote: the bytes of each ciphertext, however it was spelled, and its line.
+    pub fn of_program(program: &str, found: impl IntoIterator<Item = (usize, Vec<u8>)>) -> Self {
+        let values = |bytes: Vec<u8>| vec![(Print::of(program, &bytes), "a value".into())];
+        Self(found.into_iter().map(|(line, bytes)| (line, values(bytes))).collect())
     }
 
     #[cfg(feature = "bitnami")]
@@ -198,9 +205,11 @@ impl Foreign {
         let (tree, source) = (document.tree(), document.source());
         let below = |node: NodeId, key: &str| tree.entry(source, tree.resolve(node), key);
         let of_object = |node: NodeId| {
-            let items = below(node, "spec").and_then(|spec| below(spec, "encryptedData"));
-            let items = items.into_iter().flat_map(|items| tree.entries(tree.resolve(items)));
-            let ciphertexts = items.filter_map(|item| {
+            let field = |field: &str| below(node, "spec").and_then(|spec| below(spec, field));
+            let items =
+                field("encryptedData").into_iter().flat_map(|items| tree.entries(tree.resolve(items)));
+            // In the first versions all values were one, under `data`.
+            let ciphertexts = items.chain(field("data")).filter_map(|item| {
                 let bytes = bitnami::decode_base64(tree[tree.resolve(item)].text.get(source)).ok()?;
                 (bytes.len() >= SHORTEST_KEY)
                     .then(|| (Print::of("sealed-secrets", &bytes), tree[item].key.get(source).into()))

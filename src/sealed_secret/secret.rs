@@ -77,24 +77,24 @@ impl Secret {
             }
         }
         // stringData comes last, since it wins over data, as in Kubernetes.
-        for field in ["data", "stringData"] {
-            if let Some(map) = reader.entry(node, field) {
-                for (item, node) in reader.entries(map, field)? {
-                    let at_node = |error: Error| error.on_line(document.line(node));
-                    check_item_name(item).map_err(at_node)?;
-                    let text = reader.text(node, &format!("{field}.{item}"))?;
-                    let bytes = match field {
-                        "data" => decode(text).ok_or_else(|| {
-                            reader.error(node, format!("data.{item} is not base64")).advise(
-                                "Values of data are base64; to write plain text, put it under stringData.",
-                            )
-                        })?,
-                        _ => Zeroizing::new(text.as_bytes().to_vec()),
-                    };
-                    secret.items.insert(item.to_owned(), bytes);
-                }
+        reader.items(node, ["data", "stringData"], &mut secret)?;
+        Ok(secret)
+    }
+
+    /// Reads an entry of a list of Secrets: with its name, labels and annotations beside its values, and without a namespace.
+    /// In such a list `data` wins over `stringData`.
+    pub fn read_entry(document: &dyn Document, node: NodeId) -> Result<Self> {
+        let reader = Reader { document };
+        let mut secret = Self::default();
+        for (key, node) in reader.entries(node, "the entry")? {
+            match key {
+                "name" | "labels" | "annotations" => reader.metadatum(key, node, &mut secret)?,
+                "type" => secret.kind = Some(reader.text(node, key)?.to_owned()),
+                "data" | "stringData" => {}
+                _ => return Err(reader.error(node, format!("an entry has no field `{key}`"))),
             }
         }
+        reader.items(node, ["stringData", "data"], &mut secret)?;
         Ok(secret)
     }
 
@@ -319,24 +319,54 @@ impl<'d> Reader<'d> {
         }
     }
 
+    /// Reads the values of these fields, of which the last wins.
+    fn items(&self, node: NodeId, fields: [&str; 2], secret: &mut Secret) -> Result<()> {
+        for field in fields {
+            let map = self.entry(node, field);
+            for (item, node) in map.map_or_else(|| Ok(Vec::new()), |map| self.entries(map, field))? {
+                check_item_name(item).map_err(|error| error.on_line(self.document.line(node)))?;
+                let text = self.text(node, &format!("{field}.{item}"))?;
+                let bytes = match field {
+                    "data" => decode(text).ok_or_else(|| {
+                        self.error(node, format!("data.{item} is not base64")).advise(
+                            "Values of data are base64; to write plain text, put it under stringData.",
+                        )
+                    })?,
+                    _ => Zeroizing::new(text.as_bytes().to_vec()),
+                };
+                secret.items.insert(item.to_owned(), bytes);
+            }
+        }
+        Ok(())
+    }
+
     fn metadata(&self, metadata: NodeId, secret: &mut Secret) -> Result<()> {
         for (key, node) in self.entries(metadata, "metadata")? {
             match key {
-                "name" => secret.name = self.text(node, "metadata.name")?.to_owned(),
-                "namespace" => secret.namespace = Some(self.text(node, "metadata.namespace")?.to_owned()),
-                "labels" | "annotations" => {
-                    let what = format!("metadata.{key}");
-                    let entries = self.entries(node, &what)?.into_iter().map(|(key, node)| {
-                        Ok((key.to_owned(), self.text(node, &format!("{what}.{key}"))?.to_owned()))
-                    });
-                    let map = entries.collect::<Result<_>>()?;
-                    if key == "labels" { secret.labels = map } else { secret.annotations = map }
-                }
+                "name" | "namespace" | "labels" | "annotations" => self.metadatum(key, node, secret)?,
                 _ if RUNTIME_FIELDS.contains(&key) || key == "deletionGracePeriodSeconds" => {}
                 _ => {
                     let message = format!("the metadata of a Secret have no field `{key}`");
                     return Err(self.error(node, message));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// One of the metadata that count.
+    fn metadatum(&self, key: &str, node: NodeId, secret: &mut Secret) -> Result<()> {
+        let what = format!("metadata.{key}");
+        match key {
+            "name" => secret.name = self.text(node, &what)?.to_owned(),
+            "namespace" => secret.namespace = Some(self.text(node, &what)?.to_owned()),
+            _ => {
+                let entries = self.entries(node, &what)?.into_iter();
+                let texts = entries.map(|(key, node)| {
+                    Ok((key.to_owned(), self.text(node, &format!("{what}.{key}"))?.to_owned()))
+                });
+                let map = texts.collect::<Result<_>>()?;
+                if key == "labels" { secret.labels = map } else { secret.annotations = map }
             }
         }
         Ok(())

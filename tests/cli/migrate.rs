@@ -34,7 +34,8 @@ fn what_is_not_converted_says_how_it_goes_by_hand() {
         names.len() > 6 && names.contains(&"ansible-vault") && names.contains(&"sealed-secrets"),
         "{help}"
     );
-    let converted = ["sealed-secrets", "ansible-vault", "secrets"];
+    let converted =
+        ["sealed-secrets", "ansible-vault", "secrets", "sops-secret", "ksops", "git-crypt", "dotenvx"];
     for name in names.into_iter().filter(|name| !converted.contains(name)) {
         let said = test.sealant(&["migrate", name, "--any", "file.yaml"]).run().code(1);
         assert!(said.stderr.contains("help: ") && said.stderr.contains('`'), "{said}");

@@ -6,7 +6,7 @@
 //! | `git@git.example.com:shop/shop.git` | an empty repository |
 //! | `https://gitlab.example.com` | a server that issues tokens, if it occurs, and `$JOB_TOKEN` is one of these; for GitHub's, too |
 //! | the jobs of a page about CI | run where it says so |
-//! | `ansible-playbook`, `ansible-vault` | the real one |
+//! | `ansible-playbook`, `ansible-vault`, `dotenvx`, `git-crypt` | the real one |
 //! | `pre-commit` | the real one, which finds our hooks in a repository of their own |
 
 // Tests are outside of the doors that the library has.

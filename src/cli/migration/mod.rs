@@ -1,24 +1,41 @@
 //! What `sealant migrate` does to files, whatever wrote them.
 //!
-//! Each source is a folder here, and a line in the command: it opens what is in a file. What becomes a SealedSecret is sealed in
-//! `objects`; what becomes a document of sops is encrypted in `documents`. For whom that is, flags or the creation rule say; nobody is let
-//! in who reads neither place; and what was written opens to the same values, before a file is replaced. Plaintext is in memory alone.
+//! Each source is a file or folder here, and a line in the command: it opens what is in a file. What becomes a document of sops is
+//! encrypted in `documents`; what becomes SealedSecrets is sealed in `sealing`, be it object by object (`objects`) or a file as a whole
+//! (`files`). For whom that is, flags or the creation rule say; nobody is let in who reads neither place; and what was written opens to
+//! the same values, before a file is replaced. Plaintext is in memory alone.
 
 pub(in crate::cli) mod ansible_vault;
 mod documents;
+pub(in crate::cli) mod dotenvx;
+mod files;
+pub(in crate::cli) mod git_crypt;
+pub(in crate::cli) mod ksops;
 mod objects;
 mod ours;
 mod past;
 #[cfg(feature = "bitnami")]
 pub(in crate::cli) mod sealed_secrets;
+mod sealing;
 pub(in crate::cli) mod secrets;
+pub(in crate::cli) mod sops_secret;
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{AwsArgs, Input, Inputs, KeyArgs, plain_path};
+use crate::cli::args::{
+    AwsArgs, Destination, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, plain_path,
+};
 use crate::cli::context::Context;
 use crate::cli::copies::Neighbours;
+use crate::cli::failures::Failures;
+use crate::cli::pipeline::{Item, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
+use crate::cli::repository::inputs_to_write;
+use crate::encrypted_file::EncryptedFile;
 use crate::error::{Error, Kind, Result};
+use crate::fs::Mode;
+use crate::keys::{KeyService, KeySet};
+use crate::policy::Overrides;
+use crate::repo::copies::Foreign;
 use crate::shown::typed;
 
 /// What all sources take.
@@ -56,6 +73,108 @@ impl FileArgs {
     }
 }
 
+/// A program, or a way to keep values, that is migrated from.
+pub trait Origin: Sync {
+    /// What is looked for in a file, such as `ciphertext of ansible-vault`.
+    fn named(&self) -> &'static str;
+
+    /// The command that migrates from it, as it was given, without files.
+    fn command(&self) -> String;
+}
+
+/// What a source works with, whatever becomes of its files.
+pub struct Tools<'a> {
+    context: &'a Context<'a>,
+    origin: &'a dyn Origin,
+    service: KeyService<'a>,
+    /// `None` where copies may have other readers.
+    neighbours: Option<Neighbours<'a>>,
+}
+
+impl<'a> Tools<'a> {
+    /// Those for the files that were named, and these files.
+    fn new(
+        origin: &'a dyn Origin,
+        args: &FileArgs,
+        copies: CopyArgs,
+        wanted: &Overrides,
+        context: &'a Context<'a>,
+    ) -> Result<(Self, Inputs)> {
+        let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
+        let service = IdentityArgs::default().key_service(context)?.naming(typed);
+        let inputs = inputs_to_write(&InputArgs { files: args.paths(), filename_override: None }, context)?;
+        let neighbours = match copies.allow_copied {
+            true => None,
+            false => {
+                let files = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
+                let neighbours = Neighbours::of(context, files)?;
+                // Before work in parallel asks for them.
+                neighbours.load()?;
+                Some(neighbours)
+            }
+        };
+        Ok((Self { context, origin, service, neighbours }, inputs))
+    }
+
+    /// Refuses what is also in a file for other readers, who would get it by this one.
+    fn refuse_copies(&self, path: &Path, of: Copied<'_>, keys: &KeySet) -> Result<()> {
+        let Some(neighbours) = &self.neighbours else { return Ok(()) };
+        let refused = match of {
+            Copied::Foreign(foreign) => neighbours.refuse_foreign(path, foreign, keys),
+            Copied::Encrypted(file) => neighbours.refuse(path, file, keys),
+        };
+        refused.map_err(|error| {
+            error.advise(format!(
+                "Readers of one of the two could also read the other. Remove what was copied; or, if all of them may read it: \
+                 `{} --allow-copied {}`.",
+                self.origin.command(),
+                typed(path)
+            ))
+        })
+    }
+
+    /// What becomes of a file that has nothing of the source: that is an error for one that was named, unless it is what others become.
+    fn passed<T>(&self, input: &Input, is_done: bool) -> Result<Taken<T>> {
+        match (is_done, input.named) {
+            (true, _) => Ok(Taken::Passed(Passed::Already)),
+            (false, true) => {
+                Err(Error::new(Kind::Other, format!("there is no {} in it", self.origin.named())))
+            }
+            (false, false) => Ok(Taken::Passed(Passed::Other)),
+        }
+    }
+}
+
+/// What of a file may be in others, too.
+pub enum Copied<'a> {
+    Foreign(&'a Foreign),
+    Encrypted(&'a EncryptedFile),
+}
+
+/// Takes each file through `prepare`, and those that fit into memory together through `make`; what comes of it replaces them.
+fn over_files<T: Send>(
+    inputs: Inputs,
+    args: &FileArgs,
+    already: &'static str,
+    context: &Context,
+    prepare: impl Fn(Item) -> Result<Taken<T>> + Sync + Send,
+    make: impl Fn(Vec<T>) -> Vec<Result<Option<Output>>>,
+) -> Failures {
+    let pipeline = Pipeline {
+        context,
+        inputs,
+        formats: Formats::default(),
+        destination: Destination::InPlace,
+        dry_run: args.dry_run,
+        mode: Mode::Public,
+        doing: "migrating",
+        summary: Some(Summary { done: "migrated", already, other: "left alone" }),
+    };
+    let mut failures = Failures::default();
+    pipeline.run_among(&mut failures, |items| in_two_steps(items, &prepare, &make));
+    failures
+}
+
 /// The path of a file that can be replaced.
 fn named_file(input: &Input) -> Result<PathBuf> {
     input
@@ -65,25 +184,13 @@ fn named_file(input: &Input) -> Result<PathBuf> {
         .ok_or_else(|| Error::new(Kind::Conflict, "standard input cannot be replaced").advise("Name a file."))
 }
 
-/// What may be copies of the files; `None` where copies may have other readers.
-fn neighbours_of<'a>(
-    args: CopyArgs,
-    inputs: &Inputs,
-    context: &'a Context<'a>,
-) -> Result<Option<Neighbours<'a>>> {
-    if args.allow_copied {
-        return Ok(None);
+/// An error unless what would be written was opened, and is the same as what it is made of.
+fn proven(is_same: bool) -> Result<()> {
+    match is_same {
+        true => Ok(()),
+        false => {
+            let message = "what would be written does not open to the same values, so nothing was written";
+            Err(Error::new(Kind::Encrypt, message))
+        }
     }
-    let neighbours = Neighbours::of(context, inputs.inputs.iter().filter_map(|input| input.path.as_deref()))?;
-    // Before work in parallel asks for them.
-    neighbours.load()?;
-    Ok(Some(neighbours))
-}
-
-fn refused_copy(error: Error, command: &str, path: &Path) -> Error {
-    error.advise(format!(
-        "Readers of one of the two could also read the other. Remove what was copied; or, if all of them may read it: \
-         `{command} --allow-copied {}`.",
-        typed(path)
-    ))
 }

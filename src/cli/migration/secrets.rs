@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use memchr::memmem;
 
-use super::objects::{self, Opened, Origin};
+use super::objects::{self, Objects};
 use super::ours::Ours;
-use super::{CopyArgs, FileArgs, past};
+use super::sealing::Opened;
+use super::{CopyArgs, FileArgs, Origin, past};
 use crate::cli::args::scopes;
 use crate::cli::context::Context;
 use crate::cli::manifests;
@@ -66,7 +67,9 @@ impl Origin for Secrets {
     fn command(&self) -> String {
         "sealant migrate secrets".to_owned()
     }
+}
 
+impl Objects for Secrets {
     fn may_be_in(&self, bytes: &[u8]) -> bool {
         let is_kind = |at: usize| {
             let between = |byte: &u8| matches!(byte, b'"' | b'\'' | b':' | b' ' | b'\t' | b'\r' | b'\n');
@@ -87,6 +90,7 @@ impl Origin for Secrets {
                 .advise("Change its kind to List, and give each item `apiVersion: v1` and `kind: Secret`."));
         }
         let mut secret = Secret::read(document, object)?;
+        refuse_made(&secret)?;
         if secret.namespace.as_deref().unwrap_or_default().is_empty() {
             secret.namespace.clone_from(&self.namespace);
         }
@@ -114,6 +118,31 @@ impl Origin for Secrets {
 }
 
 const SECRET_LIST: &str = "SecretList";
+
+/// Types of Secrets whose values somebody else makes, and would get back as they once were.
+const MADE: [(&str, &str, &str); 2] = [
+    (
+        "kubernetes.io/service-account-token",
+        "the cluster makes its values",
+        "Take its `data` out of the file: the cluster fills in a new token. To make the old one worthless, which can be read in \
+         the file, delete the Secret in the cluster.",
+    ),
+    (
+        "helm.sh/release.v1",
+        "Helm keeps a release in it",
+        "Take it out of the file: Helm writes it when it installs.",
+    ),
+];
+
+fn refuse_made(Secret { name, kind, .. }: &Secret) -> Result<()> {
+    match MADE.iter().find(|(made, ..)| kind.as_deref() == Some(*made)) {
+        None => Ok(()),
+        Some((kind, why, advice)) => {
+            let message = format!("Secret {name}: it is of type {kind}: {why}, so it is not sealed");
+            Err(Error::new(Kind::Other, message).advise(*advice))
+        }
+    }
+}
 
 /// The Secrets of a document that have values.
 fn in_plaintext(document: &dyn Document) -> Vec<NodeId> {

@@ -118,17 +118,19 @@ impl Generator {
         Ok(generator)
     }
 
+    /// The files that it names, manifests first.
+    pub fn paths(&self) -> Vec<&str> {
+        let manifests = self.files.iter().flatten().map(String::as_str);
+        manifests.chain(self.secret_from.iter().flatten().flat_map(SecretFrom::paths)).collect()
+    }
+
     /// Reads all files that are named, opens them with one request, and makes of them what is asked for. A file may be
     /// named that is in the repository of `place`.
     pub async fn generate(&self, place: &Place, service: &KeyService<'_>) -> Result<Generated> {
-        let manifests = self.files.iter().flatten().map(String::as_str);
-        let secrets = self.secret_from.iter().flatten();
-        let parts = secrets.clone().flat_map(SecretFrom::paths);
-        let paths: Vec<&str> = manifests.clone().chain(parts).collect();
-        let (opened, warnings) = self.open(&paths, place, service).await?;
+        let (opened, warnings) = self.open(&self.paths(), place, service).await?;
         let mut opened = opened.into_iter();
         let mut generated = Generated { manifests: Vec::new(), warnings };
-        for path in manifests {
+        for path in self.files.iter().flatten() {
             let (format, bytes) = opened.next().ok_or_else(no_answer)?;
             let format = if format == Format::Json { format } else { Format::Yaml };
             let texts = || -> Result<Vec<SecretString>> {
@@ -138,7 +140,7 @@ impl Generator {
             };
             generated.manifests.extend(texts().map_err(|error| error.in_file(path))?);
         }
-        for secret in secrets {
+        for secret in self.secret_from.iter().flatten() {
             let binary: Vec<&str> = secret.binary_files.iter().map(|file| key_and_path(file).0).collect();
             let text = secret.made_of(&mut opened)?.to_yaml_with(&|key| binary.contains(&key));
             Objects::parse(Format::Yaml, Zeroizing::new(text.as_bytes().to_vec()))?.refuse_encrypted()?;

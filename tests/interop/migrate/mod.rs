@@ -1,8 +1,12 @@
 //! `sealant migrate`, on what the real programs wrote.
 
 mod ansible_vault;
+mod dotenvx;
+mod git_crypt;
+mod ksops;
 mod sealed_secrets;
 mod secrets;
+mod sops_secret;
 
 use std::path::Path;
 

@@ -6,17 +6,19 @@ use std::collections::{HashMap, HashSet};
 use std::process::ExitCode;
 
 use self::passwords::{PasswordArgs, Passwords};
-use super::documents::{self, Encryption, Opened, Origin};
-use super::{CopyArgs, FileArgs};
-use crate::ansible_vault::{self, HEADER, Vaulted};
+use super::documents::{self, Documents, Encryption, Opened};
+use super::{CopyArgs, FileArgs, Origin};
 use crate::batch::Source;
 use crate::cli::context::Context;
 use crate::config::Selection;
 use crate::document::{self, Document, Edits, Format, NodeId, NodeKind, Value};
 use crate::error::{Error, Kind, Result};
+use crate::foreign::ansible_vault::{self, HEADER, Vaulted};
 use crate::repo::copies::Foreign;
 use crate::secret::SecretBytes;
 use crate::sops;
+
+const PROGRAM: &str = "ansible-vault";
 
 /// Convert files and values of ansible-vault to sops files
 ///
@@ -63,12 +65,14 @@ impl Origin for AnsibleVault {
     fn command(&self) -> String {
         format!("sealant migrate ansible-vault{}", self.args.typed())
     }
+}
 
+impl Documents for AnsibleVault {
     fn open(&self, source: &Source) -> Result<Option<Opened>> {
         if source.bytes.starts_with(HEADER.as_bytes()) {
             let vaulted = Vaulted::parse(&source.bytes)?;
             let plaintext = self.passwords.open(&vaulted)?;
-            let ciphertexts = Foreign::of_ansible_vault([(1, vaulted)]);
+            let ciphertexts = Foreign::of_program(PROGRAM, [(1, vaulted.content())]);
             return Ok(Some(Opened { plaintext, was: Encryption::Whole, ciphertexts }));
         }
         if source.format != Format::Yaml || !ansible_vault::may_be_in(&source.bytes) {
@@ -95,7 +99,7 @@ impl AnsibleVault {
                 }
                 edits.merge(document.put_value(node, &value)?);
                 plaintexts.insert(node, value);
-                ciphertexts.push((line, vaulted));
+                ciphertexts.push((line, vaulted.content()));
                 Ok(())
             };
             open().map_err(|error| error.on_line(line))?;
@@ -110,7 +114,7 @@ impl AnsibleVault {
             }
             Ok(())
         })?;
-        let ciphertexts = Foreign::of_ansible_vault(ciphertexts);
+        let ciphertexts = Foreign::of_program(PROGRAM, ciphertexts);
         Ok(Opened { plaintext, was: Encryption::Values(paths), ciphertexts })
     }
 }

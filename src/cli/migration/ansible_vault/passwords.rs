@@ -3,9 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::ansible_vault::Vaulted;
 use crate::cli::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::foreign::ansible_vault::Vaulted;
 use crate::fs;
 use crate::host::Host;
 use crate::secret::SecretBytes;

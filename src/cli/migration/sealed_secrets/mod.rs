@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::opener::Opener;
-use super::objects::{self, Opened, Origin};
-use super::{CopyArgs, FileArgs};
+use super::objects::{self, Objects};
+use super::sealing::Opened;
+use super::{CopyArgs, FileArgs, Origin};
 use crate::bitnami;
 use crate::cli::context::Context;
 use crate::document::{Document, NodeId};
@@ -108,7 +109,9 @@ impl Origin for SealedSecrets {
         }
         line
     }
+}
 
+impl Objects for SealedSecrets {
     fn may_be_in(&self, bytes: &[u8]) -> bool {
         // Not by the slash behind it: in JSON that may be escaped.
         bytes.windows(bitnami::GROUP.len()).any(|window| window == bitnami::GROUP.as_bytes())
