@@ -17,8 +17,9 @@ use crate::world::{OWN, Program, SPACE, Usage, World, items, usage, wait_until_i
 /// A row by its name, or several.
 type Measure = fn() -> Vec<Row>;
 
-pub const ROWS: [(&str, Measure); 7] = [
+pub const ROWS: [(&str, Measure); 8] = [
     ("cold", cold),
+    ("bitnami", bitnami),
     ("many", many),
     ("identities", identities),
     ("transit", transit),
@@ -140,6 +141,43 @@ fn cold() -> Vec<Row> {
     peer::seal(&world, count);
     let (peer, row) = the_peer(&world, &what, count, PEER, &AT_ITS_BEST);
     rows.extend([row, first, drift(&world, &|| usage(peer.pid()), PEER)]);
+    rows
+}
+
+/// Objects of bitnami.com, by us and by their own controller: from cold, a restart, and what we do where theirs has made everything.
+fn bitnami() -> Vec<Row> {
+    let count = objects();
+    let what = format!("{count} objects of bitnami.com of 3 items, from cold");
+    let restart = format!("a restart with these {count}, until it has nothing to do");
+    let taken = format!("a start after their controller has made these {count}, until it has nothing to do");
+    let flags = ["--bitnami".to_owned()];
+    let sealed_world = || {
+        let world = peers_world();
+        world.let_look_after_bitnami();
+        peer::seal(&world, count);
+        world
+    };
+
+    let world = sealed_world();
+    let begun = Instant::now();
+    let controller = world.start(&flags);
+    let end = world.wait_for_secrets(count, PATIENCE).expect("all are made");
+    wait_until_idle(Program::pid(&controller));
+    let row = Row::new(&what, OURS, end - begun, count).used(&controller, Duration::ZERO);
+    let mut rows = vec![row.asked(&controller.requests(&world))];
+    let mut restarts = vec![restarted(&world, controller, || world.start(&flags), &restart, OURS, count)];
+    drop(world);
+
+    let world = sealed_world();
+    let (peer, row) = the_peer(&world, &what, count, PEER, &AT_ITS_BEST);
+    rows.push(row);
+    restarts.push(restarted(&world, peer, || world.start_peer(&AT_ITS_BEST), &restart, PEER, count));
+    let begun = Instant::now();
+    let controller = world.start(&flags);
+    let end = wait_until_idle(Program::pid(&controller));
+    let row = Row::new(taken, OURS, end.max(begun) - begun, count).used(&controller, Duration::ZERO);
+    rows.extend(restarts);
+    rows.push(row.asked(&controller.requests(&world)));
     rows
 }
 

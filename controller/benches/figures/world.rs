@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::common::client::{Asked, Bare, sealed_at, secrets_at};
 use crate::common::peer::Peer;
 use crate::common::{
-    Client, Controller, identity, identity_secret, install, json, seal_for, secret, wait_until,
+    Client, Controller, deploy, identity, identity_secret, install, json, seal_for, secret, wait_until,
 };
 
 pub const OWN: &str = "sealant-system";
@@ -64,6 +64,14 @@ impl World {
         let own = ["--namespace=sealant-system".to_owned(), "--pod-name=one".to_owned()];
         let all: Vec<&str> = own.iter().chain(flags).map(String::as_str).collect();
         Controller::start(&kubeconfig, &all)
+    }
+
+    /// Lets our controller look after the objects of bitnami.com, with the keys of theirs.
+    pub fn let_look_after_bitnami(&self) {
+        for component in ["bitnami", "bitnami-keys"] {
+            let rights = deploy().join("components").join(component).join("rbac.yaml");
+            self.cluster.kubectl(&["apply", "-f"]).arg(rights).run().ok();
+        }
     }
 
     /// SealedSecrets of three items.
