@@ -82,6 +82,13 @@ pub struct Desired {
     pub made_by: Option<MadeBy>,
     /// Annotations by which somebody lets a Secret of theirs be written.
     pub adopted_by: &'static [Adoption],
+    /// A kind, as owner references have it, whose Secret of the same name becomes that of this object, as long as its values are the
+    /// same: an object of this kind comes after one of that.
+    pub comes_after: Option<Owner>,
+    /// A kind that comes after this one: what it has taken over is left to it.
+    pub comes_before: Option<Owner>,
+    /// The owner whose Secret it is until then.
+    pub taken_from: Option<OwnerReference>,
     /// As whom another controller has made such Secrets: what it has set, and is asked for no more, goes as ours does.
     pub earlier_managers: &'static [&'static str],
     /// What becomes of what others have put into the Secret. A source says [`Others::Stay`].
@@ -95,6 +102,9 @@ pub struct Desired {
     /// How it is spoken of.
     pub words: &'static Words,
 }
+
+/// A kind of object: its API version and kind.
+pub type Owner = (&'static str, &'static str);
 
 /// What a Secret says that it was made by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,8 +152,8 @@ pub struct Marks {
     pub keys: Vec<&'static str>,
     /// Annotations of those that were made, beside [`MADE_BY`].
     pub made: Vec<&'static str>,
-    /// What they were made from: API version and kind, as an owner reference has them.
-    pub owners: Vec<(&'static str, &'static str)>,
+    /// What they were made from.
+    pub owners: Vec<Owner>,
 }
 
 impl Desired {
@@ -167,12 +177,7 @@ impl Marks {
 
     /// Whether a kind of ours has made a Secret, by its mark or by its owner.
     fn is_made(&self, meta: &Meta) -> bool {
-        let is_ours = |owner: &OwnerReference| {
-            let is = |(version, kind): &(&str, &str)| {
-                owner.kind == *kind && group(&owner.api_version) == group(version)
-            };
-            self.owners.iter().any(is)
-        };
+        let is_ours = |owner: &OwnerReference| self.owners.iter().any(|kind| is_of_kind(owner, *kind));
         self.is_marked(meta) || controller(meta).is_some_and(is_ours)
     }
 
@@ -196,6 +201,9 @@ pub fn claimed(desired: &Desired, current: Option<&Secret>, marks: &Marks) -> Re
         return Err(Verdict::new(reason::REFUSED, why));
     }
     let Some(current) = current else { return Ok(desired.clone()) };
+    if let Some(owner) = successor(&current.meta, desired) {
+        return Err(Verdict::new(reason::ALREADY_EXISTS, reason::superseded(owner)));
+    }
     let claimed = claim(desired, current, marks).map_err(|why| is_taken(&desired.claim.name, &why))?;
     match current.meta.is_being_deleted {
         // Its end is an event of its own.
@@ -216,6 +224,12 @@ pub fn write(current: Option<&Secret>, desired: &Desired, items: &Items) -> Resu
         Others::Own => items.iter().all(|(key, value)| current.data.get(key) == Some(value)),
         Others::Stay | Others::Go => current.data == *items,
     };
+    if let Some(owner) = &desired.taken_from
+        && (!same_data || current.kind != desired.kind)
+    {
+        let why = format!("{}, and has other values, or another type, than this object", belongs(owner));
+        return Err(is_taken(&desired.claim.name, &why));
+    }
     if has_to_be_remade(current, desired, same_data) {
         return match desired.remake && desired.others != Others::Own {
             true => Ok(Write::Recreate),
@@ -254,12 +268,21 @@ fn claim(desired: &Desired, current: &Secret, marks: &Marks) -> Result<Desired, 
     };
     // What one kind of ours puts into a Secret, another that has made it would take out again.
     let has_room = given(Gives::Room) && (is_ours || !marks.is_made(found));
+    let taken_from = owner.filter(|owner| {
+        !is_ours
+            && desired.comes_after.is_some_and(|kind| is_of_kind(owner, kind))
+            && owner.name == desired.claim.name
+    });
     match owner {
+        Some(_) if taken_from.is_some() => {}
         Some(owner) if !is_ours && !has_room => return Err(belongs(owner)),
         None if !is_ours && !is_given && !has_room => return Err(desired.words.is_foreign.to_owned()),
         _ => {}
     }
-    let mut desired = desired.clone();
+    let mut desired = Desired { taken_from: taken_from.cloned(), ..desired.clone() };
+    if taken_from.is_some() {
+        return Ok(desired);
+    }
     if has_room {
         desired.others = Others::Own;
         desired.owned &= is_ours || (is_given && owner.is_none());
@@ -269,6 +292,22 @@ fn claim(desired: &Desired, current: &Secret, marks: &Marks) -> Result<Desired, 
         desired.others = Others::Go;
     }
     Ok(desired)
+}
+
+/// The owner of a Secret that came after what asks for it.
+fn successor<'s>(found: &'s Meta, desired: &Desired) -> Option<&'s OwnerReference> {
+    let kind = desired.comes_before?;
+    controller(found).filter(|owner| is_of_kind(owner, kind) && owner.name == desired.claim.name)
+}
+
+fn is_of_kind(owner: &OwnerReference, (version, kind): Owner) -> bool {
+    owner.kind == kind && group(&owner.api_version) == group(version)
+}
+
+/// Whether an owner reference goes when the Secret is written: it is of what asks for it, as it once was, or of what it was taken from.
+pub fn goes(owner: &OwnerReference, desired: &Desired) -> bool {
+    let is_of_other = desired.taken_from.as_ref().is_some_and(|other| other.uid == owner.uid);
+    is_same_source(owner, &desired.claim) || is_of_other
 }
 
 /// Whether a Secret says itself that it was made by what asks for this one.
@@ -309,7 +348,7 @@ fn removals(secret: &Secret, desired: &Desired, items: &Items) -> Removals {
     let Meta { labels, annotations, owners, .. } = &secret.meta;
     let stale_owners = owners.iter().any(|owner| {
         let is_wanted = desired.owned && desired.claim.uid == owner.uid;
-        is_same_source(owner, &desired.claim) && !is_wanted
+        goes(owner, desired) && !is_wanted
     });
     let data = || secret.data.keys().filter(|key| !items.contains_key(*key)).cloned().collect();
     let [mut labels, mut annotations] =
@@ -381,7 +420,7 @@ mod tests {
     }
 
     fn desired(sealed: &SealedSecret) -> Desired {
-        ask::desired(sealed).labelled()
+        ask::desired(sealed, None).labelled()
     }
 
     fn items(pairs: &[(&str, &str)]) -> Items {
@@ -550,6 +589,56 @@ mod tests {
             secret.meta.labels.insert(LABEL.to_owned(), "active".to_owned());
         };
         assert_eq!(after(identity), Err(reason::ALREADY_EXISTS));
+    }
+
+    #[test]
+    fn a_secret_of_the_kind_before_is_taken_over_if_its_values_are_the_same() {
+        let (before, after) = crate::source::SUCCESSION;
+        let successor = Desired { comes_after: Some(before), ..desired(&sealed(|_| {})) };
+        let theirs = |name: &str, value: &str| {
+            secret(&sealed(|_| {}), &[("a", value)], |secret| {
+                secret.meta.owners = owner(
+                    json!({"apiVersion": before.0, "kind": before.1, "name": name, "uid": "x", "controller": true}),
+                );
+                secret.meta.annotations.clear();
+                secret.meta.labels.clear();
+            })
+        };
+        let marks = crate::source::marks(crate::source::KINDS);
+        let decided = |desired: &Desired, current: &Secret| {
+            let claimed = claimed(desired, Some(current), &marks)?;
+            write(Some(current), &claimed, &items(&[("a", "1")]))
+        };
+        let taken = decided(&successor, &theirs("db", "1")).unwrap();
+        assert_eq!(taken, Write::Update(Removals { stale_owners: true, ..Removals::default() }));
+        let claimed = claimed(&successor, Some(&theirs("db", "1")), &marks).unwrap();
+        assert!(theirs("db", "1").meta.owners.iter().all(|owner| goes(owner, &claimed)));
+        // Other values or another type, another name, a kind that comes after none: it is theirs.
+        let is_theirs = |desired: &Desired, current: &Secret| {
+            let refused = decided(desired, current).unwrap_err();
+            assert_eq!(refused.reason, reason::ALREADY_EXISTS, "{}", refused.message);
+            assert!(!refused.message.contains("superseded"));
+        };
+        is_theirs(&successor, &theirs("db", "2"));
+        is_theirs(&successor, &theirs("other", "1"));
+        is_theirs(&desired(&sealed(|_| {})), &theirs("db", "1"));
+        is_theirs(&Desired { kind: "other".to_owned(), ..successor.clone() }, &theirs("db", "1"));
+
+        // The one before leaves it alone, and says to whom.
+        let earlier = Desired {
+            claim: theirs("db", "1").meta.owners.remove(0),
+            comes_before: Some(after),
+            made_by: None,
+            ..desired(&sealed(|_| {}))
+        };
+        let ours = secret(&sealed(|_| {}), &[("a", "1")], |_| {});
+        let superseded = decided(&earlier, &ours).unwrap_err();
+        assert!(
+            superseded.message.starts_with("superseded by sealedsecrets.sealant.dev/db"),
+            "{}",
+            superseded.message
+        );
+        assert_eq!(decided(&earlier, &theirs("db", "1")).map(|_| ()), Ok(()));
     }
 
     /// What is asked for by a kind whose objects may be given a Secret, or room in one.

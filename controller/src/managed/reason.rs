@@ -2,6 +2,8 @@
 //!
 //! Here is what can be said of any Secret. What only one kind of object has to say, its source adds.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
 /// What a reason means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
@@ -114,6 +116,13 @@ pub const IS_KEY: &str = "it holds keys of the controller";
 /// Another kind of object adds to the same Secret.
 pub fn has_room(kind: &str) -> String {
     format!("an object of {kind} of this name adds to it already")
+}
+
+/// The Secret belongs to an object that came after this one.
+pub fn superseded(owner: &OwnerReference) -> String {
+    let group = owner.api_version.split('/').next().unwrap_or_default();
+    let kind = owner.kind.to_lowercase();
+    format!("superseded by {kind}s.{group}/{}, which has taken over the Secret", owner.name)
 }
 
 pub const IS_GOING: &str = "the Secret is being deleted; it will be made again once it is gone";

@@ -132,10 +132,10 @@ impl Secrets<'_> {
         self.patch(&merge(), &Patch::Merge(&body)).await
     }
 
-    /// Puts our own owner reference in the place of those with an old UID, or none.
+    /// Puts our own owner reference in the place of those with an old UID, or of what the Secret was taken from; or none.
     async fn remove_owners(&self, current: &Secret, bound: Value) -> Result<Secret, Failure> {
         let claim = &self.desired.claim;
-        let kept = current.meta.owners.iter().filter(|owner| !decide::is_same_source(owner, claim));
+        let kept = current.meta.owners.iter().filter(|owner| !decide::goes(owner, self.desired));
         let owners: Vec<&OwnerReference> = kept.chain(self.desired.owned.then_some(claim)).collect();
         let mut body = json!({"metadata": bound});
         body["metadata"]["ownerReferences"] = json!(owners);

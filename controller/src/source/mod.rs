@@ -25,7 +25,7 @@ use crate::engine::object::{Key, Meta};
 use crate::engine::watch::Object;
 use crate::keys::metrics::KeyMetrics;
 use crate::managed::Reconcile;
-use crate::managed::decide::{Desired, Marks, Verdict};
+use crate::managed::decide::{Desired, Marks, Owner, Verdict};
 use crate::managed::reason::{Reason, Words};
 use crate::managed::reconcile::{Context, Managed};
 use crate::managed::secret::Items;
@@ -37,6 +37,13 @@ use crate::source::permitted::Permitted;
 /// The kinds that there are, each a folder. Another is one more line.
 pub const KINDS: &[Kind] = &[Kind::of::<sealed::Sealed>(), Kind::of::<bitnami::Bitnami>()];
 
+/// Where one kind takes over Secrets of another: those of the first become the second's, object by object of the same name, if these
+/// have the same values.
+pub const SUCCESSION: (Owner, Owner) = (
+    (bitnami::Bitnami::API_VERSION, bitnami::Bitnami::KIND),
+    (sealed::Sealed::API_VERSION, sealed::Sealed::KIND),
+);
+
 /// A kind of object, before it is known whether it is looked after: what all others have to know of it, and how it starts.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
@@ -47,7 +54,7 @@ pub struct Kind {
     /// [`Source::MARKS`].
     pub marks: &'static [&'static str],
     /// As what its objects own Secrets: [`Source::API_VERSION`] and [`Source::KIND`].
-    pub owner: (&'static str, &'static str),
+    pub owner: Owner,
     /// [`Source::crd`].
     pub crd: fn() -> Option<Value>,
     pub start: fn(&mut Startup<'_>) -> Started,

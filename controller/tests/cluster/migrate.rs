@@ -102,3 +102,66 @@ fn objects_move_over_and_their_secrets_stay() {
     drop(theirs);
     ours.stop();
 }
+
+/// One apply hands a Secret over where we look after both kinds, and then the old object may go in whichever way. Each Secret has the
+/// same UID in the end.
+#[test]
+fn one_apply_hands_over_where_we_look_after_both_kinds() {
+    let cluster = Cluster::start_with_controllers();
+    install(&cluster);
+    for component in ["bitnami", "bitnami-keys"] {
+        let rights = deploy().join("components").join(component).join("rbac.yaml");
+        cluster.kubectl(&["apply", "-f"]).arg(rights).run().ok();
+    }
+    cluster.kubectl_ok(&["create", "namespace", PLACE]);
+    let identity = identity();
+    let keys = identity_secret("team", &identity).to_string();
+    cluster.kubectl(&["apply", "-n", "sealant-system", "-f", "-"]).stdin(keys).run().ok();
+    Peer::install(&cluster);
+    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let flags = [format!("--listen-addr={}", port()), format!("--listen-metrics-addr={}", port())];
+    let theirs = Peer::start(&cluster, &[&flags[0], &flags[1]]);
+    let certificate = Peer::certificate(&cluster);
+    drop(theirs);
+    let kubeconfig = cluster.kubeconfig_of("sealant-system", "sealant-controller");
+    let ours = Controller::start(&kubeconfig, &["--namespace=sealant-system", "--bitnami"]);
+
+    let cases = [("background", "same"), ("foreground", "same"), ("other", "new")];
+    for (name, value) in cases {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": PLACE},
+            "stringData": {"password": "same"}});
+        cluster.apply(&peer::kubeseal(&cluster, &certificate, "strict", &secret).to_string()).ok();
+        cluster.wait_for_items(PLACE, name, &[("password", "same")]);
+        let uid = cluster.get("secret", PLACE, name).expect("a Secret")["metadata"]["uid"].clone();
+        let keys = vec![sealant::keys::MasterKey::Age(identity.recipient.clone())];
+        let sealed =
+            seal_for(&crate::common::secret(PLACE, name, &[("password", value)]), &Default::default(), keys);
+        cluster.apply(&crate::common::json(&sealed)).ok();
+        if value == "new" {
+            let refused = cluster.wait("sealedsecrets.sealant.dev", PLACE, name, |found| {
+                condition(found, "Ready")["status"] == "False"
+            });
+            let message = condition(&refused, "Ready")["message"].to_string();
+            assert!(message.contains("it belongs to SealedSecret other, and has other values"), "{message}");
+            let secret = cluster.get("secret", PLACE, name).expect("a Secret");
+            assert_eq!(items_of(&secret), [("password".to_owned(), "same".to_owned())]);
+            continue;
+        }
+        cluster.wait("sealedsecrets.sealant.dev", PLACE, name, |found| {
+            condition(found, "Ready")["status"] == "True"
+        });
+        let superseded = format!("superseded by sealedsecrets.sealant.dev/{name}");
+        cluster.wait(THEIRS, PLACE, name, |found| {
+            condition(found, "Synced")["message"].as_str().is_some_and(|said| said.starts_with(&superseded))
+        });
+        cluster.kubectl_ok(&["delete", THEIRS, name, "-n", PLACE, &format!("--cascade={name}")]);
+        // The garbage collector takes no longer.
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let secret = cluster.get("secret", PLACE, name).expect("a Secret");
+        assert_eq!(secret["metadata"]["uid"], uid, "{name}");
+        assert_eq!(secret["metadata"]["ownerReferences"].as_array().map(Vec::len), Some(1));
+        assert_eq!(secret["metadata"]["ownerReferences"][0]["apiVersion"], "sealant.dev/v1alpha1");
+        assert_eq!(items_of(&secret), [("password".to_owned(), "same".to_owned())]);
+    }
+    ours.stop();
+}

@@ -9,11 +9,11 @@ use crate::engine::object::{Meta, Shallow, or_absent};
 use crate::engine::watch::Object;
 use crate::managed::decide::{Adoption, Desired, Gives, Others, Verdict};
 use crate::managed::secret::OPAQUE;
-use crate::source::Source;
 use crate::source::bitnami::Bitnami;
 use crate::source::bitnami::reason::{self, WORDS};
 use crate::source::bitnami::status::Status;
 use crate::source::permitted::Permitted;
+use crate::source::{SUCCESSION, Source};
 
 /// As whom their controller writes: what its program is called.
 const EARLIER: &[&str] = &["controller", "sealed-secrets-controller"];
@@ -80,6 +80,9 @@ pub fn desired(found: &Found, permitted: &Permitted) -> Result<Desired, Verdict>
             Adoption { key: MANAGED, value: "true", gives: Gives::All },
             Adoption { key: PATCH, value: "true", gives: Gives::Room },
         ],
+        comes_after: None,
+        comes_before: Some(SUCCESSION.1),
+        taken_from: None,
         earlier_managers: EARLIER,
         others: Others::Stay,
         owned: is_owned,

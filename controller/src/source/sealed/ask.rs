@@ -3,7 +3,7 @@
 use sealant::error::{Error, Kind};
 use sealant::sealed_secret::{DataKeyEntry, DeletionPolicy, GroupEntry, Spec, shell};
 
-use crate::managed::decide::{Adoption, Desired, Gives, MadeBy, Others, Verdict};
+use crate::managed::decide::{Adoption, Desired, Gives, MadeBy, Others, Owner, Verdict};
 use crate::managed::reason::Reason;
 use crate::managed::secret::OPAQUE;
 use crate::source::Source;
@@ -82,8 +82,8 @@ pub fn not_opened(error: &Error, spec: &Spec) -> Verdict {
     Verdict::new(reason, lines.join("\n"))
 }
 
-/// The Secret that a SealedSecret asks for, without its values.
-pub fn desired(sealed: &SealedSecret) -> Desired {
+/// The Secret that a SealedSecret asks for, without its values. `comes_after` is whose Secrets it may take over.
+pub fn desired(sealed: &SealedSecret, comes_after: Option<Owner>) -> Desired {
     let made = shell(&sealed.sealed);
     Desired {
         labels: made.labels,
@@ -94,6 +94,9 @@ pub fn desired(sealed: &SealedSecret) -> Desired {
             earlier: Some((MADE_BY_NAME, sealed.name().to_owned())),
         }),
         adopted_by: &[Adoption { key: ADOPT, value: "true", gives: Gives::It }],
+        comes_after,
+        comes_before: None,
+        taken_from: None,
         earlier_managers: &[],
         others: Others::Stay,
         owned: sealed.spec().deletion_policy != Some(DeletionPolicy::Retain),

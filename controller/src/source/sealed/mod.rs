@@ -24,13 +24,13 @@ use crate::keys::metrics::KeyMetrics;
 use crate::keys::opening::Opener;
 use crate::keys::vault::ControllerHost;
 use crate::keys::wanted::Wanted;
-use crate::managed::decide::{Desired, Verdict};
+use crate::managed::decide::{Desired, Owner, Verdict};
 use crate::managed::kstatus::Kstatus;
 use crate::managed::reason::{Reason, Words};
 use crate::managed::secret::Items;
 use crate::managed::slim::{About, Keys};
 use crate::source::permitted::Permitted;
-use crate::source::{NoValues, Objects, Refused, Source, Startup};
+use crate::source::{NoValues, Objects, Refused, SUCCESSION, Source, Startup};
 use duties::Duties;
 use resource::{Found, SealedSecret};
 
@@ -43,6 +43,8 @@ pub struct Sealed {
     /// Of the thread that opens.
     pulse: Pulse,
     permitted: Permitted,
+    /// Whose Secrets they may take over.
+    comes_after: Option<Owner>,
     keeper: Keeper,
     keys: watch::Receiver<Keys>,
     duties: Duties,
@@ -105,7 +107,9 @@ impl Source for Sealed {
                 || settings.clouds.is_used(),
         };
         let permitted = startup.permitted.clone();
-        Ok(Some(Self { opener, pulse, permitted, keeper, keys, duties, metrics }))
+        // Where we look after both kinds, nobody else writes what we take from one for the other.
+        let comes_after = settings.bitnami.bitnami.then_some(SUCCESSION.0);
+        Ok(Some(Self { opener, pulse, permitted, comes_after, keeper, keys, duties, metrics }))
     }
 
     fn about(&self, found: &Found) -> About {
@@ -129,7 +133,7 @@ impl Source for Sealed {
         let sealed = found.sealed.as_ref().map_err(|error| invalid(error))?;
         match ask::before_opening(sealed, &self.permitted) {
             Some(verdict) => Err(verdict),
-            None => Ok(ask::desired(sealed)),
+            None => Ok(ask::desired(sealed, self.comes_after)),
         }
     }
 
