@@ -303,16 +303,20 @@ fn variables() -> BTreeSet<String> {
     let whole = Regex::new(&format!(r#""({known}|{others})""#)).unwrap();
     let of_vault =
         Regex::new(r#"(?:var|path|variable|needed|optional|is_set)\((?:host, )?"([A-Z][A-Z_]+)""#).unwrap();
+    let asked = Regex::new(r#"\.env(?:_text)?\(\s*"([A-Z][A-Z0-9_]+)"\s*\)"#).unwrap();
     let mut found = BTreeSet::new();
     for source in sources("src") {
         let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         // What `exec-env` refuses is read by others.
         if !code.contains("pub const LOADERS") {
-            let names = whole.captures_iter(code).map(|name| name[1].to_owned());
+            let names =
+                whole.captures_iter(code).chain(asked.captures_iter(code)).map(|name| name[1].to_owned());
             // What ends in `_` is only how names begin.
             let names = names.filter(|name| !name.ends_with('_'));
             // Some are for tests, one for whoever builds a release.
-            let is_ours = |name: &String| !["SEALANT_COMMIT", "SEALANT_VECTORS"].contains(&name.as_str());
+            let is_ours = |name: &String| {
+                !["SEALANT_COMMIT", "SEALANT_VECTORS"].contains(&name.as_str()) && !name.starts_with("GIT_")
+            };
             found.extend(names.filter(|name| !name.starts_with("SEALANT_TEST_") && is_ours(name)));
         }
         if code.contains("format!(\"VAULT_{name}\")") || code.contains("settings::{") {

@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// | a line of it that ends in `# fails`, and maybe why | run; it must fail |
 /// | a block marked `console` | its lines behind `$ ` are run, and the others have to be shown, where `...` stands for anything; `answer=X` is what is typed at the prompt that it shows last before a line, and what follows `[y/N]` is typed there |
 /// | `as=NAME` behind `sh` or `console` | from here on it is this person, with a home of their own, who goes on where they were |
-/// | a block marked `sh no-run` | for a fresh machine: run by CI itself |
+/// | a block marked `sh no-run` | not run: it installs Sealant, has placeholders, or is for an account or a cluster of somebody else |
 /// | `127.0.0.1:8200` | a free port: a server that the page starts there is a real one |
 /// | `deploy/` | that of the project |
 pub struct Page {
