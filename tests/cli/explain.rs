@@ -113,7 +113,9 @@ fn a_broken_file_holds_up_no_other() {
     test.write("broken.yaml", "a: [");
     let output = test.sealant(&["explain", "broken.yaml", "b.yaml"]).run().code(2);
     assert!(
-        output.text().starts_with("b.yaml:\n") && output.stderr.contains("error: broken.yaml:"),
+        output.text().contains("\nb.yaml:\n")
+            && output.text().contains("this is what applies to its path")
+            && output.stderr.contains("error: broken.yaml:"),
         "{output}"
     );
 }

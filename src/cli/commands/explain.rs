@@ -9,7 +9,7 @@ use crate::cli::failures::Failures;
 use crate::config::{Configs, Explanation, Policy, Selection, SelectionKind, TrialResult};
 use crate::document::{self, Format};
 use crate::encrypted_file::{Meant, format_in, meant};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::{KeySet, MasterKey};
 use crate::names::Names;
@@ -44,7 +44,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let (mut found, mut failures) = (Vec::new(), Failures::default());
     for file in &args.files {
         match Found::of(file, &configs, from_environment.clone()) {
-            Ok(this) => found.push(this),
+            Ok(this) => {
+                // Its rule depends on its path alone.
+                this.unread.iter().for_each(|error| failures.add(context.ui, error));
+                found.push(this);
+            }
             Err(error) => failures.add(context.ui, &error),
         }
     }
@@ -68,8 +72,10 @@ struct Found<'a> {
     keys_are_from_environment: bool,
     /// What the rule says, else what is implied; `None` when there is no rule.
     selection: Option<Selection>,
-    /// What is in the file, if it exists.
+    /// What is in the file, if it exists and can be read.
     content: Option<Content>,
+    /// Why it cannot be read.
+    unread: Option<Error>,
 }
 
 /// What a rule means for a file that exists.
@@ -97,15 +103,17 @@ impl<'a> Found<'a> {
         let keys_are_from_environment = from_environment.is_some();
         let of_rule = policy.as_ref().map(policy::key_set).transpose()?.flatten();
         let asked = policy.as_ref().and_then(|policy| policy.selection.clone());
-        let content =
-            Content::of(file, asked.clone(), of_rule.as_ref()).map_err(|error| error.in_file(file))?;
+        let (content, unread) = match Content::of(file, asked.clone(), of_rule.as_ref()) {
+            Ok(content) => (content, None),
+            Err(error) => (None, Some(error.in_file(file))),
+        };
         let selection = match &content {
             Some(Content { is_preset: true, .. }) => Some(Selection::kubernetes()),
             Some(Content { encrypted: Some(IsEncrypted { selection: None, .. }), .. }) => None,
             _ => policy.as_ref().map(|_| asked.unwrap_or_default()),
         };
         let keys = from_environment.or(of_rule);
-        Ok(Self { file, explanation, policy, keys, keys_are_from_environment, selection, content })
+        Ok(Self { file, explanation, policy, keys, keys_are_from_environment, selection, content, unread })
     }
 
     fn to_lines(&self, with_name: bool) -> Vec<String> {
@@ -135,6 +143,9 @@ impl<'a> Found<'a> {
         match &self.content {
             Some(content) => {
                 lines.extend(content.to_lines(self.file, self.selection.as_ref(), &self.names()))
+            }
+            None if self.unread.is_some() => {
+                lines.push("the file cannot be read: this is what applies to its path".to_owned());
             }
             None => lines.push("the file does not exist: this is what would apply".to_owned()),
         }
@@ -186,7 +197,7 @@ impl<'a> Found<'a> {
         let names = |group: &Vec<_>| group.iter().map(ToString::to_string).collect::<Vec<_>>();
         json!({
             "file": self.file,
-            "exists": self.content.is_some(),
+            "exists": self.content.is_some() || self.unread.is_some(),
             "config": self.explanation.search.found,
             "folders": self.explanation.search.folders,
             "path": self.explanation.path,
