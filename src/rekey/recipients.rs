@@ -234,6 +234,10 @@ fn with_newcomer(holder: KeyedPart<'_>, rule: &KeySet, newcomer: &MasterKey) -> 
         )));
     }
     let mut groups = groups_as_in(holder, rule)?;
+    if groups.len() > 1 {
+        // Where the shares that were opened are not what they say, the data key is shared out again: for all who are listed.
+        refuse_strangers(&groups, rule, &[])?;
+    }
     for (group, of_rule) in groups.iter_mut().zip(&rule.groups) {
         if of_rule.contains(newcomer) && !group.contains(newcomer) {
             group.push(newcomer.clone());

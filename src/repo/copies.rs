@@ -141,6 +141,9 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
     sops::for_each_ciphertext_in(text, &mut |bytes| {
         values.push((Print::of("value", bytes), "a value".into()))
     });
+    sealed_secret::for_each_ciphertext_in(text, &mut |bytes| {
+        values.push((Print::of("value", bytes), "a value".into()))
+    });
     Held {
         readers: rule.map_or_else(Readers::nobody, Readers::of),
         by_rule: rule.is_some(),
@@ -244,7 +247,7 @@ impl Foreign {
 /// Whether something of an encrypted file may be in these bytes.
 pub fn may_hold_remains(bytes: &[u8]) -> bool {
     static SIGNS: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"ENC\[|-----BEGIN AGE ENCRYPTED|vault:v[0-9]").ok());
+        LazyLock::new(|| Regex::new(r"ENC\[|-----BEGIN AGE ENCRYPTED|vault:v[0-9]|sealant\.dev/").ok());
     SIGNS.as_ref().is_none_or(|signs| signs.is_match(bytes))
 }
 

@@ -5,6 +5,9 @@
 //! up by the one change that it was made for; [`OpenedKeys`] only decrypt.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::binding::Binding;
 use super::cipher::{COMMITMENT_LEN, Commitment, ItemKey, Token};
@@ -193,6 +196,17 @@ pub fn for_each_ciphertext(spec: &Spec, visit: &mut dyn FnMut(&str, &[u8])) {
     for (item, text) in &spec.encrypted_data {
         if let Ok(token) = Token::parse(item, text) {
             visit(item, &token.decoded());
+        }
+    }
+}
+
+/// The same for what looks like an item in a text that is no SealedSecret, or none that can be read.
+pub fn for_each_ciphertext_in(text: &str, visit: &mut dyn FnMut(&[u8])) {
+    static ITEMS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\b[0-9a-f]{8}:[A-Za-z0-9+/]{38,}={0,2}").ok());
+    for item in ITEMS.iter().flat_map(|items| items.find_iter(text)) {
+        if let Ok(token) = Token::parse("an item", item.as_str()) {
+            visit(&token.decoded());
         }
     }
 }

@@ -27,7 +27,9 @@ mod wraps;
 pub use belongs::WITH_OLD_VALUES;
 pub use binding::Binding;
 pub use check::{FORBIDDEN_PREFIXES, FORBIDDEN_TYPES, Part, check_item_name, is_forbidden};
-pub use data_keys::{NewDataKey, OpenedKeys, commitments, for_each_ciphertext, used_data_keys};
+pub use data_keys::{
+    NewDataKey, OpenedKeys, commitments, for_each_ciphertext, for_each_ciphertext_in, used_data_keys,
+};
 pub use edit::{Changes, adopt, adopt_all, change, difference, merge_into, rotate, unset};
 pub use file::{
     OF_CLUSTER, Rewrite, SealedFile, fragment, is_own, looks_sealed, manifest, objects, objects_where,

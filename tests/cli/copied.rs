@@ -572,3 +572,154 @@ fn a_data_key_of_a_sealed_secret_is_known_by_its_commitment() {
     assert!(copied(&test).iter().any(|line| line.starts_with("dev/s.yaml:") && line.contains("prod/s.yaml")));
     with_old(&test, &["updatekeys", "--yes", "dev/s.yaml"]).code(8);
 }
+
+fn git(test: &Sandbox, args: &[&str]) -> Output {
+    let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+    test.program("git", &who).args(args).run()
+}
+
+/// An encrypted file in the last commit: in whatever it was wrapped there, it is an original.
+#[test]
+fn what_was_wrapped_in_something_else_in_git_is_an_original() {
+    let wrappings: [(&str, fn(&str) -> String); 5] = [
+        ("prod/x.yaml.tmpl", |file| format!("{{{{ if .x }}}}\n{file}{{{{ end }}}}\n")),
+        ("prod/notes.md", |file| format!("# Notes\n\n```yaml\n{file}```\n")),
+        ("prod/deploy.sh", |file| format!("cat > x.yaml <<'END'\n{file}END\n")),
+        ("prod/map.yaml", |file| {
+            let lines: String = file.lines().map(|line| format!("    {line}\n")).collect();
+            format!("kind: ConfigMap\napiVersion: v1\nmetadata: {{name: a}}\ndata:\n  x.yaml: |\n{lines}")
+        }),
+        ("prod/conflict.yaml", |file| format!("<<<<<<< a\n{file}=======\nx: 1\n>>>>>>> b\n")),
+    ];
+    for (original, wrapped) in wrappings {
+        let (test, developer) = two_places();
+        let file = test.read_text("prod/a.yaml");
+        test.write(original, wrapped(&file));
+        std::fs::remove_file(test.path("prod/a.yaml")).expect("it was there");
+        git(&test, &["init", "-q", "-b", "main"]).ok();
+        git(&test, &["add", "."]).ok();
+        git(&test, &["commit", "-qm", "first"]).ok();
+        git(&test, &["rm", "-q", original]).ok();
+        test.write("dev/x.yaml", with_entry(&file, &developer));
+        git(&test, &["add", "dev"]).ok();
+        git(&test, &["commit", "-qm", "second"]).ok();
+        let output = test.sealant(&["check", "--base", "HEAD~"]).run().code(1);
+        assert!(output.text().contains("dev/x.yaml:"), "{original}: {output}");
+        let output = test.sealant(&["rotate", "-i", "dev/x.yaml"]).run();
+        assert!(output.status != 0 && !opens(&test, "dev/x.yaml"), "{original}: {output}");
+    }
+}
+
+/// Where all rules name one readership, nothing was ever for fewer: but not for whom a flag lets in.
+#[test]
+fn whom_a_flag_names_reads_nothing_that_was_elsewhere() {
+    let test = super::at_home();
+    let developer = identity(&test, "developer.txt");
+    encrypted(&test, "prod/a.yaml", "password: prod-secret\n", &[RECIPIENT]);
+    encrypted(&test, "dev/b.yaml", "password: dev-secret\n", &[RECIPIENT]);
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n"));
+    git(&test, &["init", "-q", "-b", "main"]).ok();
+    git(&test, &["add", "."]).ok();
+    git(&test, &["commit", "-qm", "first"]).ok();
+    git(&test, &["mv", "prod/a.yaml", "dev/a.yaml"]).ok();
+    git(&test, &["commit", "-qm", "second"]).ok();
+    let rotate = ["rotate", "-i", "--add-age", &developer];
+    let output = test.sealant(&rotate).arg("dev/a.yaml").run();
+    assert!(output.status != 0 && !opens(&test, "dev/a.yaml"), "{output}");
+    // What was always there is for whom they say, as ever.
+    test.sealant(&rotate).arg("dev/b.yaml").run().ok();
+    assert!(opens(&test, "dev/b.yaml"));
+}
+
+/// What Git LFS does: Git has pointers, and the clone the contents, until they are deleted.
+fn with_lfs(test: &Sandbox) {
+    let clean = "o=.git/lfs/objects; f=$(mktemp); cat > $f; id=$(sha256sum < $f | cut -c1-64); \
+                 d=$o/$(echo $id | cut -c1-2)/$(echo $id | cut -c3-4); mkdir -p $d; cp $f $d/$id; \
+                 printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:%s\\nsize %s\\n' $id $(wc -c < $f)";
+    let smudge = "id=$(grep oid | cut -d: -f2); cat .git/lfs/objects/$(echo $id | cut -c1-2)/$(echo $id | cut -c3-4)/$id";
+    git(test, &["init", "-q", "-b", "main"]).ok();
+    for (name, program) in [("clean", clean), ("smudge", smudge)] {
+        git(test, &["config", &format!("filter.lfs.{name}"), program]).ok();
+    }
+    test.write(".gitattributes", "*.yaml filter=lfs -text\n.sops.yaml -filter\n");
+}
+
+#[test]
+fn what_git_lfs_keeps_is_an_original() {
+    for has_contents in [true, false] {
+        let (test, developer) = two_places();
+        with_lfs(&test);
+        git(&test, &["add", "."]).ok();
+        git(&test, &["commit", "-qm", "first"]).ok();
+        assert!(git(&test, &["show", "HEAD:prod/a.yaml"]).ok().text().starts_with("version https://git-lfs"));
+        let found = test.sealant(&["check"]).run().code(1);
+        for file in ["prod/a.yaml", "dev/b.yaml"] {
+            assert!(found.text().contains(&format!("{file}:1: has `filter=lfs`")), "{found}");
+        }
+        let file = test.read_text("prod/a.yaml");
+        git(&test, &["rm", "-q", "prod/a.yaml"]).ok();
+        test.write("dev/x.yaml", with_entry(&file, &developer));
+        test.write(".gitattributes", "");
+        git(&test, &["add", "--renormalize", "."]).ok();
+        git(&test, &["add", "dev"]).ok();
+        git(&test, &["commit", "-qm", "second"]).ok();
+        assert!(!test.sealant(&["check"]).run().text().contains("filter"));
+        if !has_contents {
+            std::fs::remove_dir_all(test.path(".git/lfs")).expect("contents");
+        }
+        let output = test.sealant(&["rotate", "-i", "dev/x.yaml"]).run();
+        assert!(output.status != 0 && !opens(&test, "dev/x.yaml"), "{output}");
+        let why = if has_contents { "--allow-copied dev/x.yaml" } else { "in Git LFS and not here" };
+        assert!(output.stderr.contains(why), "{output}");
+    }
+}
+
+#[test]
+fn a_config_that_git_lfs_keeps_is_told() {
+    let (test, _) = two_places();
+    with_lfs(&test);
+    test.write(".gitattributes", ".sops.yaml filter=lfs -text\n");
+    git(&test, &["add", "."]).ok();
+    git(&test, &["commit", "-qm", "first"]).ok();
+    let found = test.sealant(&["check"]).run().code(1);
+    assert!(found.text().contains(".sops.yaml:1: has `filter=lfs`"), "{found}");
+    // Pictures may be there.
+    test.write(".gitattributes", "*.png filter=lfs -text\n");
+    test.write("logo.png", "png");
+    git(&test, &["add", "."]).ok();
+    let found = test.sealant(&["check"]).run();
+    assert!(!found.text().contains("filter"), "{found}");
+}
+
+/// Groups whose shares are not what they say are shared out again: for nobody who is only listed.
+#[test]
+fn who_is_only_listed_in_a_group_gets_no_new_share() {
+    let test = super::at_home();
+    let [developer, other] = ["developer.txt", "other.txt"].map(|name| identity(&test, name));
+    test.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [{RECIPIENT}, {STRANGER}]\n      - age: [{RECIPIENT}]\n"
+        ),
+    );
+    test.write("a.json", "{\"password\": \"prod-secret\"}\n");
+    test.sealant(&["encrypt", "-i", "a.json"]).run().ok();
+    let mut file: serde_json::Value = serde_json::from_str(&test.read_text("a.json")).expect("JSON");
+    let groups = file["sops"]["key_groups"].as_array_mut().expect("groups");
+    groups.reverse();
+    for group in groups {
+        let entries = group["age"].as_array_mut().expect("entries");
+        let mut entry = entries[0].clone();
+        entry["recipient"] = developer.clone().into();
+        entries.push(entry);
+    }
+    test.write("a.json", file.to_string());
+    for args in [
+        &["recipient", "add", "Carol", &other, "--group", "1", "--yes"][..],
+        &["updatekeys", "--add", STRANGER, "--yes", "a.json"],
+    ] {
+        let output = test.sealant(args).run();
+        assert!(!opens(&test, "a.json"), "{output}");
+        assert!(output.status != 0, "{output}");
+    }
+}

@@ -104,8 +104,9 @@ fn states_in(git: &Git, places: &[(usize, PathBuf)]) -> Result<Vec<(usize, Encry
     }
     let found: Vec<(usize, &ObjectId)> = found.into_iter().collect();
     let ids: Vec<&ObjectId> = found.iter().map(|(_, id)| *id).collect();
-    let file = |at: usize, bytes: &_| parsed(Format::of_path(&places[found[at].0].1), bytes);
+    let format = |at: usize| Format::of_path(&places[found[at].0].1);
+    let file = |at: usize, bytes: &_| parsed(format(at), bytes);
     let unread = |_, error: Error| Some(Err(unknown_original(error)));
-    let states = held_of(&mut Blobs::open(git)?, &ids, file, unread)?;
+    let states = held_of(&mut Blobs::open(git)?, &ids, format, file, unread)?;
     Ok(states.into_iter().map(|(at, state)| (places[found[at].0].0, state)).collect())
 }

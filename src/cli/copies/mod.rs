@@ -25,7 +25,7 @@ use crate::repo::copies::{Copies, Foreign, Held, Named, Prints, are_of_one_key, 
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, NoGit, changes};
+use crate::repo::git::{Git, NoGit, changes, lfs};
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::{repo, sops};
@@ -59,7 +59,16 @@ pub(super) struct Neighbours<'a> {
     asked: past::Asked,
     /// The tops of the repositories with the files.
     roots: BTreeSet<PathBuf>,
-    copies: OnceLock<Copies>,
+    near: OnceLock<Near>,
+    /// With all of the history, for readers whom no rule names.
+    whole: OnceLock<Copies>,
+}
+
+/// What counts for the readers that rules name.
+struct Near {
+    copies: Copies,
+    /// All rules name these readers alone: what was elsewhere was for them too, so it matters to others only.
+    one: Option<KeySet>,
 }
 
 impl<'a> Neighbours<'a> {
@@ -79,7 +88,8 @@ impl<'a> Neighbours<'a> {
             left_out: Vec::new(),
             unopened: OnceLock::new(),
             is_whole: false,
-            copies: OnceLock::new(),
+            near: OnceLock::new(),
+            whole: OnceLock::new(),
         })
     }
 
@@ -91,7 +101,7 @@ impl<'a> Neighbours<'a> {
 
     /// Like [`Neighbours::refuse`], for what another program encrypted and that will become ours.
     pub fn refuse_foreign(&self, path: &Path, foreign: &Foreign, keys: &KeySet) -> Result<()> {
-        let (copies, rule) = (self.load()?, rule_of(path, &self.configs));
+        let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
         let refused = copies.refuse(&real(path), &foreign.held(rule.as_ref()), keys);
         refused.map_err(|error| error.in_file(path))?;
         self.refuse_unopened()
@@ -108,19 +118,41 @@ impl<'a> Neighbours<'a> {
 
     /// Reads the files, in parallel: before other work in parallel asks for them.
     pub fn load(&self) -> Result<&Copies> {
-        if let Some(copies) = self.copies.get() {
-            return Ok(copies);
+        self.near().map(|near| &near.copies)
+    }
+
+    fn near(&self) -> Result<&Near> {
+        if let Some(near) = self.near.get() {
+            return Ok(near);
         }
+        let near = self.read(self.is_whole)?;
+        Ok(self.near.get_or_init(|| near))
+    }
+
+    /// What counts where these are to read something.
+    fn for_readers(&self, keys: &KeySet) -> Result<&Copies> {
+        let near = self.near()?;
+        if !near.one.as_ref().is_some_and(|one| repo::copies::lets_others_in(keys, one)) {
+            return Ok(&near.copies);
+        }
+        if let Some(whole) = self.whole.get() {
+            return Ok(whole);
+        }
+        let whole = self.read(true)?.copies;
+        Ok(self.whole.get_or_init(|| whole))
+    }
+
+    fn read(&self, is_whole: bool) -> Result<Near> {
         let mut copies = Copies::default();
         let files = files_below(&self.tops);
-        let is_one = !self.is_whole && is_one_readership(&files, &self.configs);
+        let one = one_readership(&files, &self.configs).filter(|_| !is_whole);
         let roots = &self.roots | &roots_within(&files, &self.tops);
         add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
-        match (self.add_of_git(&mut copies, roots, is_one), &self.past) {
+        match (self.add_of_git(&mut copies, roots, one.is_some()), &self.past) {
             (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
             (added, _) => added?,
         }
-        Ok(self.copies.get_or_init(|| copies))
+        Ok(Near { copies, one })
     }
 
     /// Adds what is in Git but not in the working tree.
@@ -195,7 +227,7 @@ impl<'a> Neighbours<'a> {
         if self.context.is_sops() {
             return Ok(());
         }
-        let copies = self.load()?;
+        let copies = self.for_readers(keys)?;
         let rule = rule_of(path, &self.configs);
         copies
             .refuse(&real(path), &held(file, rule.as_ref()), keys)
@@ -208,7 +240,7 @@ impl<'a> Neighbours<'a> {
         if self.context.is_sops() {
             return Ok(());
         }
-        let (copies, rule) = (self.load()?, rule_of(path, &self.configs));
+        let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
         copies
             .refuse_key(&real(path), data_key, rule.as_ref(), keys)
             .map_err(|error| error.advise(part_them(path)))
@@ -299,7 +331,7 @@ pub(super) fn add_past(
     let working_dir = real(&context.lookup()?.working_dir);
     let files = files_below(&tops(context, working_dir, BTreeSet::new()));
     let all: Vec<&Configs> = iter::once(configs).chain(before::configs(befores)).collect();
-    let is_one = all.len() == 1 && is_one_readership(&files, configs);
+    let is_one = all.len() == 1 && one_readership(&files, configs).is_some();
     for root in roots_looked_at(copies, context) {
         match Git::of(context.host, &root) {
             Ok(git) => {
@@ -341,7 +373,7 @@ fn add_states_before(
     let (paths, ids): (Vec<PathBuf>, Vec<&ObjectId>) = names.iter().filter_map(file).unzip();
     let hold = |at: usize, bytes: &_| held_in_git(&paths[at], bytes, configs);
     // Content that cannot be read counts as not having been there.
-    for (at, held) in held_of(blobs, &ids, hold, |_, _| None)? {
+    for (at, held) in held_of(blobs, &ids, |at| Format::of_path(&paths[at]), hold, |_, _| None)? {
         copies.add_state_before(paths[at].clone(), held);
     }
     Ok(())
@@ -446,13 +478,13 @@ fn roots_within(files: &[PathBuf], tops: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf
     folders.into_iter().filter(|folder| folder.join(".git").exists()).map(Path::to_path_buf).collect()
 }
 
-/// Whether every place has a rule, and all rules name the same readers: then no file was ever in a place with other
-/// readers. `files` are all that are there, configs among them.
-fn is_one_readership(files: &[PathBuf], configs: &Configs) -> bool {
+/// The readers that all rules name, if every place has a rule: then no file was ever in a place with other readers. `files`
+/// are all that are there, configs among them.
+fn one_readership(files: &[PathBuf], configs: &Configs) -> Option<KeySet> {
     let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
     let of_folder = |folder: &&Path| configs.config_for(&folder.join("file")).ok().flatten();
     let found: Option<Vec<_>> = folders.iter().map(of_folder).collect();
-    let Some(found) = found else { return false };
+    let found = found?;
     let found: BTreeMap<_, _> = found.iter().map(|config| (config.path(), config)).collect();
     let mut all: Vec<KeySet> = Vec::new();
     for config in found.values() {
@@ -460,13 +492,12 @@ fn is_one_readership(files: &[PathBuf], configs: &Configs) -> bool {
         let is_for_all =
             |policy: &Result<Policy>| policy.as_ref().is_ok_and(|policy| policy.rule.path_regex.is_none());
         if !policies.last().is_some_and(is_for_all) {
-            return false;
+            return None;
         }
         let keys = policies.into_iter().map(|policy| policy::key_set(&policy.ok()?).ok().flatten());
-        let Some(keys) = keys.collect::<Option<Vec<_>>>() else { return false };
-        all.extend(keys);
+        all.extend(keys.collect::<Option<Vec<_>>>()?);
     }
-    all.windows(2).all(|two| is_for_same(&two[0], &two[1]))
+    all.windows(2).all(|two| is_for_same(&two[0], &two[1])).then(|| all.pop()).flatten()
 }
 
 fn add_files(
@@ -481,8 +512,7 @@ fn add_files(
     let read = |path: &PathBuf| {
         let format = Format::of_path(path);
         let bytes = fs::read_found(path, format.most_bytes() as u64).ok()?;
-        let held =
-            held_beside(path, format, &bytes, configs).or_else(|| held_in_broken(path, &bytes, configs))?;
+        let held = Holding::of(format, &bytes)?.held(rule_of(path, configs).as_ref())?;
         let shown = path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
         Some((Named { path: real(path), shown }, held))
     };
@@ -571,7 +601,8 @@ pub(super) fn held_in_blobs(
     let mut read = |wanted: &[usize]| {
         let ids: Vec<&ObjectId> = wanted.iter().map(|&at| &files[at].1).collect();
         let hold = |at: usize, bytes: &_| held_in_git(&files[wanted[at]].0, bytes, configs);
-        let found = held_of(blobs, &ids, hold, |_, error| Some(Err(unknown_original(error))));
+        let format = |at: usize| Format::of_path(&files[wanted[at]].0);
+        let found = held_of(blobs, &ids, format, hold, |_, error| Some(Err(unknown_original(error))));
         if found.is_err() {
             *blobs = Blobs::open(git)?;
         }
@@ -584,17 +615,28 @@ pub(super) fn held_in_blobs(
     })
 }
 
-/// What contents hold, each with its place in `ids`. Of one that Git does not give it is what `unread` says.
+/// What contents hold, each with its place in `ids`, of files of this type. Of one that Git, or Git LFS, does not give it is
+/// what `unread` says.
 fn held_of<T: Send>(
     blobs: &mut Blobs,
     ids: &[&ObjectId],
+    format: impl Fn(usize) -> Format + Sync,
     held: impl Fn(usize, &SecretBytes) -> Option<T> + Sync,
     unread: impl Fn(usize, Error) -> Option<Result<T>> + Sync,
 ) -> Result<Vec<(usize, T)>> {
     let limit = MAX_BINARY as u64;
+    let objects = blobs.lfs_objects().to_path_buf();
     let hold = |(at, read): (usize, Result<Option<((), SecretBytes)>>)| {
         let held = match read {
-            Ok(Some(((), bytes))) => held(at, &bytes).map(Ok),
+            Ok(Some(((), bytes))) => match lfs::pointer(&bytes) {
+                Some(pointer) => match pointer.content(&objects, limit) {
+                    Some(bytes) => held(at, &bytes).map(Ok),
+                    // Pictures and the like are kept there everywhere.
+                    None if format(at) != Format::Binary => unread(at, lfs::not_here()),
+                    None => None,
+                },
+                None => held(at, &bytes).map(Ok),
+            },
             Ok(None) => None,
             Err(error) => unread(at, error),
         };
@@ -617,22 +659,9 @@ fn unasked(root: &Path, error: Error) -> Error {
 fn unknown_original(error: Error) -> Error {
     let message =
         "parts of this repository or its history cannot be read, so copies of them cannot be recognized";
-    let advice = "In a partial clone, `git fetch --refetch --no-filter` fetches what is missing; otherwise \
-                  `git fsck` says what is missing.";
+    let advice = "In a partial clone, `git fetch --refetch --no-filter` fetches what is missing, and `git lfs fetch --all` what Git \
+                  LFS keeps; otherwise `git fsck` says what is missing.";
     Error::new(Kind::Read, message).caused_by(error).advise(advice)
-}
-
-/// The same for a file that is or was encrypted, and cannot be read as such. Where a rule names readers, whatever is left of it
-/// counts, in whatever it is wrapped; elsewhere it may be somebody's notes.
-fn held_in_broken(path: &Path, bytes: &SecretBytes, configs: &Configs) -> Option<Vec<(usize, Held)>> {
-    let utf8 = document::of_utf16(bytes);
-    let bytes = utf8.as_ref().unwrap_or(bytes);
-    let rule = rule_of(path, configs);
-    let counts = sops::looks_encrypted(bytes) || (rule.is_some() && repo::copies::may_hold_remains(bytes));
-    if !counts {
-        return None;
-    }
-    Some(vec![(1, repo::copies::held_in_broken(&String::from_utf8_lossy(bytes), rule.as_ref()))])
 }
 
 /// The readers that a file's rule names: nobody if the rule cannot be read.
@@ -664,42 +693,62 @@ pub(super) fn held_by(
     Some(held(&parsed(format, bytes)?, rule_of(path, configs).as_ref()))
 }
 
-/// The same with what is not ours, for whoever compares with it.
-fn held_beside(
-    path: &Path,
-    format: Format,
-    bytes: &SecretBytes,
-    configs: &Configs,
-) -> Option<Vec<(usize, Held)>> {
-    Some(Holding::of(format, bytes)?.held(rule_of(path, configs).as_ref()))
-}
-
-/// The same for a content in Git. The links of the working tree do not lead to its place.
+/// The same with what is not ours, for a content in Git. The links of the working tree do not lead to its place.
 fn held_in_git(path: &Path, bytes: &SecretBytes, configs: &Configs) -> Option<Vec<(usize, Held)>> {
-    Some(Holding::of(Format::of_path(path), bytes)?.held(past_rule_of(path, configs).as_ref()))
+    Holding::of(Format::of_path(path), bytes)?.held(past_rule_of(path, configs).as_ref())
 }
 
-/// A file that holds what may be elsewhere, too: it is encrypted, or has SealedSecrets of sealed-secrets, or both.
+/// A file that holds what may be elsewhere, too: it is encrypted, or has SealedSecrets of sealed-secrets, or something of an
+/// encrypted file is in it, in whatever it is wrapped.
 pub(super) struct Holding {
     ours: Option<EncryptedFile>,
     foreign: Foreign,
+    remains: Option<Remains>,
 }
 
-impl Holding {
-    /// `None` for a file that holds nothing, or is broken.
-    fn of(format: Format, bytes: &SecretBytes) -> Option<Self> {
-        let (ours, foreign) = (parsed(format, bytes), Foreign::of(format, bytes));
-        (ours.is_some() || !foreign.is_empty()).then_some(Self { ours, foreign })
+/// The text of a file that cannot be read as an encrypted one.
+struct Remains {
+    text: String,
+    /// It is or was such a file itself; otherwise it may be somebody's notes.
+    looks_encrypted: bool,
+}
+
+impl Remains {
+    fn of(bytes: &SecretBytes) -> Option<Self> {
+        let utf8 = document::of_utf16(bytes);
+        let bytes = utf8.as_ref().unwrap_or(bytes);
+        let looks_encrypted = sops::looks_encrypted(bytes);
+        let counts = looks_encrypted || repo::copies::may_hold_remains(bytes);
+        counts.then(|| Self { text: String::from_utf8_lossy(bytes).into_owned(), looks_encrypted })
     }
 
     fn held(&self, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
+        vec![(1, repo::copies::held_in_broken(&self.text, rule))]
+    }
+}
+
+impl Holding {
+    /// `None` for a file that holds nothing.
+    fn of(format: Format, bytes: &SecretBytes) -> Option<Self> {
+        let (ours, foreign) = (parsed(format, bytes), Foreign::of(format, bytes));
+        let remains = if ours.is_none() { Remains::of(bytes) } else { None };
+        let is_something = ours.is_some() || !foreign.is_empty() || remains.is_some();
+        is_something.then_some(Self { ours, foreign, remains })
+    }
+
+    /// What it holds, by the rule of its place; `None` where that is nothing.
+    fn held(&self, rule: Option<&KeySet>) -> Option<Vec<(usize, Held)>> {
         let mut all = self.ours.as_ref().map(|file| held(file, rule)).unwrap_or_default();
         all.extend(self.foreign.held(rule));
-        all
+        let counts = |remains: &&Remains| remains.looks_encrypted || rule.is_some();
+        all.extend(self.remains.iter().filter(counts).flat_map(|remains| remains.held(rule)));
+        (!all.is_empty()).then_some(all)
     }
 
     fn prints(&self) -> Prints {
-        Prints::of(&self.held(None))
+        let mut prints = Prints::of(&self.held(None).unwrap_or_default());
+        self.remains.iter().for_each(|remains| prints.add(&Prints::of(&remains.held(None))));
+        prints
     }
 }
 

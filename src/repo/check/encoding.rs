@@ -5,6 +5,7 @@
 
 use crate::document;
 use crate::secret::SecretBytes;
+use crate::sops;
 
 /// In what encoding a file of a working tree is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,11 @@ pub enum Encoding {
     Other(String),
     /// The one that Git has, but for what it has between `$Id:` and `$`.
     Ident,
+    /// What a filter of this name makes of what Git has, which is something else.
+    Filtered {
+        name: String,
+        is_config: bool,
+    },
     /// One that only Git can tell, and it does not answer.
     Unknown,
 }
@@ -60,12 +66,18 @@ impl Encoding {
                 SecretBytes::new(file.iter().map(|&byte| char::from(byte)).collect::<String>().into_bytes())
             }
             Self::OfBytes => SecretBytes::new(String::from_utf8_lossy(&file).into_owned().into_bytes()),
-            Self::Utf16 | Self::Other(_) | Self::Ident | Self::Unknown => file,
+            Self::Utf16 | Self::Other(_) | Self::Ident | Self::Filtered { .. } | Self::Unknown => file,
         }
     }
 
     /// What of a file in it that Git reads itself is not so for others.
     pub fn misleads(&self) -> Option<String> {
+        if let Self::Filtered { name, .. } = self {
+            return Some(format!(
+                "has `filter={name}`: Git has something else than what is here, so its settings apply in one place and not in \
+                 the other, and nobody sees how they change"
+            ));
+        }
         let is_same = matches!(self, Self::Iso8859 | Self::OfBytes | Self::Ident | Self::Unknown);
         (!is_same).then(|| {
             "has one encoding here and another in Git (working-tree-encoding), and Git reads both: its settings \
@@ -85,10 +97,19 @@ impl Encoding {
                 "has the attribute `ident`, so what Git has between `$Id:` and `$` cannot be checked here"
                     .to_owned(),
             ),
+            Self::Filtered { name, is_config } if *is_config || is_encrypted(file) => Some(format!(
+                "has `filter={name}`: Git has something else than what is here, so nobody sees how it changes, or who could \
+                 read it before"
+            )),
             Self::Unknown => Some("may have another encoding than in Git, which gives no answer".to_owned()),
             _ => None,
         }
     }
+}
+
+/// Whether it looks like a file that is encrypted by us or sops.
+fn is_encrypted(file: &[u8]) -> bool {
+    sops::looks_encrypted(file) || memchr::memmem::find(file, b"sealant.dev/").is_some()
 }
 
 /// Whether Git has put something into a file, whatever encoding it wrote it in afterwards.

@@ -30,6 +30,7 @@ use crate::encrypted_file::{self, EncryptedFile, KeyedPart, meant};
 use crate::error::Result;
 use crate::policy;
 use crate::rekey::Change;
+use crate::repo::git::lfs;
 use crate::sealed_secret::{self, SealedFile};
 use crate::secret::{SecretBytes, SecretString};
 use crate::sops::kubernetes::{self, Secret};
@@ -161,7 +162,7 @@ impl Check<'_> {
         signs: &Signs,
         covering: Option<&Policy>,
     ) -> Result<()> {
-        if text::is_lfs_pointer(&file) {
+        if lfs::pointer(&file).is_some() {
             if covering.is_some() {
                 self.add(1, Rule::Broken, "its content is in Git LFS and not here, so it cannot be checked");
             }

@@ -175,9 +175,9 @@ rules! {
     /// A file of which the working tree has other bytes than Git.
     Encoding {
         id: "encoding",
-        finds: "A file's content here differs from what Git stores: it has another encoding, or expanded keywords.",
+        finds: "A file's content here differs from what Git stores: it has another encoding, expanded keywords, or a filter.",
         advice: "Keep it here as it is in Git: remove `working-tree-encoding` or `ident` for it from .gitattributes, \
-                 then `git rm --cached FILE && git checkout HEAD -- FILE`.",
+                 then `git rm --cached FILE && git checkout HEAD -- FILE`; or `filter`, then `git add --renormalize FILE`.",
     }
     PrivateKey {
         id: "private-key",

@@ -18,10 +18,6 @@ static SIGNS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static ESCAPES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\\[xuU\r\n]").ok());
 static TAGS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?m-u)(?:^|[\s,\[{:])!").ok());
 
-/// How Git LFS begins what it leaves in the place of a file, and the most that this holds.
-const LFS: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:";
-const LFS_LIMIT: usize = 1024;
-
 /// What a file's bytes speak of.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Signs {
@@ -60,16 +56,6 @@ fn may_be_spelled(format: Format, file: &[u8]) -> bool {
     }
 }
 
-/// Whether this only says where the content of a file is kept: `version`, `oid` and `size`, and nothing else.
-pub fn is_lfs_pointer(file: &[u8]) -> bool {
-    let text = str::from_utf8(file).ok().filter(|text| text.len() <= LFS_LIMIT);
-    let rest = text.and_then(|text| text.strip_prefix(LFS)?.strip_suffix('\n')?.split_once("\nsize "));
-    rest.is_some_and(|(id, size)| {
-        let is_id = id.len() == 64 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        is_id && !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit())
-    })
-}
-
 /// The first line, from 1, that is not blank.
 pub fn first_line_with_text(text: &str) -> Option<usize> {
     text.lines()
@@ -80,27 +66,6 @@ pub fn first_line_with_text(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pointer_is_three_lines_and_nothing_else() {
-        let pointer = format!("{LFS}{}\nsize 12345\n", "0a".repeat(32));
-        assert!(is_lfs_pointer(pointer.as_bytes()));
-        for other in [
-            format!("{pointer}kind: Secret\n"),
-            format!("kind: Secret\n{pointer}"),
-            pointer.replace("size", "kind: Secret\nsize"),
-            pointer.replace("oid", "ext-0-x sha256:00\noid"),
-            pointer.replace("0a0a\n", "0a0g\n"),
-            pointer.replace("0a0a\n", "0a\n"),
-            pointer.replace("12345", "hunter2"),
-            pointer.replace("12345", ""),
-            pointer.replace("12345", &"1".repeat(1024)),
-            pointer.trim_end().to_owned(),
-            "version https://git-lfs.github.com/spec/v1\nkind: Secret\n".to_owned(),
-        ] {
-            assert!(!is_lfs_pointer(other.as_bytes()), "{other}");
-        }
-    }
 
     #[test]
     fn most_files_are_not_worth_parsing() {

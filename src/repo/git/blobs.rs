@@ -1,6 +1,7 @@
 //! The content of objects, read one after another from one `git cat-file --batch`.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
 
 use crate::error::{Error, Kind, Result};
@@ -20,13 +21,19 @@ pub struct Blobs {
     stdin: Option<ChildStdin>,
     stdout: BufReader<Output>,
     ended: bool,
+    lfs_objects: PathBuf,
 }
 
 impl Blobs {
     pub fn open(git: &Git) -> Result<Self> {
         let mut running = git.start(vec!["cat-file".into(), "--batch".into()])?;
         let stdout = BufReader::with_capacity(1 << 16, running.output()?);
-        Ok(Self { stdin: running.input(), running, stdout, ended: false })
+        Ok(Self { stdin: running.input(), running, stdout, ended: false, lfs_objects: git.lfs_objects() })
+    }
+
+    /// Where Git LFS keeps contents.
+    pub fn lfs_objects(&self) -> &Path {
+        &self.lfs_objects
     }
 
     /// The content of one object.

@@ -16,6 +16,7 @@ pub mod configs;
 pub mod history;
 pub mod install;
 pub mod left;
+pub mod lfs;
 pub mod merge;
 mod place;
 pub mod resolve;
@@ -76,6 +77,9 @@ const SWITCHES: &[&str] = &[
     "safe.bareRepository=explicit",
     "-c",
     "core.fsmonitor=false",
+    // It says who a commit's parents are, and a clone by path takes it over as it is.
+    "-c",
+    "core.commitGraph=false",
     // No program verifies signatures.
     "-c",
     "log.showSignature=false",
@@ -216,6 +220,11 @@ impl<'h> Git<'h> {
             self.ask(["config", "--get", "user.name"]).ok().filter(|answer| answer.code == Some(0))?;
         let name = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
         (!name.is_empty() && !name.contains(char::is_control)).then_some(name)
+    }
+
+    /// Where Git LFS keeps contents.
+    pub fn lfs_objects(&self) -> PathBuf {
+        self.place.common_dir().join("lfs/objects")
     }
 
     /// What Git prints; an error when it fails.

@@ -84,6 +84,13 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Where the objects of the repository are, and what belongs to them.
+    pub fn common_dir(&self) -> PathBuf {
+        let named = self.env.iter().find(|(name, _)| name == GIT_DIR).map(|(_, value)| PathBuf::from(value));
+        let git_dir = named.or_else(|| git_dir_of(&self.top).ok());
+        git_dir.as_deref().map(common_dir_of).unwrap_or_default()
+    }
+
     /// No repository at all, whatever the folder is that we are in.
     pub fn nowhere() -> Self {
         Self { env: vec![(GIT_DIR.into(), "/dev/null".into())], ..Self::strange("/".into()) }
@@ -190,6 +197,14 @@ fn verified(host: &dyn Host, place: Place) -> Result<Place, NoGit> {
     match git_dir.canonicalize().is_ok_and(|real| real == said) {
         true => Ok(place),
         false => Err(elsewhere("repository", &git_dir)),
+    }
+}
+
+/// Where a Git directory has what it shares with other working trees: itself, mostly.
+fn common_dir_of(git_dir: &Path) -> PathBuf {
+    match fs::read_found(&git_dir.join("commondir"), LINK_LIMIT) {
+        Ok(text) => git_dir.join(OsStr::from_bytes(text.trim_ascii_end())),
+        Err(_) => git_dir.to_path_buf(),
     }
 }
 

@@ -215,6 +215,8 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ),
     ("cli/copies/mod.rs", "git branch NAME COMMIT", 1, Not("a form: its reader knows the names")),
     ("cli/copies/mod.rs", "git fetch --refetch --no-filter", 1, In("cli/copied.rs")),
+    ("cli/copies/mod.rs", "git lfs fetch --all", 1, Not("takes Git LFS, and a server of it")),
+    ("repo/check/rule.rs", "git add --renormalize FILE", 1, In("cli/copied.rs")),
     ("cli/copies/mod.rs", "git fsck", 1, Not("shows what Git has, and changes nothing")),
     ("cli/copies/mod.rs", "sealant rotate -i --allow-copied {}", 1, In("cli/copied.rs")),
     ("cli/encryption.rs", "sealant edit", 2, Not("the name of a command in a sentence")),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::Input;
 use crate::cli::context::Context;
+use crate::config::is_config;
 use crate::error::Result;
 use crate::fs;
 use crate::repo::check::Encoding;
@@ -13,6 +14,7 @@ use crate::repo::git::{Git, root_of};
 
 const ENCODING: &str = "working-tree-encoding";
 const IDENT: &str = "ident";
+const FILTER: &str = "filter";
 
 /// The longest file of attributes that is looked at, in bytes. Git ignores longer ones (`ATTR_MAX_FILE_SIZE` in its attr.h).
 const MOST_BYTES: u64 = 100 << 20;
@@ -60,11 +62,16 @@ fn of_repository<'i>(
         let encoding = match (&said.attribute[..], &said.value[..]) {
             (IDENT, "unset") => None,
             (IDENT, _) => Some(Encoding::Ident),
+            // Without a name it is no filter.
+            (FILTER, "set" | "unset") => None,
+            (FILTER, name) => {
+                Some(Encoding::Filtered { name: name.to_owned(), is_config: is_config(&said.file) })
+            }
             (_, value) => Encoding::of_attribute(value),
         };
         Some((*by_name.get(said.file.as_path())?, encoding?))
     };
-    Ok(attributes::said(&git, &[ENCODING, IDENT], &names)?.into_iter().filter_map(encoding).collect())
+    Ok(attributes::said(&git, &[ENCODING, IDENT, FILTER], &names)?.into_iter().filter_map(encoding).collect())
 }
 
 /// Where Git does not answer: all files are unknown if any attributes may speak of encodings.

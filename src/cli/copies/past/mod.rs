@@ -359,7 +359,8 @@ impl<'g> Recorded<'g> {
             let prints = Holding::of(Format::of_path(&self.paths[place]), bytes)?.prints();
             wanted(place, &prints).then_some(Some(prints))
         };
-        held_of(&mut Blobs::open(self.git)?, &ids, hold, |_, _| Some(Ok(None)))
+        let format = |at: usize| Format::of_path(&self.paths[contents[at].0]);
+        held_of(&mut Blobs::open(self.git)?, &ids, format, hold, |_, _| Some(Ok(None)))
     }
 
     /// The newest commit that brought each content to a place.
@@ -532,7 +533,7 @@ pub(super) fn held_versions(
         let Version { path, shown, rules, .. } = &versions[at];
         let file = Holding::of(Format::of_path(path), bytes)?;
         let by_rule = |rule: &PastRule| {
-            let mut held = file.held(rule.keys.as_ref());
+            let mut held = file.held(rule.keys.as_ref())?;
             if let Some(stayed) = &rule.stayed {
                 held = held.into_iter().map(|(line, held)| (line, held.without(stayed))).collect();
             }
@@ -541,6 +542,7 @@ pub(super) fn held_versions(
         };
         Some(rules.iter().filter_map(by_rule).collect::<Vec<Found>>())
     };
-    let found = held_of(blobs, &ids, hold, |_, error| Some(Err(unknown_original(error))))?;
+    let format = |at: usize| Format::of_path(&versions[at].path);
+    let found = held_of(blobs, &ids, format, hold, |_, error| Some(Err(unknown_original(error))))?;
     Ok(found.into_iter().flat_map(|(_, found)| found).collect())
 }
