@@ -581,7 +581,8 @@ fn git(test: &Sandbox, args: &[&str]) -> Output {
 /// An encrypted file in the last commit: in whatever it was wrapped there, it is an original.
 #[test]
 fn what_was_wrapped_in_something_else_in_git_is_an_original() {
-    let wrappings: [(&str, fn(&str) -> String); 5] = [
+    type Wrap = fn(&str) -> String;
+    let wrappings: [(&str, Wrap); 5] = [
         ("prod/x.yaml.tmpl", |file| format!("{{{{ if .x }}}}\n{file}{{{{ end }}}}\n")),
         ("prod/notes.md", |file| format!("# Notes\n\n```yaml\n{file}```\n")),
         ("prod/deploy.sh", |file| format!("cat > x.yaml <<'END'\n{file}END\n")),
