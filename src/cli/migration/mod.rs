@@ -23,7 +23,7 @@ pub(in crate::cli) mod sops_secret;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{
-    AwsArgs, Destination, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, plain_path,
+    AwsArgs, Destination, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, plain_path, scopes,
 };
 use crate::cli::context::Context;
 use crate::cli::copies::Neighbours;
@@ -36,6 +36,7 @@ use crate::fs::Mode;
 use crate::keys::{KeyService, KeySet};
 use crate::policy::Overrides;
 use crate::repo::copies::Foreign;
+use crate::sealed_secret::Scope;
 use crate::shown::typed;
 
 /// What all sources take.
@@ -62,6 +63,18 @@ pub struct CopyArgs {
     /// Also migrate what shares a value with a file for other readers, which would then be for both
     #[arg(long)]
     allow_copied: bool,
+}
+
+/// What those take that make SealedSecrets of what may name no namespace.
+#[derive(Debug, clap::Args)]
+pub struct BoundArgs {
+    /// The namespace of Secrets that name none
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// What values are bound to: strict (namespace and name, the default), namespace, or cluster
+    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true, default_value_t, hide_default_value = true)]
+    scope: Scope,
 }
 
 impl FileArgs {

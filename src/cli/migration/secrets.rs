@@ -8,8 +8,7 @@ use memchr::memmem;
 use super::objects::{self, Objects};
 use super::ours::Ours;
 use super::sealing::Opened;
-use super::{CopyArgs, FileArgs, Origin, past};
-use crate::cli::args::scopes;
+use super::{BoundArgs, CopyArgs, FileArgs, Origin, past};
 use crate::cli::context::Context;
 use crate::cli::manifests;
 use crate::document::{Document, Format, NodeId};
@@ -39,24 +38,18 @@ pub struct Args {
     #[command(flatten)]
     files: FileArgs,
 
-    /// The namespace of Secrets that name none
-    #[arg(short, long, value_name = "NAME")]
-    namespace: Option<String>,
-
-    /// What values are bound to: strict (namespace and name, the default), namespace, or cluster
-    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true)]
-    scope: Option<Scope>,
+    #[command(flatten)]
+    bound: BoundArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let origin = Secrets { namespace: args.namespace, scope: args.scope.unwrap_or_default() };
+    let origin = Secrets { bound: args.bound };
     // What is in plaintext can be read by all who have the repository.
     objects::run(&origin, &args.files, CopyArgs { allow_copied: true }, context)
 }
 
 struct Secrets {
-    namespace: Option<String>,
-    scope: Scope,
+    bound: BoundArgs,
 }
 
 impl Origin for Secrets {
@@ -92,10 +85,10 @@ impl Objects for Secrets {
         let mut secret = Secret::read(document, object)?;
         refuse_made(&secret)?;
         if secret.namespace.as_deref().unwrap_or_default().is_empty() {
-            secret.namespace.clone_from(&self.namespace);
+            secret.namespace.clone_from(&self.bound.namespace);
         }
         let name = secret.name.clone();
-        if secret.namespace.is_none() && self.scope != Scope::Cluster {
+        if secret.namespace.is_none() && self.bound.scope != Scope::Cluster {
             return Err(Error::new(Kind::Other, "it has no namespace, and its values are bound to one")
                 .about(format!("Secret {name}"))
                 .advise(format!(
@@ -104,7 +97,8 @@ impl Objects for Secrets {
                     typed(path)
                 )));
         }
-        let ours = Ours::of(secret, self.scope).map_err(|error| error.about(format!("Secret {name}")))?;
+        let ours =
+            Ours::of(secret, self.bound.scope).map_err(|error| error.about(format!("Secret {name}")))?;
         Ok(Opened { ours, left_out: Vec::new() })
     }
 

@@ -11,9 +11,8 @@ use memchr::memmem;
 use super::files::{self, Files, Opener};
 use super::ours::Ours;
 use super::sealing::Opened;
-use super::{CopyArgs, FileArgs, Origin};
+use super::{BoundArgs, CopyArgs, FileArgs, Origin};
 use crate::batch::{self, Source};
-use crate::cli::args::scopes;
 use crate::cli::context::{Context, block_on};
 use crate::document::{self, Document, NodeId, NodeKind, to_data};
 use crate::encrypted_file::EncryptedFile;
@@ -47,23 +46,17 @@ pub struct Args {
     #[command(flatten)]
     copies: CopyArgs,
 
-    /// The namespace of SopsSecrets that name none
-    #[arg(short, long, value_name = "NAME")]
-    namespace: Option<String>,
-
-    /// What values are bound to: strict (namespace and name, the default), namespace, or cluster
-    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true)]
-    scope: Option<Scope>,
+    #[command(flatten)]
+    bound: BoundArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let origin = SopsSecrets { namespace: args.namespace, scope: args.scope.unwrap_or_default() };
+    let origin = SopsSecrets { bound: args.bound };
     files::run(&origin, &args.files, args.copies, context)
 }
 
 struct SopsSecrets {
-    namespace: Option<String>,
-    scope: Scope,
+    bound: BoundArgs,
 }
 
 impl Origin for SopsSecrets {
@@ -127,7 +120,7 @@ impl Files for SopsSecrets {
         for node in objects(&*document) {
             let object = Object { document: &*document, node };
             let entries = object.entries()?;
-            let namespace = object.namespace().or_else(|| self.namespace.clone());
+            let namespace = object.namespace().or_else(|| self.bound.namespace.clone());
             let mut left_out = object.left_out()?;
             for entry in entries {
                 let of_entry = self.secret(&*document, entry, namespace.as_deref(), path);
@@ -162,7 +155,7 @@ impl SopsSecrets {
         if name.is_empty() {
             return Err(Error::new(Kind::Other, "an entry of secretTemplates has no name"));
         }
-        if namespace.is_none() && self.scope != Scope::Cluster {
+        if namespace.is_none() && self.bound.scope != Scope::Cluster {
             return Err(Error::new(
                 Kind::Other,
                 "its SopsSecret has no namespace, and its values are bound to one",
@@ -171,7 +164,7 @@ impl SopsSecrets {
             .advise(format!("Name it: `{} --namespace NAME {}`.", self.command(), typed(path))));
         }
         secret.namespace = namespace.map(str::to_owned);
-        Ours::of(secret, self.scope).map_err(|error| error.about(format!("Secret {name}")))
+        Ours::of(secret, self.bound.scope).map_err(|error| error.about(format!("Secret {name}")))
     }
 }
 

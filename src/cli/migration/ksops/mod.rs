@@ -13,17 +13,17 @@ use self::kustomization::Kustomization;
 use super::files::{self, Files, Opener};
 use super::ours::Ours;
 use super::sealing::Opened;
-use super::{CopyArgs, FileArgs, Origin};
+use super::{BoundArgs, CopyArgs, FileArgs, Origin};
 use crate::batch::Source;
-use crate::cli::args::scopes;
 use crate::cli::context::{Context, block_on};
 use crate::cli::pipeline::{lines_of, replace};
-use crate::document::{self, Document, Format, NodeId};
+use crate::document::{self, Document, Format, MAX_SOURCE, NodeId};
 use crate::encrypted_file::{EncryptedFile, format_in};
 use crate::error::{Error, Kind, Result};
+use crate::fs;
 use crate::integrations::Place;
 use crate::integrations::ksops::Generator;
-use crate::sealed_secret::{Scope, Secret, objects_where};
+use crate::sealed_secret::{self, Scope, Secret, objects_where};
 use crate::secret::{SecretBytes, SecretString};
 use crate::shown::typed;
 
@@ -61,19 +61,13 @@ pub struct Args {
     #[command(flatten)]
     copies: CopyArgs,
 
-    /// The namespace of Secrets for which neither the kustomization nor they themselves name one
-    #[arg(short, long, value_name = "NAME")]
-    namespace: Option<String>,
-
-    /// What values are bound to: strict (namespace and name, the default), namespace, or cluster
-    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true)]
-    scope: Option<Scope>,
+    #[command(flatten)]
+    bound: BoundArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let origin = Ksops {
-        namespace: args.namespace,
-        scope: args.scope.unwrap_or_default(),
+        bound: args.bound,
         dry_run: args.files.dry_run,
         read: Mutex::default(),
         found: Mutex::default(),
@@ -82,8 +76,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 }
 
 struct Ksops {
-    namespace: Option<String>,
-    scope: Scope,
+    bound: BoundArgs,
     dry_run: bool,
     /// The encrypted files of generators.
     read: Mutex<BTreeSet<PathBuf>>,
@@ -226,8 +219,8 @@ impl Ksops {
         }
         // kustomize puts its namespace on all objects.
         secret.namespace =
-            kustomization.text("namespace").or(secret.namespace).or_else(|| self.namespace.clone());
-        if secret.namespace.is_none() && self.scope != Scope::Cluster {
+            kustomization.text("namespace").or(secret.namespace).or_else(|| self.bound.namespace.clone());
+        if secret.namespace.is_none() && self.bound.scope != Scope::Cluster {
             return Err(about(
                 Error::new(
                     Kind::Other,
@@ -240,7 +233,7 @@ impl Ksops {
                 )),
             ));
         }
-        let ours = Ours::of(secret, self.scope).map_err(about)?;
+        let ours = Ours::of(secret, self.bound.scope).map_err(about)?;
         Ok(Opened { ours, left_out })
     }
 
@@ -250,6 +243,9 @@ impl Ksops {
         let Some(found) = Kustomization::listing(file, place.root())? else { return Ok(()) };
         let in_file = |error: Error| error.in_file(&found.path);
         let bytes = found.moved().map_err(in_file)?;
+        if !self.dry_run && !is_sealed(file) {
+            return Ok(());
+        }
         let (file, shown) = (file.display(), found.path.display());
         if self.dry_run {
             return context.ui.line(format!("would list {file} as a resource in {shown}"));
@@ -258,6 +254,13 @@ impl Ksops {
         context.ui.say(format!("{shown}: lists {file} as a resource"));
         Ok(())
     }
+}
+
+/// Whether a file holds SealedSecrets of ours: it may have been left as it was, since somebody else wrote to it.
+fn is_sealed(file: &Path) -> bool {
+    let bytes = fs::read_found(file, MAX_SOURCE as u64);
+    let document = bytes.and_then(|bytes| document::parse(Format::Yaml, bytes, true));
+    document.is_ok_and(|document| !sealed_secret::objects(&*document).is_empty())
 }
 
 /// The folder of a file, and the repository that it is in.
