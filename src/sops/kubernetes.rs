@@ -3,19 +3,18 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::{array, iter};
 
-use crate::document::{Document, NodeId, NodeKind};
+use crate::document::{Document, NodeId, NodeKind, Value};
 
 /// Where kubectl keeps the manifest that was applied last, plaintext included.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The names of an object's entries that say what it is and what it holds.
-const NAMES: [&str; 6] = ["apiVersion", "kind", "items", "metadata", "data", "stringData"];
+const NAMES: [&str; 5] = ["apiVersion", "kind", "items", "data", "stringData"];
 const API_VERSION: usize = 0;
 const KIND: usize = 1;
 const ITEMS: usize = 2;
-const METADATA: usize = 3;
-const DATA: usize = 4;
-const STRING_DATA: usize = 5;
+const DATA: usize = 3;
+const STRING_DATA: usize = 4;
 
 /// The entry of a map with each of [`NAMES`].
 type Head = [Option<NodeId>; NAMES.len()];
@@ -63,28 +62,87 @@ pub fn is_in_secret(path: &str) -> bool {
 }
 
 /// Every `v1` Secret of a document: alone, in Lists, and inside other objects.
+///
+/// Readers differ on whether a key or the one that a merge brings in counts, so a map is a Secret if it is one to any
+/// of them. As to kubectl, `/v1` is `v1`, an object need not have an `apiVersion`, and what a Secret has as `items`
+/// are Secrets.
 pub fn secrets(document: &dyn Document) -> Vec<Secret> {
     let objects = Objects::of(document);
-    let mut nodes: BTreeSet<NodeId> =
-        objects.heads.keys().copied().filter(|&map| objects.is_kind(map, "Secret")).collect();
-    // The items of such a list need not say what they are.
-    let lists = objects.heads.keys().copied().filter(|&map| objects.is_kind(map, "SecretList"));
-    let lists: BTreeSet<NodeId> = lists.filter_map(|list| objects.items(list)).collect();
     let tree = document.tree();
-    let items = lists.into_iter().flat_map(|list| tree.entries(list)).map(|item| tree.resolve(item));
-    nodes.extend(items.filter(|&item| tree[item].kind == NodeKind::Map));
+    let (mut deployed, mut seen) = (HashSet::new(), HashSet::new());
+    deployed.extend(tree.documents().iter().map(|&root| tree.resolve(root)));
+    deployed.extend(objects.heads.keys().flat_map(|&map| items(document, map, &mut seen)));
+    let is_secret = |map: &NodeId| {
+        let says = objects.says.get(map).copied().unwrap_or_default();
+        let may_be_blank = says.has(Says::NO_VERSION) || !says.has(Says::OTHER_VERSION);
+        let is_core = says.has(Says::CORE) || (may_be_blank && deployed.contains(map));
+        says.has(Says::SECRET) && is_core
+    };
+    // The items of a list need not say what they are.
+    let mut open: Vec<NodeId> = objects.heads.keys().copied().filter(is_secret).collect();
+    let (mut nodes, mut seen) = (BTreeSet::new(), HashSet::new());
+    while let Some(map) = open.pop() {
+        if nodes.insert(map) {
+            open.extend(items(document, map, &mut seen));
+        }
+    }
     nodes.into_iter().map(|node| Secret { node, head: objects.head(node) }).collect()
 }
 
-/// The values of a Secret, without those of collections that were `seen` before: what aliases share is looked at once.
-pub fn values(document: &dyn Document, secret: &Secret, seen: &mut HashSet<NodeId>) -> Vec<NodeId> {
+/// The maps that a map has as `items`.
+fn items(document: &dyn Document, map: NodeId, seen: &mut HashSet<NodeId>) -> Vec<NodeId> {
+    let tree = document.tree();
+    let lists = entries(document, map, &[NAMES[ITEMS]], seen).into_iter().map(|list| tree.resolve(list));
+    let lists = lists.filter(|&list| tree[list].kind == NodeKind::List);
+    let items = lists.flat_map(|list| tree.entries(list)).map(|item| tree.resolve(item));
+    items.filter(|&item| tree[item].kind == NodeKind::Map).collect()
+}
+
+/// The entries of a map with these keys, and of all maps that merge keys bring into it but for those that were `seen`
+/// before.
+fn entries(document: &dyn Document, map: NodeId, keys: &[&str], seen: &mut HashSet<NodeId>) -> Vec<NodeId> {
+    let (tree, source) = (document.tree(), document.source());
+    let (mut found, mut open) = (Vec::new(), vec![map]);
+    while let Some(map) = open.pop().map(|map| tree.resolve(map)) {
+        if tree[map].kind != NodeKind::Map || !seen.insert(map) {
+            continue;
+        }
+        for entry in tree.entries(map) {
+            let key = tree[entry].key.get(source);
+            if keys.contains(&key) {
+                found.push(entry);
+            } else if key == MERGE {
+                open.extend(merged(document, entry));
+            }
+        }
+    }
+    found
+}
+
+/// What a merge key brings in: a map, or each map of a list.
+fn merged(document: &dyn Document, entry: NodeId) -> impl Iterator<Item = NodeId> {
+    let tree = document.tree();
+    // A list that is an alias is refused by all who read YAML.
+    let several = tree.entries(entry).filter(move |_| tree[entry].kind == NodeKind::List);
+    iter::once(entry).chain(several)
+}
+
+/// The collections whose values were looked at: what aliases share is looked at once.
+#[derive(Debug, Default)]
+pub struct Seen {
+    maps: HashSet<NodeId>,
+    collections: HashSet<NodeId>,
+}
+
+/// The values of a Secret, without those of collections that were `seen` before.
+pub fn values(document: &dyn Document, secret: &Secret, seen: &mut Seen) -> Vec<NodeId> {
     let tree = document.tree();
     let is_collection = |node: NodeId| matches!(tree[node].kind, NodeKind::Map | NodeKind::List);
     let mut values = Vec::new();
-    let maps = [STRING_DATA, DATA].into_iter().filter_map(|name| secret.head[name]);
-    let mut open: Vec<NodeId> = maps.map(|map| tree.resolve(map)).collect();
+    let maps = entries(document, secret.node, &[NAMES[STRING_DATA], NAMES[DATA]], &mut seen.maps);
+    let mut open: Vec<NodeId> = maps.into_iter().map(|map| tree.resolve(map)).collect();
     while let Some(collection) = open.pop() {
-        if !is_collection(collection) || !seen.insert(collection) {
+        if !is_collection(collection) || !seen.collections.insert(collection) {
             continue;
         }
         for node in tree.descendants(collection) {
@@ -110,11 +168,12 @@ pub fn last_applied(document: &dyn Document) -> Vec<NodeId> {
 
 /// Those of these Secrets.
 pub fn last_applied_of(document: &dyn Document, secrets: &[Secret]) -> Vec<NodeId> {
-    let annotation = |secret: &Secret| {
-        let annotations = entry(document, secret.head[METADATA]?, "annotations")?;
-        entry(document, annotations, LAST_APPLIED)
-    };
-    secrets.iter().filter_map(annotation).collect()
+    let mut nodes: Vec<NodeId> = secrets.iter().map(|secret| secret.node).collect();
+    for key in ["metadata", "annotations", LAST_APPLIED] {
+        let mut seen = HashSet::new();
+        nodes = nodes.into_iter().flat_map(|node| entries(document, node, &[key], &mut seen)).collect();
+    }
+    nodes
 }
 
 fn entry(document: &dyn Document, map: NodeId, key: &str) -> Option<NodeId> {
@@ -122,17 +181,40 @@ fn entry(document: &dyn Document, map: NodeId, key: &str) -> Option<NodeId> {
     tree.entry(document.source(), tree.resolve(map), key)
 }
 
+/// The key by which a map brings in others.
+const MERGE: &str = "<<";
+
+/// What a map, or one that it brings in, says of itself.
+#[derive(Debug, Clone, Copy, Default)]
+struct Says(u8);
+
+impl Says {
+    /// It is of kind Secret, or a list of them.
+    const SECRET: u8 = 1;
+    /// Its version is `v1`.
+    const CORE: u8 = 2;
+    /// Its version is another.
+    const OTHER_VERSION: u8 = 4;
+    /// Its version is blank.
+    const NO_VERSION: u8 = 8;
+
+    fn has(self, what: u8) -> bool {
+        self.0 & what != 0
+    }
+}
+
 /// What the maps of a document say of themselves, as whoever applies them reads it: merge keys followed, and each
 /// map read once, however many aliases lead to it.
 struct Objects<'d> {
     document: &'d dyn Document,
     heads: HashMap<NodeId, Head>,
+    says: HashMap<NodeId, Says>,
 }
 
 impl<'d> Objects<'d> {
     fn of(document: &'d dyn Document) -> Self {
         let tree = document.tree();
-        let mut objects = Self { document, heads: HashMap::new() };
+        let mut objects = Self { document, heads: HashMap::new(), says: HashMap::new() };
         for &root in tree.documents() {
             for node in iter::once(root).chain(tree.descendants(root)) {
                 if tree[node].kind == NodeKind::Map {
@@ -144,31 +226,45 @@ impl<'d> Objects<'d> {
     }
 
     /// An alias leads back to what was read before: this goes as deep as the text nests.
-    fn read(&mut self, map: NodeId) -> Head {
-        if let Some(head) = self.heads.get(&map) {
-            return *head;
+    fn read(&mut self, map: NodeId) -> (Head, Says) {
+        if let (Some(head), Some(says)) = (self.heads.get(&map), self.says.get(&map)) {
+            return (*head, *says);
         }
         let (tree, source) = (self.document.tree(), self.document.source());
-        let (mut head, mut merged) = (Head::default(), Vec::new());
+        let (mut head, mut says, mut bases) = (Head::default(), Says::default(), Vec::new());
         for entry in tree.entries(map) {
             let key = tree[entry].key.get(source);
             if let Some(name) = NAMES.iter().position(|name| *name == key) {
                 head[name] = Some(entry);
-            } else if key == "<<" {
-                merged.push(entry);
-                // In a list of several; one that is an alias is refused by all who read YAML.
-                merged.extend(tree.entries(entry).filter(|_| tree[entry].kind == NodeKind::List));
+                says.0 |= self.said(name, entry);
+            } else if key == MERGE {
+                bases.extend(merged(self.document, entry));
             }
         }
         self.heads.insert(map, head);
-        for base in merged.into_iter().map(|base| tree.resolve(base)) {
+        self.says.insert(map, says);
+        for base in bases.into_iter().map(|base| tree.resolve(base)) {
             if tree[base].kind == NodeKind::Map {
-                let base = self.read(base);
+                let (base, of_base) = self.read(base);
                 head = array::from_fn(|name| head[name].or(base[name]));
+                says.0 |= of_base.0;
             }
         }
         self.heads.insert(map, head);
-        head
+        self.says.insert(map, says);
+        (head, says)
+    }
+
+    /// What an entry says of its map.
+    fn said(&self, name: usize, entry: NodeId) -> u8 {
+        let is = |text: &str| is_text(self.document, entry, text);
+        match name {
+            KIND if is("Secret") || is("SecretList") => Says::SECRET,
+            API_VERSION if is("v1") || is("/v1") => Says::CORE,
+            API_VERSION if is("") || is("/") || is_null(self.document, entry) => Says::NO_VERSION,
+            API_VERSION => Says::OTHER_VERSION,
+            _ => 0,
+        }
     }
 
     fn head(&self, node: NodeId) -> Head {
@@ -208,6 +304,12 @@ fn is_text(document: &dyn Document, node: NodeId, text: &str) -> bool {
         && document.value(node).is_ok_and(|value| value.as_str() == Some(text))
 }
 
+fn is_null(document: &dyn Document, node: NodeId) -> bool {
+    let node = document.tree().resolve(node);
+    document.tree()[node].kind == NodeKind::Scalar
+        && document.value(node).is_ok_and(|value| matches!(value, Value::Null))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +345,7 @@ mod tests {
         let document = yaml(text);
         let found = secrets(&*document);
         assert_eq!(found.len(), 2);
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         let mut count = |secret| values(&*document, secret, &mut seen).len();
         assert_eq!([count(&found[0]), count(&found[1])], [2, 1]);
     }
@@ -252,7 +354,7 @@ mod tests {
     fn secrets_are_known_however_they_are_written() {
         let of = |text: &str| {
             let document = yaml(text);
-            let (found, mut seen) = (secrets(&*document), HashSet::new());
+            let (found, mut seen) = (secrets(&*document), Seen::default());
             let count = |secret| values(&*document, secret, &mut seen).len();
             (found.len(), found.iter().map(count).sum::<usize>())
         };
@@ -266,9 +368,28 @@ mod tests {
             ("x: &x {data: {a: b}}\ny: &y {<<: *x}\napiVersion: v1\nkind: Secret\n\"<<\": *y\n", (1, 1)),
             ("x: &x {a: b}\napiVersion: v1\nkind: Secret\ndata: {<<: *x, c: d}\n", (1, 2)),
             ("x: &x {a: b}\napiVersion: v1\nkind: Secret\ndata: *x\n", (1, 1)),
+            ("apiVersion: v1\nkind: ConfigMap\n<<: {kind: Secret, stringData: {a: b}}\n", (1, 1)),
+            ("apiVersion: v1\nkind: Secret\nstringData: {a: b}\n<<: {kind: ConfigMap}\n", (1, 1)),
+            ("apiVersion: v1\nkind: Secret\nstringData: {a: b}\n<<: {stringData: {c: d}}\n", (1, 2)),
+            ("apiVersion: v2\nkind: Secret\n<<: [{<<: {apiVersion: v1}}, {data: {a: b}}]\n", (1, 1)),
+            ("apiVersion: v1\nkind: List\n<<: {kind: SecretList}\nitems: [{data: {a: b}}]\n", (2, 1)),
+            (
+                "apiVersion: v1\nkind: SecretList\nitems: []\n<<: {items: [{data: {a: b}, <<: {data: {c: d}}}]}\n",
+                (2, 2),
+            ),
+            ("apiVersion: v1\nkind: Secret\nitems:\n- {data: {a: b}}\n", (2, 1)),
+            ("apiVersion: /v1\nkind: Secret\ndata: {a: b}\n", (1, 1)),
+            ("apiVersion: v1\nkind: List\nitems: [{apiVersion: /v1, kind: Secret, data: {a: b}}]\n", (1, 1)),
+            ("kind: Secret\ndata: {a: b}\n", (1, 1)),
+            ("apiVersion:\nkind: Secret\ndata: {a: b}\n", (1, 1)),
+            ("apiVersion: v2\nkind: Secret\ndata: {a: b}\n<<: {apiVersion: }\n", (1, 1)),
+            ("items: [{apiVersion: '', kind: Secret, data: {a: b}}]\n", (1, 1)),
+            // What nobody deploys as it is names a Secret and is none.
+            ("valuesFrom:\n- {kind: Secret, data: {a: b}}\n", (0, 0)),
+            ("apiVersion: x/v1\nkind: Secret\ndata: {a: b}\n", (0, 0)),
             (
                 "apiVersion: v1\nkind: SecretList\nitems:\n- {data: {a: b}}\n- {kind: Secret, data: {c: d}}\n",
-                (2, 2),
+                (3, 2),
             ),
             (
                 "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - {apiVersion: v1, kind: Secret, data: {a: b}}\n",
@@ -292,7 +413,7 @@ mod tests {
         let document = yaml(&text);
         let found = secrets(&*document);
         assert_eq!(found.len(), 2000);
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         let count: usize = found.iter().map(|secret| values(&*document, secret, &mut seen).len()).sum();
         assert!(count < 20_000, "{count}");
         holds_only_secrets(&*document);

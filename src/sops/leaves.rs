@@ -91,8 +91,12 @@ pub fn is_clear(document: &dyn Document, leaf: NodeId) -> bool {
 /// Whether a comment of a document holds something that is no ciphertext.
 pub fn is_clear_comment(document: &dyn Document, comment: NodeId) -> bool {
     let text = document.tree()[comment].text.get(document.source()).trim();
-    let is_token = |token: Token<'_>| token.text() == text && token.is_well_formed();
-    !text.is_empty() && !Token::parse(text).is_ok_and(is_token)
+    !text.is_empty() && !is_ciphertext(text)
+}
+
+/// Whether a text is a ciphertext and nothing else.
+pub fn is_ciphertext(text: &str) -> bool {
+    Token::parse(text).is_ok_and(|token| token.text() == text && token.is_well_formed())
 }
 
 /// What a rule says is encrypted, and is not.

@@ -25,7 +25,7 @@ pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
 pub use leaves::{
     Exempt, InPlaintext, Leaf, Match, for_each as for_each_leaf,
-    for_each_encrypted as for_each_encrypted_leaf, in_plaintext, is_clear, is_clear_comment,
+    for_each_encrypted as for_each_encrypted_leaf, in_plaintext, is_ciphertext, is_clear, is_clear_comment,
 };
 use memchr::memmem;
 pub use metadata::{Metadata, SOPS_VERSION};

@@ -2,8 +2,10 @@
 //!
 //! For looking at files that do not parse, never for changing them. A text that is no YAML is read as far as it goes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
 use granit_parser::{ErrorKind, Event, Parser, ScanError, Tag};
 
@@ -28,7 +30,19 @@ pub struct Lenient {
     pub is_whole: bool,
     /// Not all was, since there is more than we read, or there may be.
     pub bound: Option<Bound>,
+    /// Where the parser is stricter than other readers, what they would take instead.
+    mend: Option<Mend>,
 }
+
+/// What to put in the place of some bytes.
+type Mend = (Range<usize>, &'static str);
+
+/// How often a text is mended, and how many bytes are read for that in all.
+const MOST_MENDS: usize = 64;
+const MOST_READ: usize = 1 << 26;
+
+/// More than anything is indented that is no attack.
+const INDENT: &str = "                                                                ";
 
 /// What is read no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +103,7 @@ impl Lenient {
                 Ok(next) => next,
                 Err(error) => {
                     reader.read.bound = bound_of(&error, text);
+                    reader.read.mend = mend(&error, text);
                     return reader.read;
                 }
             };
@@ -100,6 +115,19 @@ impl Lenient {
         }
         reader.read.is_whole = true;
         reader.read
+    }
+
+    /// Reads a text that go-yaml may take although our parser does not; the other text is the one that was read, with as
+    /// many lines.
+    pub fn read_as_others(text: &str) -> (Self, Cow<'_, str>) {
+        let (mut text, mut read) = (Cow::from(text), Self::read(text));
+        let mut left = MOST_MENDS.min(MOST_READ / text.len().max(1));
+        while let Some((place, instead)) = read.mend.take().filter(|_| left > 0) {
+            text.to_mut().replace_range(place, instead);
+            read = Self::read(&text);
+            left -= 1;
+        }
+        (read, text)
     }
 
     /// The node that one stands for, be it by an alias.
@@ -127,6 +155,22 @@ fn bound_of(error: &ScanError, text: &str) -> Option<Bound> {
         ErrorKind::RecursionLimitExceeded => Some(Bound::Levels),
         ErrorKind::SimpleKeyExpected if text.len() > MAX_KEY => Some(Bound::Key),
         _ if error.marker().index() > MAX_KEY => Some(Bound::Key),
+        _ => None,
+    }
+}
+
+/// What go-yaml takes: quoted texts over lines that are not indented, comments without a blank before them, and a dash as a
+/// value in braces.
+fn mend(error: &ScanError, text: &str) -> Option<Mend> {
+    let at = error.marker().byte_offset()?;
+    let (before, rest) = (text.get(..at)?, text.get(at..)?);
+    match error.kind() {
+        ErrorKind::InvalidQuotedScalarIndent | ErrorKind::TabInIndentation => {
+            let line = before.rfind(['\n', '\r']).map_or(0, |end| end + 1);
+            Some((line..line, INDENT))
+        }
+        ErrorKind::CommentNotSeparated if rest.starts_with('#') => Some((at..at, " ")),
+        ErrorKind::PlainScalarStartsWithDashFlowIndicator if rest.starts_with('-') => Some((at..at + 1, "x")),
         _ => None,
     }
 }
@@ -211,6 +255,25 @@ mod tests {
         }
         let read = Lenient::read("a: [\n");
         assert!(!read.is_whole && read.bound.is_none());
+    }
+
+    #[test]
+    fn what_only_our_parser_refuses_is_mended_a_few_times() {
+        for text in [
+            "a: \"x\ny\"\nb: c",
+            "a: 'x\n\ty'",
+            "a: \"x\"#c",
+            "a: |#c\n b\n",
+            "a: [-]",
+            "a: [-,b]",
+            "a: [x]#c\n",
+        ] {
+            assert!(!Lenient::read(text).is_whole, "{text}");
+            let (read, mended) = Lenient::read_as_others(text);
+            assert!(read.is_whole && mended.lines().count() == text.lines().count(), "{text}");
+        }
+        assert!(!Lenient::read_as_others("a: [}").0.is_whole);
+        assert!(!Lenient::read_as_others(&"- [-]\n".repeat(MOST_MENDS + 1)).0.is_whole);
     }
 
     #[test]

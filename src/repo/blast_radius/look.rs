@@ -1,7 +1,5 @@
 //! What one version of a file gives away: values, for whom they are, and what of it is in plaintext.
 
-use std::collections::HashSet;
-
 use memchr::memmem;
 
 use crate::config::Selection;
@@ -14,7 +12,7 @@ use crate::repo::git::history::Content;
 use crate::repo::values::Values;
 use crate::repo::who_can_decrypt::{Share, share};
 use crate::secret::SecretBytes;
-use crate::sops::kubernetes::{Secret, secrets};
+use crate::sops::kubernetes::{Secret, Seen, secrets};
 use crate::sops::{self, Exempt, Nature};
 
 /// What a content is.
@@ -116,7 +114,7 @@ fn secrets_in_clear(document: &dyn Document) -> Vec<String> {
     let (tree, source) = (document.tree(), document.source());
     let entry = |map: NodeId, key: &str| tree.entry(source, tree.resolve(map), key);
     let text = |map: NodeId, key: &str| entry(map, key).map(|node| tree[tree.resolve(node)].text.get(source));
-    let mut seen = HashSet::new();
+    let mut seen = Seen::default();
     let named = |secret: Secret| {
         let metadata = entry(secret.node, "metadata");
         let of = |key: &str| metadata.and_then(|metadata| text(metadata, key));

@@ -214,6 +214,7 @@ impl Check<'_> {
             Unread::Secret(line) => {
                 self.add(line, Rule::Secret, "a Kubernetes Secret has a value in plaintext");
             }
+            Unread::Hides => self.broken(error),
             Unread::MayHide if covering.is_some() => self.broken(error),
             Unread::Beyond(bound) => return Err(unread::beyond(bound)),
             Unread::MayHide | Unread::Nothing => {}
@@ -360,7 +361,7 @@ impl Check<'_> {
 
     /// Secrets with something in plaintext that no rule mentions.
     fn secrets(&mut self, view: &View<'_>, reported: &BTreeSet<NodeId>) {
-        let mut seen = HashSet::new();
+        let mut seen = kubernetes::Seen::default();
         for secret in view.secrets {
             let values = clear_values(view.document, secret, &mut seen);
             let first = values
@@ -435,7 +436,7 @@ impl View<'_> {
 pub(super) fn clear_values(
     document: &dyn Document,
     secret: &Secret,
-    seen: &mut HashSet<NodeId>,
+    seen: &mut kubernetes::Seen,
 ) -> Vec<NodeId> {
     let tree = document.tree();
     let is_filled_in =
@@ -450,7 +451,7 @@ fn holds_values(document: &dyn Document, annotation: NodeId) -> bool {
     let copy = tree[tree.resolve(annotation)].text.get(document.source()).trim();
     let copy = SecretBytes::new(copy.as_bytes().to_vec());
     document::parse(Format::Json, copy, true).map_or(true, |copy| {
-        let mut seen = HashSet::new();
+        let mut seen = kubernetes::Seen::default();
         kubernetes::secrets(&*copy).iter().any(|secret| !clear_values(&*copy, secret, &mut seen).is_empty())
     })
 }

@@ -8,10 +8,17 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::sops;
+
 /// Stand for a template's expression that refers to something, and for one that only spells a value out: private
 /// characters, which no file has.
 const REFERENCE: char = '\u{e000}';
 const LITERAL: char = '\u{e001}';
+
+/// Whether an expression that only spells a text out is all of a text.
+pub fn is_literal(text: &str) -> bool {
+    text.trim().strip_prefix(LITERAL) == Some("")
+}
 
 /// Functions of templates that make one text of another, and bring in none of their own.
 const TEXT_FUNCTIONS: [&str; 30] = [
@@ -145,7 +152,9 @@ fn without_literals(expression: &str) -> (String, bool) {
 
 static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let before = r#"(?:^|[\s{,\[-])["']?kind["']?\s*:\s*(?:[!&]\S*\s+)*(?:[|>][-+0-9]*\s+)?"#;
-    Regex::new(&format!(r#"(?m){before}["']?Secret(?:List)?["']?[ \t\r]*(?:$|[,}}#]|[ \t]#)"#)).ok()
+    // A literal may be any kind, and nobody has a reason to write one there.
+    Regex::new(&format!(r#"(?m){before}["']?(?:Secret(?:List)?|{LITERAL})["']?[ \t\r]*(?:$|[,}}#]|[ \t]#)"#))
+        .ok()
 });
 
 static VALUES: LazyLock<Option<Regex>> =
@@ -188,8 +197,8 @@ pub fn with_marks(text: &str) -> String {
             rest = &inside[length..];
             continue;
         }
-        // What is indented by it are lines of their own.
-        if !is_comment && !expression.contains("indent ") {
+        // What is indented by it are lines of their own, and what assigns makes no text.
+        if !is_comment && !expression.contains("indent ") && assigned(expression).is_none() {
             marked.push(if is_reference_beside(expression, &literals) { REFERENCE } else { LITERAL });
         }
         if let Some((name, value)) = assigned(expression).filter(|_| !is_comment) {
@@ -278,7 +287,7 @@ pub fn is_plain(value: &str) -> bool {
     let text = value.trim().trim_matches(['"', '\'']);
     let is_empty = matches!(text, "" | "|" | "|-" | "|+" | ">" | ">-" | ">+" | "{}" | "[]" | "null" | "~");
     let is_alias = value.starts_with('*');
-    !(is_empty || is_alias || text.starts_with("ENC[") || text.contains(REFERENCE) || is_placeholder(text))
+    !(is_empty || is_alias || sops::is_ciphertext(text) || text.contains(REFERENCE) || is_placeholder(text))
 }
 
 /// What a map in braces is found to be.

@@ -14,8 +14,10 @@ static SIGNS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         .ok()
 });
 
-/// How a name can be spelled so that it does not appear: by escapes, or in YAML by a tag.
-static ESCAPES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\\[xuU\r\n]").ok());
+/// How a name can be spelled so that it does not appear: by escapes, or in YAML by a tag. NEL and the separators of
+/// lines and paragraphs may be breaks that an escape takes back, or stand before a tag: few files have any.
+static ESCAPES: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?-u)\\[xuU\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9]").ok());
 static TAGS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?m-u)(?:^|[\s,\[{:])!").ok());
 
 /// What a file's bytes speak of.
@@ -75,6 +77,9 @@ mod tests {
             (Format::Yaml, "kind: Secret"),
             (Format::Yaml, "kind: \"\\x53ecret\""),
             (Format::Yaml, "kind: \"Sec\\\nret\""),
+            (Format::Yaml, "kind: \"Sec\\\u{85}ret\""),
+            (Format::Yaml, "kind: \"Sec\\\u{2028}ret\""),
+            (Format::Json, "{kind:\u{2029}!!binary U2VjcmV0}"),
             (Format::Yaml, "kind: !!binary U2VjcmV0"),
             (Format::Json, "{\"kind\":!!binary U2VjcmV0}"),
             (Format::Json, "{\"kind\": \"\\u0053ecret\"}"),

@@ -19,6 +19,8 @@ pub enum Unread {
     Secret(usize),
     /// Something that only another reader could tell.
     MayHide,
+    /// The same, spelled as nobody spells it who has nothing to hide.
+    Hides,
     /// More than we look at.
     Beyond(Bound),
     /// No Secret in plaintext.
@@ -36,8 +38,9 @@ pub fn look(text: &str) -> Unread {
                 return Unread::Secret(line_behind(text, breaks));
             }
             Unread::Beyond(bound) => found = Unread::Beyond(bound),
+            Unread::Hides if !matches!(found, Unread::Beyond(_)) => found = Unread::Hides,
             Unread::MayHide if found == Unread::Nothing => found = Unread::MayHide,
-            Unread::MayHide | Unread::Nothing => {}
+            Unread::MayHide | Unread::Hides | Unread::Nothing => {}
         }
         start = end;
     }
@@ -68,13 +71,53 @@ fn line_behind(text: &str, breaks: usize) -> usize {
 fn ends_of_parts(text: &str) -> Vec<usize> {
     let mut ends = Vec::new();
     let mut start = 0;
-    for end in text.match_indices("\n---").map(|(at, _)| at + 1).chain([text.len()]) {
+    let separators = text.match_indices("\n---").map(|(at, _)| at + 1);
+    for end in separators.filter(|&at| separates(&text[at..])).chain([text.len()]) {
         ends_of_objects(&text[start..end], |at| ends.push(start + at));
         ends.push(end);
         start = end;
     }
     ends
 }
+
+/// Whether a text begins with what separates the documents of a stream for somebody.
+fn separates(text: &str) -> bool {
+    let rest = text.strip_prefix("---");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_whitespace() || c == '#'))
+}
+
+/// A document as it is read by others, in YAML that our parser takes: without the line that separates it, which kubectl lets
+/// end in any blanks or a comment, and without the characters that only JSON may have. It has as many lines.
+fn as_others_read(part: &str) -> Cow<'_, str> {
+    let line = part.split(['\n', '\r']).next().unwrap_or_default();
+    let is_separator = separates(line)
+        && line
+            .strip_prefix("---")
+            .map(str::trim_start)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('#'));
+    let part = if is_separator { &part[line.len()..] } else { part };
+    let begins = part.trim_start_matches(['\r', '\n']);
+    let (before, body) = part.split_at(part.len() - begins.len());
+    let body = body.strip_prefix('\u{feff}').unwrap_or(body);
+    let is_strange = |c: char| {
+        matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}') || (c.is_control() && !"\t\r\n".contains(c))
+    };
+    let mut read = match body.len() + before.len() == part.len() {
+        true => Cow::from(part),
+        false => Cow::from(format!("{before}{body}")),
+    };
+    if body.contains(is_strange) {
+        read = read.replace(is_strange, "x").into();
+    }
+    if let Some(surrogates) = SURROGATES.as_ref().filter(|surrogates| surrogates.is_match(&read)) {
+        read = surrogates.replace_all(&read, "\\u003f").into_owned().into();
+    }
+    read
+}
+
+/// Halves of characters, which JSON may have alone, and YAML never.
+static SURROGATES: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}").ok());
 
 /// Where the objects of a stream of JSON end but for the last: whoever deploys it takes one behind the other.
 fn ends_of_objects(part: &str, mut ends: impl FnMut(usize)) {
@@ -102,21 +145,24 @@ fn ends_of_objects(part: &str, mut ends: impl FnMut(usize)) {
 }
 
 fn look_at_part(part: &str) -> Unread {
-    let raw = Lenient::read(part);
+    let part = &*as_others_read(part);
+    let (raw, as_read) = Lenient::read_as_others(part);
     if raw.is_whole && !has_collections_as_keys(&raw) {
         let is_plain = |text: &str| is_plain(text) && !is_placeholder(text);
-        let line = plain_line(&raw, part, &is_plain).or_else(|| json_line(part));
+        let line = plain_line(&raw, &as_read, &is_plain).or_else(|| json_line(part));
         return line.map_or(Unread::Nothing, Unread::Secret);
     }
     let marked = templates::with_marks(part);
     let filled_in = templates::without_lines_of_marks(&marked);
-    let filled = Lenient::read(&filled_in);
+    let (filled, filled_in) = Lenient::read_as_others(&filled_in);
     let by_lines = || templates::plain_line_of_secret(&marked).filter(|_| !filled.is_whole);
     let bound = raw.bound.or(filled.bound).filter(|_| !filled.is_whole);
     match (plain_line(&filled, &filled_in, &is_plain).or_else(by_lines).or_else(|| json_line(part)), bound) {
         (Some(line), _) => Unread::Secret(line),
         (None, Some(bound)) => Unread::Beyond(bound),
-        _ if !raw.is_whole && !filled.is_whole && may_hide(part) => Unread::MayHide,
+        _ if raw.is_whole || filled.is_whole => Unread::Nothing,
+        _ if hides(part) => Unread::Hides,
+        _ if may_hide(part) => Unread::MayHide,
         _ => Unread::Nothing,
     }
 }
@@ -200,8 +246,75 @@ static ODD: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// spelled as no template has them.
 fn may_hide(part: &str) -> bool {
     let is_odd = ODD.as_ref().is_none_or(|odd| odd.is_match(part));
-    let is_template = ["{{", "{%"].into_iter().any(|begin| part.contains(begin));
-    is_odd || (!is_template && templates::has_values(part))
+    is_odd || (!is_template(part) && templates::has_values(part))
+}
+
+/// The names by which a Secret is known, as they stand and in base64.
+const NAMES: [&str; 6] = ["Secret", "SecretList", "kind", "data", "stringData", "items"];
+const ENCODED: [&str; 6] =
+    ["U2VjcmV0", "U2VjcmV0TGlzdA==", "a2luZA==", "ZGF0YQ==", "c3RyaW5nRGF0YQ==", "aXRlbXM="];
+
+/// A word in double quotes with escapes, and one behind a tag.
+static ESCAPED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let escape = r"\\x[[:xdigit:]]{2}|\\u[[:xdigit:]]{4}|\\U[[:xdigit:]]{8}|\\\r?\n[ \t]*";
+    Regex::new(&format!(r#""((?:[A-Za-z0-9+/=]|{escape}){{1,120}})""#)).ok()
+});
+static TAGGED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?:^|[\s,\[{:])!\S*\s+["']?([A-Za-z0-9+/=]{4,16})"#).ok());
+
+/// A kind of Secrets, or one that an alias stands for; and values that one stands for.
+static ANY_KIND: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"["']?kind["']?\s*:\s*(?:[&!]\S*\s+)*(?:["']?Secret(?:List)?\b|\*)"#).ok());
+static ALIASED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?:data|stringData|<<)["']?[ \t]*:\s+\*"#).ok());
+
+/// Anchors, aliases, tags, merges and keys of several lines, without which lines can be searched.
+static MARKS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?m)(?:^|[\s:,\[{])[*&!][A-Za-z0-9_!<]|<<["']?\s*:|^[\s-]*\?\s"#).ok());
+
+/// Whether a document that nobody here can read holds what may be a Secret to others, though no rule is about it: a name
+/// of one is spelled so that lines cannot be searched for it, or it says that it is one. A template may say so.
+fn hides(part: &str) -> bool {
+    let any = |regex: &LazyLock<Option<Regex>>, is: &dyn Fn(&str) -> bool| {
+        let of = |regex: &Regex| {
+            regex.captures_iter(part).filter_map(|found| found.get(1)).any(|word| is(word.as_str()))
+        };
+        regex.as_ref().is_none_or(of)
+    };
+    let is_escaped = any(&ESCAPED, &|word| {
+        let plain = without_escapes(word);
+        plain != word && (NAMES.contains(&&*plain) || ENCODED.contains(&&*plain))
+    });
+    let is_tagged = any(&TAGGED, &|word| ENCODED.contains(&word));
+    let has = |regex: &LazyLock<Option<Regex>>| regex.as_ref().is_none_or(|regex| regex.is_match(part));
+    let says = part.contains("Secret") && has(&ANY_KIND);
+    let is_odd = has(&MARKS) && templates::has_values(part);
+    is_escaped || is_tagged || (says && (has(&ALIASED) || (is_odd && !is_template(part))))
+}
+
+/// What a word in double quotes stands for.
+fn without_escapes(word: &str) -> String {
+    let (mut plain, mut rest) = (String::new(), word);
+    while let Some((before, escape)) = rest.split_once('\\') {
+        plain.push_str(before);
+        let digits = match escape.as_bytes().first() {
+            Some(b'x') => 2,
+            Some(b'u') => 4,
+            Some(b'U') => 8,
+            _ => {
+                rest = escape.trim_start();
+                continue;
+            }
+        };
+        let code = escape.get(1..=digits).and_then(|code| u32::from_str_radix(code, 16).ok());
+        plain.extend(code.and_then(char::from_u32));
+        rest = escape.get(1 + digits..).unwrap_or_default();
+    }
+    plain + rest
+}
+
+fn is_template(part: &str) -> bool {
+    ["{{", "{%"].into_iter().any(|begin| part.contains(begin))
 }
 
 /// The first line of a Secret's values that is in plaintext.
@@ -227,19 +340,26 @@ fn plain_line(read: &Lenient, text: &str, is_plain: &dyn Fn(&str) -> bool) -> Op
 }
 
 /// The `data` and `stringData` of all Secrets, merge keys followed: where one map brings in another, either may say what
-/// it is, and hold the values.
+/// it is, and hold the values. What a Secret, or a list of them, has as `items` are some.
 fn values_of_secrets(read: &Lenient) -> Vec<usize> {
     let maps = Maps::of(read);
-    let of_kind =
-        |kind: &str| maps.reach(maps.with(&["kind"], |value| read.text(value) == Some(kind)), &maps.into);
-    let lists = maps.entries(&of_kind("SecretList"), &["items"]);
-    let items = lists.into_iter().flat_map(|list| match &read.nodes[read.resolve(list)].kind {
-        LenientKind::List(items) => items.as_slice(),
-        _ => &[],
-    });
-    let mut secrets = of_kind("Secret");
-    secrets.extend(items.map(|&item| read.resolve(item)));
-    maps.entries(&maps.reach(secrets, &maps.from), &["data", "stringData"])
+    let is_secret = |kind: &str| matches!(kind, "Secret" | "SecretList") || templates::is_literal(kind);
+    let is_kind = |value| read.text(value).is_some_and(is_secret);
+    let mut open = maps.reach(maps.with(&["kind"], is_kind), &maps.into);
+    let (mut seen, mut secrets) = (vec![false; read.nodes.len()], Vec::new());
+    while let Some(map) = open.pop() {
+        if std::mem::replace(&mut seen[map], true) {
+            continue;
+        }
+        secrets.push(map);
+        open.extend(&maps.from[map]);
+        for list in maps.entries(&[map], &["items"]) {
+            if let LenientKind::List(items) = &read.nodes[read.resolve(list)].kind {
+                open.extend(items.iter().map(|&item| read.resolve(item)));
+            }
+        }
+    }
+    maps.entries(&secrets, &["data", "stringData"])
 }
 
 /// The maps of a text, and which of them bring in which by merge keys.
@@ -307,7 +427,7 @@ mod tests {
     fn line_of_secret(text: &str) -> Option<usize> {
         match look(text) {
             Unread::Secret(line) => Some(line),
-            Unread::MayHide | Unread::Beyond(_) | Unread::Nothing => None,
+            Unread::MayHide | Unread::Hides | Unread::Beyond(_) | Unread::Nothing => None,
         }
     }
 
@@ -337,6 +457,18 @@ mod tests {
             assert_eq!(line_of_secret(&format!("{head}{values}")), expected, "{values}");
         }
         assert_eq!(line_of_secret("kind: ConfigMap\ndata:\n  a: b\n---\nx: {{ y }}\n"), None);
+        for kind in [
+            "{{ \"Secret\" }}",
+            "\"{{ \"Secret\" }}\"",
+            "{{ print \"Sec\" \"ret\" }}",
+            "{{ $k := \"Secret\" }}{{ $k }}",
+            "Sec{{/* */}}ret",
+        ] {
+            let text = head.replace("Secret", kind) + "stringData:\n  a: hunter2\n{{- end }}\n";
+            assert_eq!(line_of_secret(&text), Some(7), "{kind}");
+        }
+        let other = head.replace("Secret", "{{ .Values.kind }}") + "data:\n  a: b\n{{- end }}\n";
+        assert_eq!(line_of_secret(&other), None);
         let by_variable = |before: &str, value: &str| {
             let text =
                 format!("{{{{ {before} }}}}\n{head}stringData:\n  a: {{{{ {value} }}}}\n{{{{- end }}}}\n");
@@ -373,6 +505,9 @@ mod tests {
             "? kind\n: Secret",
             "<<: {kind: Secret}",
             "<<: [{a: b}, {kind: Secret}]",
+            "kind: ConfigMap\n<<: {kind: Secret}",
+            "a: \"x\ny\"\nkind: Secret",
+            "a: [-]\nkind: \"S\\x65cret\"",
         ] {
             assert_eq!(secret_of(kind, values), Some(3 + kind.lines().count()), "{kind}");
         }
@@ -386,16 +521,26 @@ mod tests {
             "data: [a, {b: c}]",
             "data: {}\nstringData: {p: {}, q: \"${hunter2}\"}",
             "data: {p: hunter2}\ndata: {}",
+            "data: {p: 'ENC[hunter2'}",
+            "data: {}\n<<: {data: {p: hunter2}}",
         ] {
             assert!(secret_of("kind: Secret", values).is_some(), "{values}");
         }
-        for values in
-            ["type: a", "data: {p: '', q: ~}", "data: {p: '${PASSWORD}', q: 'ENC[AES'}", "datum: {p: q}"]
-        {
+        for values in ["type: a", "data: {p: '', q: ~}", "data: {p: '${PASSWORD}'}", "datum: {p: q}"] {
             assert_eq!(secret_of("kind: Secret", values), None, "{values}");
         }
         assert_eq!(secret_of("kind: ConfigMap", "data: {p: hunter2}"), None);
         assert_eq!(line_of_secret("- kind: SecretList\n  items:\n  - data: {a: b}\n"), Some(3));
+        assert_eq!(line_of_secret("1: a\nkind: Secret\nitems:\n- {items: [{data: {a: b}}]}\n"), Some(4));
+        assert_eq!(line_of_secret("1: a\nkind: Secret\na: \"x\n---foo\"\ndata: {a: b}\n"), Some(5));
+        for separator in ["---#", "---\u{a0}", "--- # a", "---\u{b}", "---\u{2003}#", "---\n\u{feff}"] {
+            let text = format!("a: [\n{separator}\nkind: \"S\\x65cret\"\ndata: {{a: b}}\n");
+            assert!(line_of_secret(&text).is_some(), "{separator:?}");
+        }
+        for odd in ["\\ud800", "\u{7f}", "\u{9f}", "\u{fffe}", "\u{2028}"] {
+            let text = format!("{{\"a\":\"{odd}\",\"kind\":\"\\u0053ecret\",\"data\":{{\"a\":\"b\"}}}}");
+            assert_eq!(line_of_secret(&text), Some(1), "{odd:?}");
+        }
         assert_eq!(line_of_secret("a: [\n---\n- \"kind\": Secret\n  data: {a: b}\n"), Some(4));
         let stream = "{\"a\": \"}\"}{\"kind\":\"\\u0053ecret\"\n,\"data\": {\"a\": \"b\"}} {\"a\":{}}";
         assert_eq!(line_of_secret(stream), Some(2));
@@ -416,15 +561,32 @@ mod tests {
     #[test]
     fn what_nobody_can_read_hides_nothing() {
         let broken = "a: [}\n";
-        for text in [
-            "data: {p: q}",
-            "kind: Secret\ndata:\n",
-            "{{ x }}\nkind: \"\\x53ecret\"\nstringData: {p: hunter2}",
-            "# {{ x }}\nkind: !!binary U2VjcmV0\nstringData: {p: hunter2}",
-            "# {{ x }}\n\"k\\x69nd\": Secret\nstringData: {p: hunter2}",
-            "# {{ x }}\n? kind\n: x\nstringData: {p: hunter2}",
-        ] {
+        for text in ["data: {p: q}", "{{ x }}\n? kind\n: x\nstringData: {p: hunter2}"] {
             assert_eq!(look(&format!("{broken}{text}\n")), Unread::MayHide, "{text}");
+        }
+        // Nobody spells these so who has nothing to hide, or says that it is a Secret and can be read by nobody.
+        for text in [
+            "kind: \"\\x53ecret\"\nstringData: {p: hunter2}",
+            "{{ x }}\nkind: \"S\\x65cret\"\nstringData: {p: hunter2}",
+            "{{ x }}\n\"k\\u0069nd\": Secret\nstringData: {p: hunter2}",
+            "# {{ x }}\nkind: !!binary U2VjcmV0\nstringData: {p: hunter2}",
+            "x: &a {p: hunter2}\nkind: Secret\nstringData: *a",
+            "# {{ x }}\nx: &a {p: hunter2}\nkind: Secret\nstringData: *a",
+            "x: &k Secret\nkind: *k\nstringData: {p: hunter2}",
+        ] {
+            let found = look(&format!("{broken}{text}\n"));
+            assert!(matches!(found, Unread::Hides | Unread::Secret(_)), "{text}: {found:?}");
+        }
+        // What others have in files that are no YAML.
+        for text in [
+            "a: \"{\\\"data\\\": \\\"Secret\\\"}\"",
+            "kind: {{ .kind }}\ndata: \"C:\\\\x64\\\\\"",
+            "a: \"ZGF0YQ==\"\nkind: ConfigMap",
+            "? a\n: b\nkind: ConfigMap\ndata: {a: b}",
+            "kind: Secret\ndata: {a: ''}",
+        ] {
+            let found = look(&format!("{broken}{text}\n"));
+            assert!(matches!(found, Unread::MayHide | Unread::Nothing), "{text}: {found:?}");
         }
         for text in [
             "a: b",

@@ -7,6 +7,7 @@ mod framework;
 mod hook;
 mod hostile;
 mod install;
+mod manifests;
 mod names;
 mod requests;
 mod weakened;
