@@ -58,6 +58,12 @@ impl<'c> Located<'c> {
         self.config.as_ref().map_or(Ok(None), |config| config.matching_policy(self.path()))
     }
 
+    /// The same of the path as it was named.
+    pub fn policy_of_name(&self) -> Result<Option<Policy>> {
+        let config = self.configs.config_at(&self.spelled)?;
+        config.map_or(Ok(None), |config| config.matching_policy(&self.spelled))
+    }
+
     /// Whether its config says that `check` leaves the file out.
     pub fn is_excluded_from_check(&self) -> bool {
         self.config.as_ref().is_some_and(|config| config.is_excluded_from_check(self.path()))

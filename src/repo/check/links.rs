@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Configs, TakenOver};
 use crate::error::Result;
-use crate::repo::check::{Finding, Rule};
+use crate::repo::check::{Finding, Rule, private_keys, shown};
 
 /// What is wrong with a link. `paths` are those that lead through it: to files of its folder, or itself.
 pub fn check_link(
@@ -21,6 +21,27 @@ pub fn check_link(
         }
     }
     Ok(None)
+}
+
+/// What is wrong with the target of a link, which Git stores as it is spelled: a secret may be all that it is.
+/// `is_there` says whether it leads to something.
+pub fn check_target(link: &Path, target: &[u8], is_there: bool, configs: &Configs) -> Result<Vec<Finding>> {
+    let located = configs.locate(link)?;
+    if located.is_name_excluded_from_check()? {
+        return Ok(Vec::new());
+    }
+    let keys = private_keys::private_keys(target).into_iter();
+    let mut findings: Vec<Finding> =
+        keys.map(|(line, kind)| Finding::new(line, Rule::PrivateKey, kind.description())).collect();
+    let policy = located.policy_of_name()?.filter(|policy| policy.rule.path_regex.is_some());
+    if let Some(policy) = policy.filter(|_| !is_there) {
+        let message = format!(
+            "leads to nothing here, so its target may be a value, which is in plaintext in Git, but {} says that it is encrypted",
+            shown(&policy)
+        );
+        findings.push(Finding::new(1, Rule::Link, message));
+    }
+    Ok(findings)
 }
 
 /// What is wrong with a repository within another one, such as a submodule: its own config counts there, whatever a

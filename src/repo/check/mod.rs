@@ -38,7 +38,7 @@ use crate::sops::{self, Encrypted, Exempt, InPlaintext, Nature};
 pub use claimed::WHOLE;
 pub use encoding::Encoding;
 use lines::Lines;
-pub use links::{check_link, check_repository, unseen};
+pub use links::{check_link, check_repository, check_target, unseen};
 use others::{is_about_secrets, is_about_secrets_alone};
 pub use pending::Pending;
 pub use plan::Plan;

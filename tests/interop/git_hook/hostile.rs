@@ -779,3 +779,76 @@ fn no_filter_runs_for_who_wrote_a_line_nor_in_a_submodule() {
         assert!(!trap.exists(), "{args:?}");
     }
 }
+
+/// Git stores where a link leads, and no file: a secret may be all that it says.
+#[test]
+fn the_target_of_a_link_may_be_the_secret() {
+    let test = repository();
+    std::fs::create_dir(test.path("secrets")).unwrap();
+    add(&test, "secrets/real.yaml", "");
+    for (target, link) in [
+        (PLANTED, "secrets/password"),
+        ("password: hunter2", "secrets/db.yaml"),
+        (IDENTITY, "key"),
+        ("real.yaml", "secrets/alias.yaml"),
+        (PLANTED, "nowhere"),
+    ] {
+        symlink(target, test.path(link)).unwrap();
+    }
+    git(&test, &["add", "-A"]).run().ok();
+    for run in [sealant(&test, &["check"]), hook(&test, &[])] {
+        let output = run.run().code(1);
+        let found: Vec<String> = lines(&output)
+            .iter()
+            .filter_map(|line| Some(format!("{} {}", line.split_once(':')?.0, line.rsplit_once(' ')?.1)))
+            .collect();
+        let expected = ["key [private-key]", "secrets/db.yaml [link]", "secrets/password [link]"];
+        assert_eq!(found, expected, "{output}");
+        assert!(!output.to_string().contains(IDENTITY), "{output}");
+    }
+    // It leads to what is staged, wherever that is in the working tree.
+    std::fs::remove_file(test.path("secrets/real.yaml")).unwrap();
+    assert_eq!(lines(&hook(&test, &[]).run().code(1)).len(), 3);
+}
+
+/// As on a system without links: Git keeps the mode of a link, and takes the content of the file for its target.
+#[test]
+fn a_file_in_the_place_of_a_link_is_looked_at() {
+    let test = repository();
+    for (file, text) in
+        [("secrets/db.yaml", "a: hunter2\n"), ("apps/a.yaml", SECRET), ("secrets/b", "hunter2\n")]
+    {
+        test.write(file, text);
+        let id = git(&test, &["hash-object", "-w", file]).run().ok().text().trim().to_owned();
+        git(&test, &["update-index", "--add", "--cacheinfo", &format!("120000,{id},{file}")]).run().ok();
+    }
+    git(&test, &["config", "core.symlinks", "false"]).run().ok();
+    for _ in 0..2 {
+        let output = hook(&test, &[]).run().code(1);
+        let found = lines(&output);
+        for file in ["secrets/db.yaml", "apps/a.yaml", "secrets/b"] {
+            assert!(found.iter().any(|line| line.starts_with(&format!("{file}:"))), "{file}: {output}");
+        }
+        // What is staged counts.
+        for file in ["secrets/db.yaml", "apps/a.yaml", "secrets/b"] {
+            test.write(file, "");
+        }
+    }
+}
+
+/// Whoever writes plaintext into a file of which Git believes that it is in UTF-16 has something else in the commit, and
+/// everybody who checks it out has the plaintext.
+#[test]
+fn the_hook_sees_what_git_checks_out_in_another_encoding() {
+    for encoding in ["UTF-16LE", "UTF-16BE", "IBM037"] {
+        let test = repository();
+        add(&test, ".gitattributes", format!("apps/* working-tree-encoding={encoding}\n"));
+        git(&test, &["commit", "-qnm", "x"]).run().ok();
+        let even = if SECRET.len() % 2 == 0 { "" } else { "\n" };
+        add(&test, "apps/a.yaml", format!("{SECRET}{even}"));
+        let stored = git(&test, &["show", ":apps/a.yaml"]).run().ok();
+        assert!(!stored.text().contains("kind"), "{encoding}");
+        let output = hook(&test, &[]).run().code(1);
+        assert!(lines(&output).iter().any(|line| line.starts_with("apps/a.yaml:")), "{encoding}: {output}");
+    }
+}

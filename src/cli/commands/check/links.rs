@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::config::Configs;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Walk};
-use crate::repo::check::{Finding, check_link, check_repository, unseen};
+use crate::repo::check::{Finding, check_link, check_repository, check_target, unseen};
 
 /// The most files that are held against rules through links to their folders.
 pub const MOST_BELOW: usize = 100_000;
@@ -21,12 +21,20 @@ pub fn look(links: &[PathBuf], top: &Path, configs: &Configs, looked: &mut Looke
     let mut left = MOST_BELOW;
     for link in links {
         let findings = paths(link, top, &mut left).and_then(|paths| check_link(link, paths, configs));
-        looked.add(
-            &plain_path(link),
-            findings.map(|finding| finding.into_iter().collect::<Vec<Finding>>()),
-            context,
-        );
+        let findings = findings.and_then(|finding| of_target(link, finding, configs));
+        looked.add(&plain_path(link), findings, context);
     }
+}
+
+/// What is wrong with a link that is here, and with its target.
+fn of_target(link: &Path, finding: Option<Finding>, configs: &Configs) -> Result<Vec<Finding>> {
+    // One that is gone by now has none.
+    let target = link.read_link().unwrap_or_default();
+    let is_there =
+        finding.is_some() || link.parent().unwrap_or(link).join(&target).symlink_metadata().is_ok();
+    let mut findings = check_target(link, target.as_os_str().as_encoded_bytes(), is_there, configs)?;
+    findings.extend(finding);
+    Ok(findings)
 }
 
 /// Looks at the repositories within those that are looked at.

@@ -1,6 +1,8 @@
+mod encodings;
 mod requests;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::iter;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -20,13 +22,14 @@ use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::repo::before::{self, Before, Plans};
-use crate::repo::check::{check_link, unseen};
+use crate::repo::check::{Encoding, Finding, check_link, check_target, unseen};
 use crate::repo::copies::{Copies, Named};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::changes::Parting;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes};
+use crate::secret::SecretBytes;
 
 /// What Git's hooks run
 #[derive(Debug, clap::Args)]
@@ -176,7 +179,13 @@ fn look_at(
     // The framework names no links to a hook that asks for files.
     let is_link = |path: &&PathBuf| matches!(tree.get(path), Some(Entry::Link(_)));
     let links: BTreeSet<PathBuf> = paths.iter().chain(&changed).filter(is_link).cloned().collect();
-    let targets = targets(paths, &tree, looked, context);
+    let mut targets = targets(paths, &tree, looked, context);
+    let told = read_targets(&links, &tree, &mut blobs)?;
+    // Where links are checked out as files, Git takes what somebody writes into one for the target of a link.
+    let is_text = |told: &Told| told.target.as_ref().is_none_or(|target| target.contains(&b'\n'));
+    let texts = told.iter().filter(|(_, told)| is_text(told));
+    targets.extend(texts.map(|(path, told)| Target { path: path.clone(), id: told.id.clone() }));
+    let encodings = encodings::of(&targets, git)?;
 
     if matches!(state, Incoming::Index) && explicit.is_none() {
         tell_untracked_configs(&targets, git, &tree, looked, context)?;
@@ -196,7 +205,7 @@ fn look_at(
     }
     let configs = Configs::from_source(lookup, staged);
     let (mut copies, mut hiding) = (Copies::default(), BTreeMap::new());
-    for (target, seen) in targets.iter().zip(look(&targets, &mut blobs, &configs, &befores)) {
+    for (target, seen) in targets.iter().zip(look(&targets, &encodings, &mut blobs, &configs, &befores)) {
         let findings = seen.map(|Seen { findings, held, hiding: hides }| {
             if let Some((config, finding)) = hides {
                 hiding.entry(config).or_insert(finding);
@@ -224,7 +233,7 @@ fn look_at(
     for (file, finding) in copies.found() {
         looked.add(file, Ok(vec![finding]), context);
     }
-    look_at_links(&links, &tree, git, &configs, looked, context);
+    look_at_links(&links, &told, &tree, git, &configs, looked, context);
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
     looked.add_configs(hiding.collect(), git.top(), context);
     for before in &befores {
@@ -330,9 +339,40 @@ fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: 
     targets
 }
 
+/// What is staged of a link.
+struct Told {
+    id: ObjectId,
+    /// `None` for one that is longer than any path.
+    target: Option<SecretBytes>,
+}
+
+/// Reads where links lead.
+fn read_targets(
+    links: &BTreeSet<PathBuf>,
+    tree: &Tree,
+    blobs: &mut Blobs,
+) -> Result<BTreeMap<PathBuf, Told>> {
+    /// More than any system takes for a path.
+    const MOST: u64 = 1 << 16;
+    let id = |link: &PathBuf| match tree.get(link) {
+        Some(Entry::Link(id)) => Some((link.clone(), id.clone())),
+        _ => None,
+    };
+    let links: Vec<(PathBuf, ObjectId)> = links.iter().filter_map(id).collect();
+    let ids: Vec<&ObjectId> = links.iter().map(|(_, id)| id).collect();
+    let mut told = BTreeMap::new();
+    for (at, read) in blobs.each(&ids, |_, size| Ok((size <= MOST).then_some(((), MOST)))) {
+        let target = read?.map(|((), target)| target);
+        let (link, id) = links[at].clone();
+        told.insert(link, Told { id, target });
+    }
+    Ok(told)
+}
+
 /// Looks at links as they are staged.
 fn look_at_links(
     links: &BTreeSet<PathBuf>,
+    told: &BTreeMap<PathBuf, Told>,
     tree: &Tree,
     git: &Git,
     configs: &Configs,
@@ -348,14 +388,34 @@ fn look_at_links(
         left = left.checked_sub(paths.len()).ok_or_else(links::too_many)?;
         Ok(if paths.is_empty() { unseen(link).into() } else { paths })
     };
+    let of_target = |link: &Path, finding: Option<Finding>| {
+        let Some(target) = told.get(link).and_then(|told| told.target.as_ref()) else {
+            return Ok(finding.into_iter().collect());
+        };
+        let here = git.top().join(link.parent().unwrap_or(link)).join(OsStr::from_bytes(target));
+        let located = configs.locate(link)?;
+        let mut staged =
+            located.real().strip_prefix(git.top()).into_iter().flat_map(|real| tree.at_or_below(real));
+        let is_there =
+            finding.is_some() || here.symlink_metadata().is_ok() || staged.any(|(path, _)| path != link);
+        let mut findings = check_target(link, target, is_there, configs)?;
+        findings.extend(finding);
+        Ok(findings)
+    };
     for link in links {
         let finding = paths(link).and_then(|paths| check_link(link, paths, configs));
-        looked.add(link, finding.map(|finding| finding.into_iter().collect()), context);
+        looked.add(link, finding.and_then(|finding| of_target(link, finding)), context);
     }
 }
 
 /// Looks at contents while others are being read. Findings are in the order of the targets.
-fn look(targets: &[Target], blobs: &mut Blobs, configs: &Configs, befores: &[Before]) -> Vec<Result<Seen>> {
+fn look(
+    targets: &[Target],
+    encodings: &HashMap<PathBuf, Vec<Encoding>>,
+    blobs: &mut Blobs,
+    configs: &Configs,
+    befores: &[Before],
+) -> Vec<Result<Seen>> {
     let ids: Vec<&ObjectId> = targets.iter().map(|target| &target.id).collect();
     let plan = |at: usize, size: u64| {
         let path = &targets[at].path;
@@ -368,7 +428,17 @@ fn look(targets: &[Target], blobs: &mut Blobs, configs: &Configs, befores: &[Bef
             let path = &targets[at].path;
             let held = copies::held_by(path, Format::of_path(path), &bytes, configs);
             let hiding = plans.hidden(held.is_some());
-            Ok(Seen { findings: plans.check(bytes)?, held, hiding })
+            let mut findings = Vec::new();
+            for encoding in encodings.get(path).into_iter().flatten() {
+                findings.extend(plans.unseen(encoding, &bytes));
+                if let Some(written) = encodings::written(encoding, &bytes) {
+                    findings.extend(plans.check(written)?);
+                }
+            }
+            findings.extend(plans.check(bytes)?);
+            findings.sort();
+            findings.dedup();
+            Ok(Seen { findings, held, hiding })
         });
         (at, seen)
     };
