@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use Event::{Commit, Mail, Merge};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{FORMER_HOOKS, HOOK, HOOK_LINE, Step, contains, read};
 use crate::error::Result;
 use crate::fs::Snapshot;
 use crate::secret::SecretBytes;
 
-/// What makes Git commit, and ask a hook before. It asks none before it commits a cherry-pick, a revert or a step of a
-/// rebase that has no conflict.
+/// What makes Git commit, and ask a hook before. It asks none before it commits a cherry-pick or a revert that has no
+/// conflict, nor in a rebase, whatever `git rebase --continue` commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     Commit,
@@ -111,7 +112,10 @@ impl<'t> Hook<'t> {
             }));
         }
         let Some(manager) = self.manager() else { return Ok(None) };
-        let (what, advice) = self.told(&manager);
+        let (what, advice) = match self.is_limited(&manager)? {
+            true => manager.limited(),
+            false => self.told(&manager),
+        };
         // Its owner rewrites it, and keeps its mode.
         let Some(start) = manager.start(self.event).filter(|_| !self.is_run()) else {
             return Ok(Some(Step::Left { what, advice }));
@@ -187,6 +191,17 @@ impl<'t> Hook<'t> {
         })
     }
 
+    /// Whether a manager is told so, but with something that may have it not run.
+    fn is_limited(&self, manager: &Manager) -> Result<bool> {
+        let Some(config) = self.config(manager) else { return Ok(false) };
+        let is_mentioned = read(&config)?.is_some_and(|text| match manager {
+            Manager::Framework => entries(&text, self.event).next().is_some(),
+            Manager::Lefthook => contains(&text, HOOK_LINE),
+            Manager::Husky | Manager::Person => false,
+        });
+        Ok(is_mentioned && !self.is_named(manager)?)
+    }
+
     fn told(&self, manager: &Manager) -> (String, String) {
         let hook = self.event.hook();
         match manager {
@@ -226,6 +241,20 @@ enum Manager {
 }
 
 impl Manager {
+    /// What to say where it is told to call Sealant, and not always.
+    fn limited(&self) -> (String, String) {
+        let (config, keys) = match self {
+            Self::Lefthook => (LEFTHOOK, "`skip`, `only`, `glob`, `exclude` and the like"),
+            _ => (FRAMEWORK, "`entry`, `args`, `language`, `files`, `exclude` and `types`"),
+        };
+        (
+            format!(
+                "{config} names Sealant's hook, but what stands beside it may keep it from running: commits may not be checked"
+            ),
+            format!("Remove from Sealant's entry in {config} what limits or replaces it: {keys}."),
+        )
+    }
+
     /// What makes it write its hook in a clone.
     fn start(&self, event: Event) -> Option<&'static str> {
         match self {
@@ -243,12 +272,27 @@ fn has_line(text: &[u8], part: &str) -> bool {
     text.split(|byte| *byte == b'\n').any(|line| contains(without_comment(line), part))
 }
 
-/// Whether lefthook is told to call Sealant, in whatever form it is told.
+/// Whether lefthook is told to call Sealant, in whatever form it is told, and always.
 fn has_command(config: &[u8], event: Event) -> bool {
     let text = str::from_utf8(config).ok();
-    let config = text.and_then(|text| serde_yaml::from_str::<serde_json::Value>(text).ok());
-    let told = config.as_ref().and_then(|config| config.get(event.hook()));
-    told.is_some_and(|told| told.to_string().contains(HOOK_LINE))
+    let config = text.and_then(|text| serde_yaml::from_str::<Value>(text).ok());
+    config.as_ref().and_then(|config| config.get(event.hook())).is_some_and(always_calls_us)
+}
+
+/// Whether this or something in it is a command of ours, on the way to which nothing limits when it runs.
+fn always_calls_us(told: &Value) -> bool {
+    const LIMITS: [&str; 10] =
+        ["skip", "only", "glob", "exclude", "files", "file_types", "root", "tags", "exclude_tags", "if"];
+    match told {
+        Value::String(text) => text.contains(HOOK_LINE),
+        Value::Array(items) => items.iter().any(always_calls_us),
+        Value::Object(entries) => {
+            let is_limited =
+                LIMITS.iter().any(|key| entries.get(*key).is_some_and(|value| *value != Value::Bool(false)));
+            !is_limited && entries.values().any(always_calls_us)
+        }
+        _ => false,
+    }
 }
 
 fn without_comment(line: &[u8]) -> &[u8] {
@@ -261,6 +305,8 @@ fn without_comment(line: &[u8]) -> &[u8] {
 struct Framework {
     repos: Vec<Repo>,
     default_stages: Option<Vec<String>>,
+    files: Option<String>,
+    exclude: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -273,19 +319,78 @@ struct Entry {
     id: String,
     entry: Option<String>,
     stages: Option<Vec<String>>,
+    language: Option<String>,
+    #[serde(default)]
+    args: Vec<String>,
+    files: Option<String>,
+    exclude: Option<String>,
+    types: Option<Vec<String>>,
+    types_or: Option<Vec<String>>,
+    exclude_types: Option<Vec<String>>,
 }
 
-/// Whether the framework is told to call Sealant, by our hooks or by a local one.
+impl Entry {
+    fn is_ours(&self) -> bool {
+        ["sealant", "sealant-system"].contains(&self.id.as_str()) || self.calls_us()
+    }
+
+    fn calls_us(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.contains(HOOK_LINE))
+    }
+
+    /// Whether it checks every commit, as far as one can see here.
+    fn is_certain(&self) -> bool {
+        let is_replaced = self.entry.is_some() && !self.calls_us();
+        let is_program =
+            !self.language.as_deref().is_some_and(|language| ["fail", "pygrep"].contains(&language));
+        let is_passed = |arg: &String| ["--", "--fix"].contains(&arg.as_str());
+        let is_any = |types: &Option<Vec<String>>| {
+            types.as_ref().is_none_or(|types| types.iter().all(|one| one == "file"))
+        };
+        let is_all = |types: &Option<Vec<String>>| {
+            types.as_ref().is_none_or(|types| types.is_empty() || types.iter().any(|one| one == "file"))
+        };
+        let has_no = |pattern: &Option<String>| pattern.as_ref().is_none_or(String::is_empty);
+        !is_replaced
+            && is_program
+            && self.args.iter().all(is_passed)
+            && has_no(&self.files)
+            && has_no(&self.exclude)
+            && is_any(&self.types)
+            && is_all(&self.types_or)
+            && self.exclude_types.as_ref().is_none_or(Vec::is_empty)
+    }
+}
+
+/// Whether the framework is told to call Sealant, by our hooks or by a local one, and always.
 fn has_entry(config: &[u8], event: Event) -> bool {
+    entries(config, event).any(|is_certain| is_certain)
+}
+
+/// The entries of the framework's config that call Sealant at an event: whether it is certain that each one runs.
+fn entries(config: &[u8], event: Event) -> impl Iterator<Item = bool> {
     let config = str::from_utf8(config).ok().and_then(|text| serde_yaml::from_str::<Framework>(text).ok());
     // The framework itself runs nothing by a config that it cannot read.
-    let Some(Framework { repos, default_stages }) = config else { return false };
-    repos.iter().flat_map(|repo| &repo.hooks).any(|hook| {
-        let is_ours = ["sealant", "sealant-system"].contains(&hook.id.as_str())
-            || hook.entry.as_ref().is_some_and(|entry| entry.contains(HOOK_LINE));
-        let stages = hook.stages.as_ref().or(default_stages.as_ref()).filter(|stages| !stages.is_empty());
-        let is_meant = |stage: &String| event.stages().contains(&stage.as_str());
-        is_ours && stages.is_none_or(|stages| stages.iter().any(is_meant))
+    let config = config.into_iter();
+    config.flat_map(move |Framework { repos, default_stages, files, exclude }| {
+        let is_for_all = lets_secrets_through(files.as_deref(), exclude.as_deref());
+        let hooks = repos.into_iter().flat_map(|repo| repo.hooks).filter(Entry::is_ours);
+        let hooks = hooks.filter(move |hook| {
+            let stages = hook.stages.as_ref().or(default_stages.as_ref()).filter(|stages| !stages.is_empty());
+            let is_meant = |stage: &String| event.stages().contains(&stage.as_str());
+            stages.is_none_or(|stages| stages.iter().any(is_meant))
+        });
+        hooks.map(move |hook| is_for_all && hook.is_certain())
+    })
+}
+
+/// Whether what the framework leaves out for all hooks are not the files that Sealant is for.
+fn lets_secrets_through(files: Option<&str>, exclude: Option<&str>) -> bool {
+    let matches =
+        |pattern: &str, file: &str| regex::Regex::new(pattern).ok().map(|regex| regex.is_match(file));
+    [".sops.yaml", "secrets/a.yaml", "a.yaml"].iter().all(|file| {
+        files.is_none_or(|pattern| matches(pattern, file) == Some(true))
+            && exclude.is_none_or(|pattern| pattern == "^$" || matches(pattern, file) == Some(false))
     })
 }
 
@@ -319,6 +424,15 @@ mod tests {
             ("{id: other, name: 'id: sealant'}", false),
             ("{id: sealant, stages: [pre-push]}", false),
             ("{id: sealant", false),
+            ("{id: sealant, types_or: [file, symlink], args: ['--']}", true),
+            ("{id: sealant, entry: 'true'}", false),
+            ("{id: sealant, files: ^$}", false),
+            ("{id: sealant, exclude: .*}", false),
+            ("{id: sealant, types: [python]}", false),
+            ("{id: sealant, types_or: [python]}", false),
+            ("{id: sealant, exclude_types: [yaml]}", false),
+            ("{id: sealant, args: [--help]}", false),
+            ("{id: mine, entry: sealant hook pre-commit, language: pygrep}", false),
         ] {
             let config = format!("repos:\n- repo: x\n  rev: y\n  hooks:\n  - {hook}\n");
             assert_eq!(has_entry(config.as_bytes(), Commit), runs, "{hook}");
@@ -328,6 +442,16 @@ mod tests {
             b"default_stages: [manual]\nrepos: [{repo: x, hooks: [{id: sealant}]}]\n",
             Commit
         ));
+        for (patterns, runs) in [
+            ("exclude: ^(vendor|docs)/", true),
+            ("exclude: '.*'", false),
+            ("files: ^$", false),
+            ("exclude: ^secrets/", false),
+            ("files: (?!x)", false),
+        ] {
+            let config = format!("{patterns}\nrepos: [{{repo: x, hooks: [{{id: sealant}}]}}]\n");
+            assert_eq!(has_entry(config.as_bytes(), Commit), runs, "{patterns}");
+        }
         let of_merges = b"repos: [{repo: x, hooks: [{id: sealant, stages: [pre-merge-commit]}]}]\n";
         assert!(!has_entry(of_merges, Commit) && has_entry(of_merges, Merge));
     }
@@ -336,6 +460,16 @@ mod tests {
     fn lefthook_runs_what_stands_below_the_hook() {
         let config = b"pre-commit: {jobs: [{run: sealant hook pre-commit}]}\npre-merge-commit: {jobs: []}\n";
         assert!(has_command(config, Commit) && !has_command(config, Merge) && !has_command(config, Mail));
+        for (told, runs) in [
+            ("{commands: {a: {run: sealant hook pre-commit, skip: false}}}", true),
+            ("{commands: {a: {run: sealant hook pre-commit, skip: true}}}", false),
+            ("{commands: {a: {run: sealant hook pre-commit, skip: [merge]}}}", false),
+            ("{skip: true, commands: {a: {run: sealant hook pre-commit}}}", false),
+            ("{jobs: [{run: sealant hook pre-commit, glob: '*.py'}]}", false),
+            ("{jobs: [{run: true, skip: true}, {run: sealant hook pre-commit}]}", true),
+        ] {
+            assert_eq!(has_command(format!("pre-commit: {told}\n").as_bytes(), Commit), runs, "{told}");
+        }
         assert!(!has_command(b"#pre-commit: {jobs: [{run: sealant hook pre-commit}]}\n", Commit));
     }
 }
