@@ -117,6 +117,7 @@ struct Inner {
     file: Option<PathBuf>,
     line: Option<usize>,
     advice: Option<String>,
+    where_named: Option<(String, String)>,
     passing: bool,
     refused: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -133,6 +134,7 @@ impl Error {
             file: None,
             line: None,
             advice: None,
+            where_named: None,
             passing: false,
             refused: false,
             source: None,
@@ -179,7 +181,21 @@ impl Error {
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.0.advice = Some(advice.into());
+        self.0.where_named = None;
         self
+    }
+
+    /// The same error with what to do instead where the file's creation rule names `key`, which is the reader's own: only
+    /// whoever knows the rules can tell.
+    #[must_use]
+    pub fn advise_where_named(mut self, key: impl Into<String>, advice: impl Into<String>) -> Self {
+        self.0.where_named = Some((key.into(), advice.into()));
+        self
+    }
+
+    /// That key, and what to do.
+    pub fn where_named(&self) -> Option<(&str, &str)> {
+        self.0.where_named.as_ref().map(|(key, advice)| (key.as_str(), advice.as_str()))
     }
 
     /// Says that it may go away by itself: a server is down, sealed or busy.

@@ -173,7 +173,7 @@ fn is_of(spec: &KeySpec, key: &MasterKey) -> bool {
 }
 
 fn by_hand(why: String) -> Error {
-    Error::new(Kind::Config, why).advise("Edit the config yourself, and run `sealant updatekeys`.")
+    Error::new(Kind::Config, why).advise("Edit the config yourself, and run `sealant updatekeys .`")
 }
 
 /// A config, to be edited.

@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::keys::MasterKey;
 use crate::keys::remote::{Others, Remote};
 use crate::names::Names;
+use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::absent::WithAbsent;
 use crate::repo::git::blame::{self, Written};
@@ -36,6 +37,12 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(ui: &'a Ui, host: &'a Terminal<'a>, config: Option<PathBuf>, dialect: Dialect) -> Self {
+        // By the name of sops the program says what sops says.
+        if dialect == Dialect::Sealant
+            && let Ok(lookup) = lookup(host, config.as_deref(), dialect)
+        {
+            ui.advise_by(move |error| advice_where_named(error, &lookup));
+        }
         Self { ui, host, config, dialect, key_services: Default::default(), changed: None }
     }
 
@@ -171,6 +178,14 @@ fn lookup(host: &Terminal, config: Option<&Path>, dialect: Dialect) -> Result<Lo
         .map_err(|error| Error::new(Kind::Read, "the working directory no longer exists").caused_by(error))?;
     let explicit = config.map(Path::to_path_buf).or_else(|| host.env("SOPS_CONFIG").map(PathBuf::from));
     Ok(Lookup { working_dir, explicit, dialect })
+}
+
+/// The advice for somebody who cannot open a file whose creation rule names them already.
+fn advice_where_named(error: &Error, lookup: &Lookup) -> Option<String> {
+    let ((own, advice), file) = (error.where_named()?, error.file()?);
+    let policy = Configs::from_source(lookup.clone(), Disk).matching_policy(file).ok()??;
+    let keys = policy::key_set(&policy).ok()??;
+    keys.groups.iter().flatten().any(|key| key.id() == own).then(|| advice.to_owned())
 }
 
 /// The terminal of a command whose work is written down in the audit log.

@@ -13,7 +13,7 @@ use crate::cli::args::{Destination, Formats, Input, Inputs, KeyArgs, RuleArgs};
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::{self, Neighbours, ToEncrypt};
 use crate::cli::pipeline::{Item, Output, Passed, Taken, read};
-use crate::cli::unnamed::{Unnamed, is_named_by};
+use crate::cli::unnamed::{Unnamed, elsewhere, is_named_by};
 use crate::config::{Configs, Policy, Selection};
 use crate::document::{self, Document, Format, Losses};
 use crate::encrypted_file::{self, EncryptedFile, KeyedPart, no_answer};
@@ -192,6 +192,18 @@ impl<'a> Encrypt<'a> {
         self.context.tell_misled(&self.configs, name);
         match self.configs.policy_for(&absolute(self.context, name)?) {
             Err(error) if error.kind() == Kind::Other && may_be_missing => Ok(None),
+            Err(error) if error.kind() == Kind::Other && !self.context.is_sops() => {
+                Err(match elsewhere(&self.configs, name, "encrypt -i", self.context) {
+                    Some(advice) => {
+                        let explain = format!(
+                            "`sealant explain {}` says how they are matched",
+                            typed(&plain_path(name))
+                        );
+                        error.advise(format!("{advice}. Or add a rule for it: {explain}."))
+                    }
+                    None => error,
+                })
+            }
             found => found,
         }
     }
@@ -227,9 +239,16 @@ impl<'a> Encrypt<'a> {
         if document::parse(format, source.bytes.clone(), false).is_ok_and(|parsed| !parsed.tree().is_empty())
         {
             let typed = typed(&plain_path(name));
+            // What is encrypted by now is no plaintext of that type.
+            let command = match self.destination {
+                Destination::InPlace => {
+                    format!("sealant decrypt -i {typed} && sealant encrypt -i --input-type {format} {typed}")
+                }
+                _ => format!("sealant encrypt -i --input-type {format} {typed}"),
+            };
             self.context.ui.note(format!(
                 "{typed}: encrypted as a whole, because sops treats a file of this name as binary; to encrypt only \
-                 its values: `sealant encrypt -i --input-type {format} {typed}`"
+                 its values: `{command}`"
             ));
         }
     }

@@ -169,8 +169,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         return sops::run(args);
     }
     #[cfg(feature = "bitnami")]
-    if let Some(args) = args_of("kubeseal", &args) {
-        return kubeseal::run(args);
+    if let Some(words) = args_of("kubeseal", &args) {
+        let name = if words.len() + 1 == args.len() { "kubeseal" } else { "sealant kubeseal" };
+        return kubeseal::run(words, name);
     }
     if let [_, command, words @ ..] = &args[..]
         && command == complete::COMMAND
@@ -267,7 +268,8 @@ fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
     }
     if args[at] == "version" {
         args[at] = "--version".into();
-    } else if Path::new(&args[at]).is_file() {
+    // A command behind the file is the one that is meant.
+    } else if Path::new(&args[at]).is_file() && !args.get(at + 1).is_some_and(|word| is_command(word)) {
         args.insert(at, "edit".into());
     }
     args
@@ -320,7 +322,7 @@ fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Ksops(args) => ksops::run(args, context),
         Command::Sops(args) => Ok(sops::run(&args.args)),
         #[cfg(feature = "bitnami")]
-        Command::Kubeseal(args) => Ok(kubeseal::run(&args.args)),
+        Command::Kubeseal(args) => Ok(kubeseal::run(&args.args, "sealant kubeseal")),
         Command::Link(args) => link::run(args, context),
         Command::Completion(args) => completion::run(args, context),
         Command::Man(args) => man::run(args, context),

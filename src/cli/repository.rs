@@ -9,10 +9,11 @@ use crate::cli::args::{InputArgs, Inputs, plain_path};
 use crate::cli::context::Context;
 use crate::config::is_meant_as_config;
 use crate::document::Format;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys;
 use crate::repo::git::{self, Git, NoGit, changes};
+use crate::shown::typed;
 
 /// What a command does with the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,26 @@ pub(super) fn inputs_to_write(args: &InputArgs, context: &Context) -> Result<Inp
     let is_own = |path: &Path| git::reads(path) || is_meant_as_config(path) || is_settings(path);
     inputs.inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_own));
     Ok(inputs)
+}
+
+/// What is wrong with a config above the repository: only this machine has it. A config that somebody named is meant so.
+pub(super) fn config_outside(config: &Path, git: &Git, context: &Context) -> Result<Option<Error>> {
+    let lookup = context.lookup()?;
+    if config.starts_with(git.top()) || lookup.explicit.is_some() {
+        return Ok(None);
+    }
+    let copy = git.top().join(config.file_name().unwrap_or_default());
+    let copy = copy.strip_prefix(&lookup.working_dir).unwrap_or(&copy);
+    let message = format!(
+        "this config is outside of the repository {}: the hook does not use it, and nobody else gets it",
+        git.top().display()
+    );
+    let (original, copy) = (typed(config), typed(copy));
+    Ok(Some(
+        Error::new(Kind::Config, message)
+            .in_file(config)
+            .advise(format!("Give the repository its own: `cp {original} {copy} && git add {copy}`")),
+    ))
 }
 
 /// A command that only looks does not wait for a pipe.

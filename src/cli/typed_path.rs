@@ -29,9 +29,11 @@ pub fn refuse_swapped(command: &str, file: &Path, path: &str) -> Result<()> {
     if file.exists() || !Path::new(path).is_file() {
         return Ok(());
     }
+    // Behind `=` is a value.
+    let name = file.to_str().and_then(|word| word.split_once('=')).map_or(file, |(name, _)| Path::new(name));
     let message =
-        format!("there is no file `{}`, but there is a file `{path}`: FILE goes before PATH", file.display());
-    let (file, path) = (typed(Path::new(path)), typed(file));
+        format!("there is no file `{}`, but there is a file `{path}`: FILE goes before PATH", name.display());
+    let (file, path) = (typed(Path::new(path)), typed(name));
     Err(Error::new(Kind::Usage, message).advise(format!("`sealant {command} {file} {path}`")))
 }
 

@@ -7,7 +7,7 @@
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -51,7 +51,11 @@ pub struct Ui {
     progress: Mutex<Option<ProgressBar>>,
     /// The advice of the last error: what many files have in common is said once.
     advised: Mutex<Option<String>>,
+    advisor: OnceLock<Advisor>,
 }
+
+/// What gives an error other advice than its own, if it does.
+type Advisor = Box<dyn Fn(&Error) -> Option<String> + Send + Sync>;
 
 impl Ui {
     /// `no_color` says what the environment asks for, which counts when `color` leaves it open.
@@ -67,6 +71,21 @@ impl Ui {
             colored_stderr: colored(io::stderr().is_terminal()),
             progress: Mutex::default(),
             advised: Mutex::default(),
+            advisor: OnceLock::new(),
+        }
+    }
+
+    /// Has errors advised by what somebody else knows who gives other advice than the error's own, or none.
+    pub fn advise_by(&self, advisor: impl Fn(&Error) -> Option<String> + Send + Sync + 'static) {
+        // A command has one.
+        let _ = self.advisor.set(Box::new(advisor));
+    }
+
+    /// The advice of an error, with the file that it is about in the place of `FILE`.
+    fn advice_of(&self, error: &Error) -> Option<String> {
+        match self.advisor.get().and_then(|advisor| advisor(error)) {
+            Some(advice) => advice_of(&Error::new(error.kind(), "").in_file(error.file()?).advise(advice)),
+            None => advice_of(error),
         }
     }
 
@@ -227,7 +246,7 @@ impl Ui {
         self.labelled(ERROR, "error:", &error.headline());
         self.below(error.below().cloned());
         if self.is_new_advice(error)
-            && let Some(advice) = advice_of(error)
+            && let Some(advice) = self.advice_of(error)
         {
             let label = self.styled_err(HELP, "help:");
             self.err(&format!("  {label} {}", shown::line(&capitalized(&advice))));

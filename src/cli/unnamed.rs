@@ -3,12 +3,13 @@
 //! A rule without `path_regex` says how files are encrypted, not which files are secret: README.md and package.json
 //! match it, too. So we ask people, scripts use a flag, and we list what stays in plaintext.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::cli::args::plain_path;
 use crate::cli::context::Context;
 use crate::cli::pipeline::{NAMES_TOLD, Passed, lines_of};
-use crate::config::Policy;
+use crate::config::{Configs, Policy};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::shown::typed;
@@ -112,6 +113,26 @@ impl Unnamed {
             typed(folder)
         )))
     }
+}
+
+/// What somebody can do whose file no rule matches: move it to where one does, and run a command there; `None` where the rules
+/// do not say plainly where that is. Of a file that is not there, the command makes it there.
+pub(super) fn elsewhere(configs: &Configs, file: &Path, command: &str, context: &Context) -> Option<String> {
+    let here = context.lookup().ok()?.working_dir;
+    let place = configs.place_by_rule(&here.join(file)).filter(|place| place.symlink_metadata().is_err())?;
+    let relative = |path: &Path| typed(&plain_path(path.strip_prefix(&here).unwrap_or(path)));
+    let target = relative(&place);
+    if !file.exists() {
+        return Some(format!("Name a path that a rule matches: `sealant edit {target}`"));
+    }
+    let file = typed(&plain_path(file));
+    let moved = match place.parent().filter(|folder| !folder.exists()) {
+        Some(folder) => {
+            format!("`mkdir -p {} && mv {file} {target} && sealant {command} {target}`", relative(folder))
+        }
+        None => format!("`mv {file} {target} && sealant {command} {target}`"),
+    };
+    Some(format!("Move it to where a rule matches: {moved}"))
 }
 
 /// Whether a rule says by its path that a file is its own.

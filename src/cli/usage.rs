@@ -12,6 +12,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::cli::commands::help;
 use crate::cli::ui;
 use crate::error::Kind;
+use crate::keys::Recipient;
 use crate::shown::typed;
 
 /// What stands for a word that is not repeated.
@@ -19,6 +20,9 @@ const NOT_SHOWN: &str = "(not shown: it may be a secret)";
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
 pub fn tell(error: clap::Error, args: &[OsString], no_color: bool) {
+    let is_never = |pair: &[OsString]| pair[0] == "--color" && pair[1] == "never";
+    let no_color =
+        no_color || args.windows(2).any(is_never) || args.iter().any(|word| word == "--color=never");
     ui::usage(&answered(without_words(error, takes_value(args)), args), no_color);
 }
 
@@ -75,6 +79,7 @@ const OTHER_FLAGS: &[(&[&str], &str)] = &[
     (&["-f", "--file", "--filename", "--secret-file"], "the file is an argument: sealant COMMAND FILE"),
     (&["-i", "--in-place"], "this command has no such flag: sealant COMMAND FILE"),
     (&["-r", "--recipient"], "name a recipient with --age"),
+    (&["-n", "--namespace"], "a namespace is for SealedSecrets: sealant seal --namespace NAMESPACE FILE"),
 ];
 
 /// Flags of kubeseal's before a file that is not the one to seal.
@@ -83,15 +88,31 @@ const OTHER_FILES: [&str; 3] = ["--cert", "-w", "--sealed-secret-file"];
 /// Words of other programs, and what does the same here.
 const OTHER_COMMANDS: &[(&[&str], &str)] = &[
     (&["import", "add"], "to encrypt a file in place: sealant encrypt -i FILE"),
-    (&["create", "new"], "to make an encrypted file, name it: sealant edit secrets/app.yaml"),
+    (&["create", "new"], "to make an encrypted file: sealant edit NEW"),
+    (&["lock"], "to encrypt a file in place: sealant encrypt -i FILE"),
+    (&["unlock"], "to decrypt a file in place: sealant decrypt -i FILE"),
+    (&["open"], "to edit a file: sealant edit FILE"),
+    (&["env"], "to run a command with a file's values as variables: sealant exec-env FILE printenv"),
+    (
+        &["log", "history"],
+        "to show what was committed of a file, in plaintext after `sealant git install`: git log -p FILE",
+    ),
+    (
+        &["commit", "push"],
+        "that is for Git to do, and the hook of `sealant git install` looks at what you commit: git commit",
+    ),
     (
         &["merge", "mergetool"],
         "to resolve a conflict: `sealant resolve FILE`; `sealant git install` makes Git merge encrypted files",
     ),
+    (&["uninstall"], "to remove the hook and the drivers of this clone: sealant git install --uninstall"),
     (&["install"], "`sealant git install` sets up the hook and the drivers of this clone"),
     (&["login"], "`sealant vault login` logs in to Vault"),
     (&["restore", "undo"], "to get a file back as it was committed: git restore FILE"),
-    (&["key"], "`sealant keygen --default` makes an identity, `sealant keygen -y` prints your recipients"),
+    (
+        &["key", "generate-key", "generate", "genkey"],
+        "`sealant keygen --default` makes an identity, `sealant keygen -y` prints your recipients",
+    ),
     (
         &["list"],
         "`sealant status` lists the files that are encrypted, `sealant recipient list` who can decrypt them",
@@ -100,8 +121,11 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
         &["reencrypt", "re-encrypt"],
         "to update recipients: `sealant updatekeys FILE`; for a new data key: `sealant rotate FILE`",
     ),
-    (&["lint", "verify", "scan"], "to find secrets in plaintext: sealant check"),
-    (&["keys", "recipients", "who"], "to list who can decrypt what: sealant who-can-decrypt"),
+    (&["lint", "verify", "scan", "validate"], "to find secrets in plaintext: sealant check"),
+    (
+        &["keys", "recipients", "who", "user", "users"],
+        "to list who can decrypt what: sealant who-can-decrypt",
+    ),
     (&["config"], "to show a file's rule: sealant explain FILE"),
     (&["describe"], "to show what is in a file's metadata: sealant inspect FILE"),
     (
@@ -154,8 +178,12 @@ fn answered(error: clap::Error, args: &[OsString]) -> clap::Error {
     let mut answers = table.iter().chain(rest);
     let answer = answers.find(|(words, _)| words.contains(&word.as_str())).map(|(_, answer)| *answer);
     let Some(answer) = answer.or_else(|| is_like_a_file(word).then_some(NO_SUCH_FILE)) else { return error };
-    let answer =
-        answer.replace("WORD", &typed(Path::new(word))).replace("COMMAND", command.unwrap_or("seal"));
+    let new = args.iter().skip_while(|arg| *arg != word.as_str()).skip(1).filter_map(|arg| arg.to_str());
+    let new = new.filter(|arg| !arg.starts_with('-')).find(|arg| is_like_a_file(arg));
+    let answer = answer
+        .replace("WORD", &typed(Path::new(word)))
+        .replace("NEW", &typed(Path::new(new.unwrap_or("secrets/app.yaml"))))
+        .replace("COMMAND", command.unwrap_or("seal"));
     let is_in_place = command.is_none() && args.iter().any(|word| word == "-i" || word == "--in-place");
     let answer =
         if is_in_place { answer.replace(" FILE", " -i FILE").replace("-i -i", "-i") } else { answer };
@@ -178,15 +206,72 @@ fn with_answer(mut error: clap::Error, answer: String) -> clap::Error {
 
 /// What helps whatever the words are: an example where some are missing, quotes where a value has several.
 fn by_form(error: &clap::Error, command: Option<&str>, args: &[OsString]) -> Option<String> {
+    let word = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
     match error.kind() {
         ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand => {
             Some(format!("for example: {}", first_example(args)?))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let file = Path::new(word(ContextKind::InvalidSubcommand)?);
+            let (command, file) = (command.filter(|_| file.is_file())?, typed(file));
+            let is_first =
+                args.iter().skip(1).find_map(|arg| arg.to_str().filter(|arg| !arg.starts_with('-')));
+            if is_first != Some(command) {
+                return Some(format!("the command comes first: sealant {command} {file}"));
+            }
+            let example = first_example(args)?;
+            Some(format!("`sealant {command}` takes a word before the file. For example: {example}"))
+        }
+        ErrorKind::UnknownArgument if command.is_none() && word(ContextKind::InvalidArg) == Some("-r") => {
+            of_age(args)
+        }
+        ErrorKind::UnknownArgument
+            if command == Some("updatekeys")
+                && matches!(word(ContextKind::InvalidArg), Some("-r" | "--recipient")) =>
+        {
+            let file = args.iter().skip(2).map(Path::new).find(|word| word.is_file()).map(typed);
+            let file = file.unwrap_or_else(|| "FILE".to_owned());
+            Some(format!(
+                "to add a recipient that the creation rule names: sealant updatekeys --add KEY {file}"
+            ))
+        }
+        ErrorKind::UnknownArgument
+            if command == Some("keygen") && word(ContextKind::InvalidArg) == Some(NOT_SHOWN) =>
+        {
+            Some("to write the identity into a file: sealant keygen --output key.txt".to_owned())
+        }
+        ErrorKind::UnknownArgument
+            if command == Some("set")
+                && args
+                    .windows(2)
+                    .any(|pair| pair[0] == "set" && (pair[1] == "-i" || pair[1] == "--in-place")) =>
+        {
+            let file = args.iter().skip(2).map(Path::new).find(|word| word.is_file()).map(typed);
+            let file = file.unwrap_or_else(|| "FILE".to_owned());
+            Some(format!(
+                "it changes the file in place, without a flag, and asks for the value: sealant set {file} PATH"
+            ))
         }
         ErrorKind::UnknownArgument if command == Some("set") => {
             Some("put quotes around a value of several words: `sealant set FILE PATH 'VALUE'`".to_owned())
         }
         _ => None,
     }
+}
+
+/// A command line of age's, `-r RECIPIENT -o OUT FILE`, as ours; `None` where that is another's.
+fn of_age(args: &[OsString]) -> Option<String> {
+    let behind = |flag: &str| args.windows(2).find(|pair| pair[0] == flag).and_then(|pair| pair[1].to_str());
+    // Only what is a recipient is no secret.
+    let recipient: Recipient = behind("-r")?.parse().ok()?;
+    let output = behind("-o").map(|file| format!(" --output {}", typed(Path::new(file)))).unwrap_or_default();
+    let file =
+        args.last().map(Path::new).filter(|file| file.is_file()).map_or_else(|| "FILE".to_owned(), typed);
+    let recipient = typed(recipient.to_string().as_ref());
+    Some(format!("that is age's command line. Here: sealant encrypt --age {recipient}{output} {file}"))
 }
 
 /// The first example in the help of the command that was typed.
@@ -199,6 +284,7 @@ fn first_example(args: &[OsString]) -> Option<String> {
     });
     let examples = command.0.get_after_help()?.to_string();
     let line = examples.lines().map(str::trim).find(|line| line.starts_with("sealant "))?;
+    let line = line.split("  #").next().unwrap_or(line).trim_end();
     (!line.ends_with('\\')).then(|| line.to_owned())
 }
 

@@ -14,6 +14,7 @@ use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretBytes;
+use crate::shown::typed;
 
 /// A variable, and the file that it comes from.
 pub struct Variable {
@@ -35,11 +36,18 @@ pub fn read(
     for file in files {
         let input = Input::of(file);
         let source = pipeline::as_taken(pipeline::read(&input, formats)?, context);
-        let is_dotenv = source.format == Format::Dotenv;
+        let (is_dotenv, is_whole) = (source.format == Format::Dotenv, source.format == Format::Binary);
         let opened = block_on(batch::open_document(&service, source))?;
         let found = opened.file.variables(&opened.key).map_err(|error| error.in_file(input.shown()))?;
         let found: Vec<_> =
             found.into_iter().filter(|(name, _)| only.is_empty() || only.contains(name)).collect();
+        if is_whole && !context.is_sops() {
+            let (shown, file) = (input.shown().display(), typed(file));
+            context.ui.warning(format!(
+                "{shown}: it was encrypted as a whole, so all of it is in one variable, `data`. To have its values as variables: \
+                 `sealant decrypt -i {file} && sealant encrypt -i --input-type dotenv {file}`"
+            ));
+        }
         if is_dotenv {
             found.iter().for_each(|(name, value)| tell_shell_syntax(input.shown(), name, value, context));
         }

@@ -298,9 +298,19 @@ impl Config {
         let message = format!("no creation rule matches `{path}`");
         Error::new(Kind::Other, message).listing(trials).in_file(&self.path).advise(format!(
             "Move the file to a path that a rule matches, or add a rule for it: `sealant explain {spelled}` says how rules \
-             are matched. Without a rule: `sealant encrypt -i --age age1... {spelled}`."
+             are matched."
         ))
     }
+}
+
+/// The folder that a path_regex begins with, if it begins with one: `secrets/` of `^secrets/.*`.
+fn folder_of(pattern: &str) -> Option<String> {
+    let start = ["(^|/)", "^", "(.*/)?", ".*/"].iter().find_map(|start| pattern.strip_prefix(start));
+    let plain = start.unwrap_or(pattern).replace("\\.", "\0");
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '\0');
+    let end = plain.find(|c| !is_plain(c)).unwrap_or(plain.len());
+    let (folder, _) = plain[..end].rsplit_once('/')?;
+    (!folder.is_empty()).then(|| folder.replace('\0', "."))
 }
 
 fn matches(rule: &Rule, path: &str) -> bool {
@@ -597,6 +607,17 @@ impl Configs {
         let config = self.load(found)?;
         let path = config.path_for_rules(&file);
         Ok(Explanation { search, trials: config.trials(&path), path })
+    }
+
+    /// A path by which a file of this name has a rule that its own path does not have; `None` where no rule says plainly
+    /// which folder it is for.
+    pub fn place_by_rule(&self, file: &Path) -> Option<PathBuf> {
+        let config = self.config_for(file).ok()??;
+        let (folder, name) = (config.path.parent()?, file.file_name()?);
+        let rules = config.schema.creation_rules.iter().flatten();
+        let folders = rules.filter_map(|rule| folder_of(rule.pattern.as_deref()?));
+        let mut places = folders.map(|below| folder.join(below).join(name));
+        places.find(|place| matches!(self.matching_policy(place), Ok(Some(policy)) if policy.rule.path_regex.is_some()))
     }
 
     /// How a person comes to a rule that names recipients of `file`, where none does.

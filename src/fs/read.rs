@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use walkdir::{DirEntry, WalkDir};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
@@ -166,9 +167,39 @@ pub(super) fn missing(path: &Path) -> Error {
         Err(_) => "no such file".to_owned(),
     };
     let error = Error::new(Kind::NoFile, message).in_file(path);
-    match beside(path) {
+    match beside(path).or_else(|| in_other_folder(path)) {
         Some(other) => error.advise(format!("Did you mean {}?", typed(&other))),
         None => error,
+    }
+}
+
+/// The file of the same name that was probably meant: below a folder whose name was misspelt, in a folder above the one that
+/// one is in, or the only one below it.
+fn in_other_folder(path: &Path) -> Option<PathBuf> {
+    /// Further up or down, a file of the name is another one.
+    const LEVELS: usize = 4;
+    /// More files are not looked through for a guess.
+    const MOST: usize = 5000;
+    let name = path.file_name()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let other = folder.and_then(beside).map(|other| other.join(name)).filter(|other| other.is_file());
+    if other.is_some() || path.is_absolute() {
+        return other;
+    }
+    let mut above = (1..=LEVELS).map(|levels| Path::new(&"../".repeat(levels)).join(path));
+    if let Some(above) = above.find(|above| above.is_file()) {
+        return Some(above);
+    }
+    if path.components().count() > 1 {
+        return None;
+    }
+    let is_shown =
+        |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
+    let below = WalkDir::new(".").max_depth(LEVELS).into_iter().filter_entry(is_shown).take(MOST).flatten();
+    let mut found = below.filter(|entry| entry.file_type().is_file() && entry.file_name() == name);
+    match (found.next(), found.next()) {
+        (Some(only), None) => only.path().strip_prefix(".").ok().map(Path::to_path_buf),
+        _ => None,
     }
 }
 

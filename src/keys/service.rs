@@ -399,6 +399,11 @@ impl<'h> KeyService<'h> {
         known.find(|payload| payload.len() == length).cloned()
     }
 
+    /// Whether an identity that was found on the way is this key's.
+    pub fn holds(&self, key: &MasterKey) -> bool {
+        key.recipient().is_some_and(|recipient| self.workers.age.has_one_for(recipient))
+    }
+
     /// The master keys of these data keys that this service has opened something with.
     pub fn used<'w>(&self, wrapped: impl IntoIterator<Item = &'w WrappedDataKey>) -> Vec<String> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,6 +7,7 @@ use super::kinds::Searched;
 use super::{WrappedDataKey, WrappedKey};
 use crate::error::{Error, Kind};
 use crate::names::Names;
+use crate::shown::typed;
 
 /// Why a try with one key or one identity failed, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,12 +64,18 @@ impl NotOpened<'_> {
         );
         let advice = self.advice(&failures);
         let details = self.details(&failures);
-        Error::new(Kind::NoDataKey, self.headline(&failures))
+        let error = Error::new(Kind::NoDataKey, self.headline(&failures))
             .listing(self.wanted())
             .detailing(details)
             .advise(advice)
             .passing(may_pass)
-            .refused(is_refused)
+            .refused(is_refused);
+        match self.asked() {
+            Some((own, advice)) if !failures.iter().any(|failure| failure.advice.is_some()) => {
+                error.advise_where_named(own, advice)
+            }
+            _ => error,
+        }
     }
 
     fn is_shared(&self) -> bool {
@@ -124,6 +131,21 @@ impl NotOpened<'_> {
             }
         }
         helpers.join(", ")
+    }
+
+    /// What to do for a reader whom the file's rule names already, though the file does not.
+    fn asked(&self) -> Option<(String, String)> {
+        let searched = self.searched.first().filter(|searched| searched.mistake.is_none())?;
+        let own = searched.own.clone()?;
+        let who = match self.helpers() {
+            helpers if helpers.is_empty() => "Somebody who can open the file".to_owned(),
+            helpers => format!("One of these ({helpers})"),
+        };
+        let command = format!("sealant updatekeys --add {} FILE", typed(own.as_ref()));
+        let advice = format!(
+            "Its creation rule names you already, so you have asked for access. {who} has to let you in: `{command}`"
+        );
+        Some((own, advice))
     }
 
     fn details(&self, failures: &[Failure]) -> Vec<String> {

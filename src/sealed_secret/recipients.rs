@@ -21,7 +21,7 @@ pub fn recipients(spec: &Spec) -> Result<Option<KeySet>> {
     if others.iter().any(|other| other.groups.len() != count || other.required() != required) {
         let message = "its data keys are not split in the same way, so it is unclear who should be able to open a new one";
         return Err(Error::new(Kind::Conflict, message)
-            .advise("Name the recipients in a creation rule, then run `sealant updatekeys`."));
+            .advise("Name the recipients in a creation rule, then run `sealant updatekeys FILE`."));
     }
     let mut groups: Vec<Vec<MasterKey>> = Vec::new();
     for (at, group) in first.groups.iter().enumerate() {

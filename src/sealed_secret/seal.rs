@@ -196,9 +196,14 @@ fn collect(document: &dyn Document, node: NodeId, secrets: &mut Vec<Secret>) -> 
     let text = |key: &str| entry(key).map_or("", |entry| tree[entry].text.get(source));
     let refuse = |message: &str| Error::new(Kind::Read, message).on_line(document.line(node));
     if entry(METADATA_KEY).is_some() {
-        return Err(refuse("the Secret is encrypted with sops")
-            .with_kind(Kind::AlreadyEncrypted)
-            .advise("Decrypt it first: `sealant decrypt FILE | sealant seal`."));
+        return Err(match text("kind") {
+            "Secret" | "List" => refuse("the Secret is encrypted with sops")
+                .with_kind(Kind::AlreadyEncrypted)
+                .advise("Decrypt it first: `sealant decrypt FILE | sealant seal --filename-override FILE`."),
+            _ => refuse("this is encrypted with sops, and it is no Secret: only Secrets can be sealed")
+                .with_kind(Kind::AlreadyEncrypted)
+                .advise("To seal it as a value: `sealant decrypt FILE | sealant seal --filename-override FILE --name NAME --from-file KEY=-`."),
+        });
     }
     match (text("apiVersion"), text("kind")) {
         ("v1", "Secret") => secrets.push(Secret::read(document, object)?),

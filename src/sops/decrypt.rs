@@ -294,8 +294,8 @@ fn verify_mac(
 ) -> Result<()> {
     let mismatch = |message: &str| {
         Err(Error::new(Kind::MacMismatch, message.to_owned()).advise(
-            "the file was changed without sealant or sops; `git log --oneline -- FILE` lists the versions that Git has. \
-             To look at it as it is: `sealant decrypt --ignore-mac FILE`",
+            "the file was changed without sealant or sops. Back to the last commit: `git restore --source=HEAD FILE`; \
+             `git log --oneline -- FILE` lists older versions. To look at it as it is: `sealant decrypt --ignore-mac FILE`",
         ))
     };
     let Some(mac) = &metadata.mac else { return mismatch("the file has no MAC") };

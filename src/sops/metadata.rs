@@ -267,7 +267,10 @@ fn number(block: &Map<String, Data>, name: &str) -> Result<usize> {
 /// sops wants a semantic version or something that begins with `1.`.
 fn check_version(version: &str) -> Result<()> {
     if version.is_empty() {
-        return Err(unusable("it has no version").advise("restore the line `version:` from Git"));
+        return Err(unusable("it has no version").advise(
+            "part of the file is missing: restore it, `git restore --source=HEAD FILE`, or an older version that \
+             `git log --oneline -- FILE` lists",
+        ));
     }
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let parts: Vec<_> = core.split('.').collect();

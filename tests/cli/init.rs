@@ -110,3 +110,57 @@ fn the_real_sops_takes_the_config() {
     let output = test.sops(&["decrypt", "secrets/db.yaml"]).run().ok();
     assert_eq!(output.text(), "password: hunter2\n");
 }
+
+/// Plaintext would be committed by somebody to whom everything said that all is well.
+#[test]
+fn a_config_above_the_repository_is_told_of_and_copied_into_it() {
+    let test = sandbox();
+    test.sealant(&["init"]).run().ok();
+    test.program("git", &["init", "-q", "repo"]).run().ok();
+    let copy = format!("`cp {0} .sops.yaml && git add .sops.yaml`", test.path(".sops.yaml").display());
+    let init = || test.sealant(&["init", "--git"]).cwd("repo").run().ok();
+    let first = init();
+    assert!(first.stderr.contains("outside of the repository") && first.stderr.contains(&copy), "{first}");
+    test.write("repo/secrets/x.yaml", "password: hunter2\n");
+    test.program("git", &["-C", "repo", "add", "secrets"]).run().ok();
+    let hook = test.sealant(&["hook", "pre-commit"]).cwd("repo").run().ok();
+    assert!(hook.stderr.contains("the hook does not use it") && hook.stderr.contains(&copy), "{hook}");
+    let doctor = test.sealant(&["doctor"]).cwd("repo").run().ok();
+    assert!(doctor.text().contains("warning  config") && doctor.text().contains(&copy), "{doctor}");
+
+    test.program("sh", &["-ec", &format!("cd repo && {}", copy.trim_matches('`'))]).run().ok();
+    assert!(init().stderr.contains("Next:     nothing"));
+    assert!(!test.sealant(&["doctor"]).cwd("repo").run().ok().text().contains("warning  config"));
+    test.sealant(&["hook", "pre-commit"]).cwd("repo").run().code(1);
+}
+
+/// What a lost key opens, a new one does not.
+#[test]
+fn no_identity_is_made_beside_one_that_was_damaged() {
+    let test = sandbox();
+    test.sealant(&["init"]).run().ok();
+    test.write("secrets/a.yaml", "a: 1\n");
+    test.sealant(&["encrypt", "-i", "secrets/a.yaml"]).run().ok();
+    let keys = test.home(KEYS_TXT);
+    let whole = test.read_text(&keys);
+    let at = whole.find("KEY-1").unwrap() + "KEY-1".len();
+    let damaged = format!("{}QQQQ{}", &whole[..at], &whole[at + 4..]);
+    test.write(&keys, &damaged);
+    let shown = keys.display();
+
+    let closed = test.sealant(&["decrypt", "secrets/a.yaml"]).run().code(128);
+    assert!(
+        closed.stderr.contains("bring your identity back") && !closed.stderr.contains("sealant init"),
+        "{closed}"
+    );
+    let doctor = test.sealant(&["doctor"]).run().code(1);
+    assert!(doctor.text().contains("from a backup") && !doctor.text().contains("sealant init"), "{doctor}");
+    let refused = test.sealant(&["init"]).run().code(8);
+    let command = format!("`mv {shown} {shown}.damaged && sealant init`");
+    assert!(refused.stderr.contains("damaged identity") && refused.stderr.contains(&command), "{refused}");
+    assert_eq!(test.read_text(&keys), damaged);
+    // What is there and no identity of ours is no reason to say that the file is new.
+    test.write(&keys, "# none yet\n");
+    let output = test.sealant(&["init"]).run().ok();
+    assert!(output.stderr.contains("has a new identity, beside what was in it"), "{output}");
+}

@@ -185,3 +185,68 @@ fn what_is_a_key_is_no_name() {
     assert!(!opens(&test, "nina.txt", "a.yaml"));
     assert!(test.read_text(".sops.yaml").contains(&format!("age: {RECIPIENT},{STRANGER}\n")));
 }
+
+#[test]
+fn whoever_has_asked_is_told_to_wait_and_for_whom() {
+    let test = at_home();
+    encrypted(&test, "secrets/a.yaml", PLAIN, &[STRANGER]);
+    let config = |keys: &str| {
+        format!(
+            "creation_rules:\n  - path_regex: ^secrets/\n    age: {keys}\n  - path_regex: ^mine/\n    age: {RECIPIENT}\nsealant:\n  recipients:\n    {STRANGER}: Anna\n"
+        )
+    };
+    test.write(".sops.yaml", config(STRANGER));
+    let decrypt = || test.sealant(&["decrypt", "secrets/a.yaml"]).run().code(128);
+    let ask = decrypt();
+    assert!(
+        ask.stderr.contains(&format!("`sealant recipient add {RECIPIENT} --for secrets/a.yaml`")),
+        "{ask}"
+    );
+
+    // Only the rule of the file counts.
+    test.write(".sops.yaml", config(&format!("{STRANGER},{RECIPIENT}")));
+    let wait = decrypt();
+    let finish = format!("`sealant updatekeys --add {RECIPIENT} secrets/a.yaml`");
+    assert!(wait.stderr.contains("you have asked for access") && wait.stderr.contains(&finish), "{wait}");
+    assert!(
+        wait.stderr.contains("One of these (Anna (...") && !wait.stderr.contains("recipient add"),
+        "{wait}"
+    );
+    // Whoever asks once more is asked nothing, since nothing would be written.
+    let again = test.sealant(&["recipient", "add", RECIPIENT, "--for", "secrets/a.yaml"]).run().code(128);
+    assert!(again.stderr.contains(&finish) && !again.stderr.contains("0 rules"), "{again}");
+}
+
+#[test]
+fn whoever_takes_their_own_access_away_is_warned() {
+    let test = at_home();
+    world(&test);
+    test.sealant(&["recipient", "add", "Nina", STRANGER, "--all-rules", "--yes"]).run().ok();
+    let warning = "this is your own key";
+    let output = test.sealant(&["recipient", "rm", "Nina", "--all-rules", "--dry-run"]).run().ok();
+    assert!(!output.stderr.contains(warning), "{output}");
+    let output = test.sealant(&["recipient", "rm", RECIPIENT, "--all-rules", "--dry-run"]).run().ok();
+    assert!(output.stderr.contains(warning), "{output}");
+}
+
+#[test]
+fn a_key_needs_no_quotes_and_may_come_first() {
+    let test = at_home();
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
+    let words: Vec<&str> = key.split(' ').collect();
+    for (args, name) in [
+        (vec!["Ben", words[0], words[1], "ben@laptop"], "Ben"),
+        (vec!["Ben", "of", "the", "team", words[0], words[1]], "Ben of the team"),
+        (vec![STRANGER, "Ben"], "Ben"),
+        (vec!["Ben", "Ek", STRANGER], "Ben Ek"),
+    ] {
+        world(&test);
+        let all = [&["recipient", "add", "--rule", "3", "--yes"], &args[..]].concat();
+        test.sealant(&all).run().ok();
+        let config = test.read_text(".sops.yaml");
+        assert!(config.ends_with(&format!(": {name}\n")), "{args:?}\n{config}");
+    }
+    test.write("ben.pub", format!("{key}\n"));
+    let file = test.sealant(&["recipient", "add", "Ben", "ben.pub", "--rule", "3"]).run().code(64);
+    assert!(file.stderr.contains("`sealant recipient add Ben \"$(cat ben.pub)\"`"), "{file}");
+}

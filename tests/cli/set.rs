@@ -1,6 +1,6 @@
 use std::thread;
 
-use super::{RECIPIENT, at_home, decrypted, encrypt, new_lines, with_secret};
+use super::{RECIPIENT, at_home, decrypted, encrypt, encrypted, new_lines, with_secret};
 
 const TEXT: &str = "# all of it\ndb:\n  password: 'hunter2' # old\n  port: 5432\n\nhosts: [a, b]\n";
 
@@ -303,4 +303,18 @@ fn a_value_in_a_copy_makes_it_one_of_its_own() {
     assert_eq!(text, ANCHOR.replace("<<: *x", "<<: {\"password\": new}"));
     let hint = test.sealant(&["get", "secret.yaml", "[\"m\"][\"password\"]"]).run();
     assert!(hint.stderr.contains(path), "{}", hint.stderr);
+}
+
+#[test]
+fn what_a_path_makes_of_other_values_is_said() {
+    let test = at_home();
+    encrypted(&test, "a.yaml", "password: hunter2\ndb:\n  user: a\n", &[RECIPIENT]);
+    let output = test.sealant(&["set", "a.yaml", "password.foo", "foo"]).run().ok();
+    assert!(
+        output.stderr.contains("held a value, which a map with")
+            && output.stderr.contains("`git restore a.yaml`"),
+        "{output}"
+    );
+    let output = test.sealant(&["set", "a.yaml", "db/user", "x"]).run().ok();
+    assert!(output.stderr.contains("separated by dots, and db.user existed already"), "{output}");
 }

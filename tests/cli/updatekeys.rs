@@ -355,3 +355,24 @@ fn the_prompt_says_who_comes_in_by_whose_line() {
         "{seen}"
     );
 }
+
+/// A file that was encrypted by flags alone keeps nobody from updating the others.
+#[test]
+fn a_folder_passes_by_what_no_rule_is_about() {
+    let test = at_home();
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^secrets/\n    age: {RECIPIENT}\n"));
+    encrypted(&test, "secrets/a.yaml", "a: 1\n", &[RECIPIENT]);
+    encrypted(&test, "other.yaml", "a: 1\n", &[RECIPIENT]);
+    let before = test.read("other.yaml");
+    let output = test.sealant(&["updatekeys", "--yes", "."]).run().ok();
+    assert!(
+        output.stderr.contains("no creation rule matches these") && output.stderr.contains("  other.yaml\n"),
+        "{output}"
+    );
+    assert_eq!(test.read("other.yaml"), before);
+    let named = test.sealant(&["updatekeys", "--yes", "other.yaml"]).run().code(1);
+    assert!(
+        named.stderr.contains("`mv other.yaml secrets/other.yaml && sealant updatekeys secrets/other.yaml`"),
+        "{named}"
+    );
+}

@@ -45,11 +45,10 @@ fn a_wrong_number_of_arguments_ends_with_64() {
 
 #[test]
 fn arguments_that_exclude_each_other_end_with_8() {
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["-i", "--output", "x", "a.yaml"], "--in-place, --output and --output-dir cannot be combined"),
         (&["a.yaml", "b.yaml"], "the results of several files cannot go into one output"),
         (&["--output", "x", "folder"], "the results of several files cannot go into one output"),
-        (&["*.yaml"], "the results of several files cannot go into one output"),
         (&["-i", "-"], "the result for standard input has no file to go to"),
         (&["-i", "-", "a.yaml"], "standard input (`-`) cannot be read along with files"),
         (
@@ -62,6 +61,25 @@ fn arguments_that_exclude_each_other_end_with_8() {
             ends(&[&[command], args].concat(), 8, &format!("error: {message}"));
         }
     }
+}
+
+#[test]
+fn what_is_not_there_is_looked_for_nearby() {
+    let test = sandbox();
+    test.write("secrets/a.yaml", "a: 1\n");
+    test.write("sub/x", "");
+    for (folder, typed, meant) in [
+        (".", "secrets/b.yaml", "secrets/a.yaml"),
+        (".", "secret/a.yaml", "secrets/a.yaml"),
+        (".", "a.yaml", "secrets/a.yaml"),
+        ("sub", "secrets/a.yaml", "../secrets/a.yaml"),
+    ] {
+        let output = test.sealant(&["decrypt", typed]).cwd(folder).run().code(100);
+        assert!(output.stderr.contains(&format!("Did you mean {meant}?")), "{output}");
+        assert!(!output.stderr.contains("sealant edit"), "{output}");
+    }
+    let none = test.sealant(&["decrypt", "secrets/*.yml"]).run().code(100);
+    assert!(none.stderr.starts_with("error: no file matches `secrets/*.yml`"), "{none}");
 }
 
 #[test]
@@ -97,6 +115,8 @@ fn colours_are_for_terminals() {
     assert!(!explain(&[]).run().code(64).stderr.contains('\x1b'));
     assert!(explain(&["--color", "always"]).run().code(64).stderr.contains('\x1b'));
     assert!(explain(&[]).on_terminal().finish().code(64).text().contains('\x1b'));
+    let never = test.sealant(&["--color", "never", "encyrpt"]).on_terminal().finish().code(64);
+    assert!(!never.text().contains('\x1b'), "{never}");
     let plain = [explain(&[]).env("NO_COLOR", "1"), explain(&["--color", "never"])];
     for run in plain {
         assert!(!run.on_terminal().finish().code(64).text().contains('\x1b'));
@@ -195,7 +215,26 @@ fn words_of_other_programs_are_answered() {
         (&["edit", "-i", "a b.yaml"], "sealant edit 'a b.yaml'"),
         (&["updatekeys", "-f", "a b.yaml"], "sealant updatekeys 'a b.yaml'"),
         (&["encrypt", "-r", "age1x", "a b.yaml"], "Name a recipient with --age"),
-        (&["create", "a b.yaml"], "sealant edit secrets/app.yaml"),
+        (&["create", "a b.yaml"], "sealant edit 'a b.yaml'"),
+        (&["new"], "sealant edit secrets/app.yaml"),
+        (&["new", "secrets/b.yaml"], "sealant edit secrets/b.yaml"),
+        (&["a b.yaml", "encrypt"], "The command comes first: sealant encrypt 'a b.yaml'"),
+        (
+            &["migrate", "a b.yaml"],
+            "takes a word before the file. For example: sealant migrate sealed-secrets",
+        ),
+        (&["recipient", "a b.yaml"], "For example: sealant recipient list"),
+        (&["git", "uninstall"], "sealant git install --uninstall"),
+        (&["keygen", "foo"], "sealant keygen --output key.txt"),
+        (&["-r", RECIPIENT, "-o", "x", "a b.yaml"], "--output x 'a b.yaml'"),
+        (&["updatekeys", "-r", "age1x", "a b.yaml"], "sealant updatekeys --add KEY 'a b.yaml'"),
+        (&["set", "-i", "a b.yaml", "db.user", "x"], "sealant set 'a b.yaml' PATH"),
+        (&["set", "password=hunter2", "a b.yaml"], "`sealant set 'a b.yaml' password`"),
+        (&["encrypt", "a b.yaml", "--namespace", "shop"], "sealant seal --namespace NAMESPACE 'a b.yaml'"),
+        (&["unlock", "a b.yaml"], "sealant decrypt -i 'a b.yaml'"),
+        (&["open", "a b.yaml"], "sealant edit 'a b.yaml'"),
+        (&["env", "a b.yaml"], "sealant exec-env 'a b.yaml' printenv"),
+        (&["log", "a b.yaml"], "git log -p 'a b.yaml'"),
         (&["login"], "sealant vault login"),
         (&["describe", "a b.yaml"], "sealant inspect 'a b.yaml'"),
         (&["apply", "a b.yaml"], "sealant decrypt 'a b.yaml' | kubectl apply -f -"),

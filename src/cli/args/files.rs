@@ -93,6 +93,13 @@ pub struct Inputs {
     pub many: bool,
 }
 
+impl Inputs {
+    /// Whether all that was given is a pattern that no file matches.
+    fn is_unmatched(&self) -> bool {
+        self.inputs.is_empty() && !self.errors.is_empty() && !self.folders.is_empty()
+    }
+}
+
 impl InputArgs {
     /// The inputs that are meant. Without any FILE it is standard input, unless that is a terminal.
     pub fn inputs(&self) -> Result<Inputs> {
@@ -133,10 +140,6 @@ impl InputArgs {
     fn looked_for(&self, error: Error) -> Error {
         let file = self.files.iter().find(|file| error.file() == Some(file.as_path()));
         match (file, error.kind(), error.advice()) {
-            (Some(file), Kind::NoFile, None) if file.extension().is_some() => error.advise(format!(
-                "To make it: `sealant edit {}`. `sealant status` lists the files that are encrypted.",
-                typed(file)
-            )),
             (Some(_), Kind::NoFile, None) => {
                 error.advise("`sealant status` lists the files that are encrypted.")
             }
@@ -314,7 +317,8 @@ impl OutputArgs {
             _ => return Err(conflict("--in-place, --output and --output-dir cannot be combined")),
         };
         match &destination {
-            Destination::Stdout | Destination::File(_) if inputs.many => {
+            // That nothing matches a pattern is for its own error to say.
+            Destination::Stdout | Destination::File(_) if inputs.many && !inputs.is_unmatched() => {
                 Err(conflict("the results of several files cannot go into one output")
                     .advise("Add --in-place to replace the files, or --output-dir DIR to write copies."))
             }

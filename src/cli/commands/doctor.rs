@@ -11,6 +11,7 @@ use crate::cli::commands::git::install;
 use crate::cli::commands::status;
 use crate::cli::context::{Context, block_on};
 use crate::cli::editor;
+use crate::cli::repository::config_outside;
 use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
 use crate::fs::PrivateDir;
@@ -118,6 +119,7 @@ fn check_config(context: &Context) -> (Check, Option<std::sync::Arc<Config>>) {
         Err(error) => return (Check::failed("config", &error), None),
     };
     let check = match (&config, search.warning()) {
+        (Some(config), _) if let Some(outside) = outside(config, context) => outside,
         (Some(config), _) => {
             let shown = config.path().display();
             match config.policies().len() {
@@ -140,6 +142,13 @@ fn check_config(context: &Context) -> (Check, Option<std::sync::Arc<Config>>) {
     (check, config)
 }
 
+/// A config that only this machine has.
+fn outside(config: &Config, context: &Context) -> Option<Check> {
+    let git = Git::find(context.host, &context.lookup().ok()?.working_dir).ok()??;
+    let error = config_outside(config.path(), &git, context).ok()??;
+    Some(Check { status: Status::Warning, ..Check::failed("config", &error) })
+}
+
 fn check_sources(sources: &[SourceReport], are_needed: bool, names: &Names) -> Vec<Check> {
     let mut checks: Vec<_> = sources
         .iter()
@@ -147,10 +156,16 @@ fn check_sources(sources: &[SourceReport], are_needed: bool, names: &Names) -> V
         .flat_map(|source| check_source(source, names))
         .collect();
     if are_needed && sources.iter().all(|source| source.recipients.is_empty()) {
+        // What is damaged is no reason to make another one.
+        let is_damaged = sources.iter().any(|source| !source.problems.is_empty());
+        let advice = match is_damaged {
+            true => "Bring the damaged identity back from a backup: see above.",
+            false => "Run `sealant init`, or name a file of identities in SOPS_AGE_KEY_FILE.",
+        };
         checks.push(Check::broken(
             "identities",
             "no identities were found: nothing can be decrypted",
-            "Run `sealant init`, or name a file of identities in SOPS_AGE_KEY_FILE.",
+            advice,
         ));
     }
     checks
@@ -167,7 +182,7 @@ fn check_source(source: &SourceReport, names: &Names) -> Vec<Check> {
         checks.push(Check::ok("identities", format!("{shown}: {}", recipients.join(", "))));
     }
     for problem in &source.problems {
-        let advice = "Fix or remove it. Identities from other places still work.";
+        let advice = "Bring it back from a backup, or remove it. Identities from other places still work.";
         checks.push(Check::warning("identities", format!("{shown}: {problem}"), advice));
     }
     if let Some(path) = source.path.as_deref().filter(|path| is_open_to_others(path)) {
@@ -449,7 +464,14 @@ fn check_git(context: &Context) -> Vec<Check> {
             let detail = ".gitattributes calls Sealant, but this clone has no drivers for it";
             checks.push(Check::warning("git", detail, install));
         }
-        [None, None] => return checks,
+        [None, None] => {
+            if !survey.unseen.is_empty() {
+                let detail =
+                    "no hook keeps plaintext out of commits, and Git neither shows nor merges secrets";
+                checks.push(Check::warning("git", detail, install));
+            }
+            return checks;
+        }
         _ if survey.outdated => {
             checks.push(Check::warning("git", "the drivers are those of another version", install));
         }

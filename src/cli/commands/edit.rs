@@ -187,9 +187,9 @@ impl Edit<'_> {
         if self.args.show_master_keys {
             let error =
                 Error::new(Kind::Conflict, "a SealedSecret cannot be edited together with its recipients");
-            return Err(
-                error.advise("Show them with `sealant inspect`, change them with `sealant updatekeys`.")
-            );
+            return Err(error.advise(
+                "Show them with `sealant inspect FILE`, change them with `sealant updatekeys FILE`.",
+            ));
         }
         let wish =
             Wish { allow: by_name(&self.args.allow_recipient, &self.context.names()), ..Wish::default() };

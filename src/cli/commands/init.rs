@@ -6,17 +6,18 @@ use clap::ValueEnum;
 use crate::cli::commands::git::install;
 use crate::cli::commands::keygen;
 use crate::cli::context::{Context, block_on};
+use crate::cli::repository::config_outside;
 use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::host::Host;
-use crate::keys::StartedBy;
 use crate::keys::vault::Vault;
-use crate::keys::{Identities, Recipient, TransitKey};
+use crate::keys::{Identities, Recipient, SourceReport, StartedBy, TransitKey};
 use crate::names::Names;
 use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::install::{Attributes, Setup};
+use crate::shown::typed;
 
 /// Set up a repository: a key, a config, and what Git needs
 ///
@@ -114,8 +115,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         ui.say("  sealant edit secrets/app.yaml    # make your first secret; `sealant encrypt -i secrets` encrypts files");
         return Ok(ExitCode::SUCCESS);
     };
-    let path = config.path().display();
-    ui.say(format!("Config:   {path}, unchanged"));
+    ui.say(format!("Config:   {}, unchanged", config.path().display()));
     if offer_git(git.as_ref(), args.git, context)? {
         ui.say("Git:      `sealant git install` gives readable diffs and automatic merges, and blocks commits of plaintext");
     }
@@ -128,7 +128,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             "Next:     ask for access: `sealant recipient add {missing}` (with your name before the key, if you like), commit \
              {SOPS_NAME}, and open a pull request. `sealant check` tells whoever can decrypt how to let you in"
         )),
-        None => ui.say("Next:     nothing; `sealant doctor` checks your set-up"),
+        None => match git.as_ref().map(|git| config_outside(config.path(), git, context)).transpose()?.flatten() {
+            Some(outside) => {
+                ui.warning_of(&outside);
+                ui.say(format!("Next:     {}", outside.advice().unwrap_or_default()));
+            }
+            None => ui.say("Next:     nothing; `sealant doctor` checks your set-up"),
+        },
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -161,9 +167,29 @@ fn own_recipient(context: &Context) -> Result<String> {
             return Ok(recipient.clone());
         }
     }
+    refuse_beside_damaged(&sources, context)?;
+    let is_beside = keygen::default_file(context.host)?.exists();
     let (path, recipient) = keygen::add_to_default_file(context.host, false)?;
-    context.ui.say(format!("Identity: {} is new: keep a copy in a safe place", path.display()));
+    let is_new = if is_beside { "has a new identity, beside what was in it" } else { "is new" };
+    context.ui.say(format!("Identity: {} {is_new}: keep a copy in a safe place", path.display()));
     Ok(recipient.to_string())
+}
+
+/// Refuses to make an identity where one was damaged: what that one opens, no other does.
+fn refuse_beside_damaged(sources: &[SourceReport], context: &Context) -> Result<()> {
+    let default = keygen::default_file(context.host)?;
+    let is_damaged = |source: &&SourceReport| {
+        let path = source.path.as_deref().unwrap_or(Path::new(&source.name));
+        path == default && !source.problems.is_empty()
+    };
+    let Some(problem) = sources.iter().find(is_damaged).and_then(|source| source.problems.first()) else {
+        return Ok(());
+    };
+    let file = typed(&default);
+    Err(Error::new(Kind::Conflict, problem).in_file(&default).advise(format!(
+        "Bring the file back from a backup: a new identity opens nothing that the old one opened. If there is none: \
+         `mv {file} {file}.damaged && sealant init`, and ask for access"
+    )))
 }
 
 /// Says what we may do with a transit key, as far as a server tells us now. That it does not is no reason to stop.

@@ -1,3 +1,4 @@
+use std::iter;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -211,12 +212,21 @@ impl Value<'_> {
 
     /// Says that many values go for one. sops says nothing of it.
     fn tell_lost(&self, path: &TreePath, document: &dyn Document, value: &Data) {
-        let Ok(old) = path.find(document) else { return };
-        let lost = document.tree().entries(old).count();
-        if lost == 0 || value.is_object() || value.is_array() || self.context.is_sops() {
+        if self.context.is_sops() {
             return;
         }
         let file = typed(&self.args.change.file);
+        if let Some(above) = value_above(path, document) {
+            self.context.ui.warning(format!(
+                "{above} held a value, which a map with {path} replaces. If that was not meant, and {file} is committed: \
+                 `git restore {file}`"
+            ));
+        }
+        let Ok(old) = path.find(document) else { return };
+        let lost = document.tree().entries(old).count();
+        if lost == 0 || value.is_object() || value.is_array() {
+            return;
+        }
         self.context.ui.warning(format!(
             "{path} held {}, which one value replaces. If that was not meant, and {file} is committed: `git restore {file}`",
             counted(lost, "value")
@@ -240,6 +250,15 @@ impl Value<'_> {
             .advise("Write it as JSON in double quotes, '\"5432\"', or remove --json.")),
         }
     }
+}
+
+/// Where a path leads through a value that is no map or list, and goes for one: `password` of `password.foo`.
+fn value_above(path: &TreePath, document: &dyn Document) -> Option<TreePath> {
+    let mut above = iter::successors(path.parent(), TreePath::parent);
+    let (way, node) = above.find_map(|way| way.find(document).ok().map(|node| (way, node)))?;
+    let is_value = document.tree()[node].kind == NodeKind::Scalar
+        && !matches!(document.value(node), Ok(document::Value::Null));
+    is_value.then_some(way)
 }
 
 /// Whether the value that is there is a text.

@@ -62,8 +62,8 @@ pub struct Args {
 /// What kubeseal exits with where a flag is wrong.
 const WRONG_FLAG: u8 = 2;
 
-/// Runs a command line of kubeseal, without the program's name.
-pub fn run(words: &[OsString]) -> ExitCode {
+/// Runs a command line of kubeseal, without the program's `name`, by which it was called.
+pub fn run(words: &[OsString], name: &str) -> ExitCode {
     let ui = Ui::new(ColorWhen::Auto, no_color(), false);
     let host = Terminal::new(&ui);
     let flags = match Flags::read(words, &host) {
@@ -76,7 +76,13 @@ pub fn run(words: &[OsString]) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            ui.error(&error);
+            // What it advises is typed as it was called.
+            let called = |name: &str| format!("`{name} --");
+            let advice = error.advice().map(|advice| advice.replace(&called("kubeseal"), &called(name)));
+            ui.error(&match advice {
+                Some(advice) => error.advise(advice),
+                None => error,
+            });
             Kind::Other.exit_code().into()
         }
     }

@@ -158,6 +158,9 @@ impl TreePath {
 
     /// What to tell a person whose path makes a key that is another one but for a letter or two.
     pub fn nearly(&self, document: &dyn Document) -> Option<String> {
+        if let Some(dotted) = self.with_slashes(document).filter(|_| self.find(document).is_err()) {
+            return Some(format!("{self} is new; keys are separated by dots, and {dotted} existed already"));
+        }
         let (at, rest) = self.walk(document).ok()?;
         let (tree, at) = (document.tree(), document.tree().resolve(at));
         let Part::Key(new) = rest.first().filter(|_| tree[at].kind == NodeKind::Map)? else { return None };
@@ -260,7 +263,7 @@ impl TreePath {
         match tree.entry(document.source(), root, key) {
             Some(entry) if document.is_metadata(entry) => {
                 Err(Error::new(Kind::SetFormat, format!("{self} is metadata, not a value of the document"))
-                    .advise("to change recipients, use `sealant updatekeys` or `sealant rotate`"))
+                    .advise("to change recipients, use `sealant updatekeys FILE` or `sealant rotate -i --add-age KEY FILE`"))
             }
             _ => Ok(()),
         }

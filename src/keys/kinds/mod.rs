@@ -31,6 +31,8 @@ pub(super) struct Searched {
     /// A mistake of the person's, which is more to the point than that nothing fits.
     pub mistake: Option<String>,
     pub advice: String,
+    /// The reader's own recipient, if one was found.
+    pub own: Option<String>,
 }
 
 /// What uses the keys of each kind.

@@ -119,7 +119,7 @@ fn answered(run: sealant_test_support::Run) -> Output {
 /// The commands that somebody reads in what a program says.
 fn advised_by(output: &Output) -> BTreeSet<String> {
     static QUOTED: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new("`((?:sealant|git) [^`]+)`").expect("a pattern"));
+        LazyLock::new(|| Regex::new("`((?:sealant|git|mkdir|mv|cp) [^`]+)`").expect("a pattern"));
     let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), output.stderr);
     let own_lines = said.lines().filter_map(|line| {
         let line = line.trim();
@@ -194,7 +194,7 @@ fn each_advice_of_the_sources_has_a_row() {
 }
 
 /// What advice begins with. Those of others than Sealant and Git are in the table for what they need, and are not typed.
-const PROGRAMS: &str = "sealant|git|age|gpg|sops|ssh-keygen|openssl|chmod|iconv|mkdir|rm|ulimit|export|kubectl|kubeseal|vault|\
+const PROGRAMS: &str = "sealant|git|age|gpg|sops|ssh-keygen|openssl|chmod|iconv|mkdir|mv|cp|rm|ulimit|export|kubectl|kubeseal|vault|\
                         aws|gcloud|az";
 
 /// Each command in a text of the sources, and its file.

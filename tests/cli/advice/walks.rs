@@ -16,7 +16,19 @@ macro_rules! walks {
 pub const WALKS: &[Walk] = walks![
     // A file that was misspelt.
     "a file that is not there": "true",
-        "sealant decrypt secrets/none.yaml" => ["sealant edit secrets/none.yaml"], Gone;
+        "sealant decrypt secrets/none.yaml" => ["sealant status"], Shown;
+    "a file outside the rules": "echo A=1 > .env",
+        "sealant encrypt -i .env" => ["mv .env secrets/.env && sealant encrypt -i secrets/.env"], Shown;
+    "a file outside the rules, before there is a folder": "git rm -q -r secrets; echo A=1 > .env",
+        "sealant encrypt -i .env" => ["mkdir -p secrets && mv .env secrets/.env && sealant encrypt -i secrets/.env"], Shown;
+    "an encrypted file outside the rules": "echo A=1 > .env; sealant encrypt -i --age $RECIPIENT .env",
+        "sealant updatekeys .env" => ["mv .env secrets/.env && sealant updatekeys secrets/.env"], Shown;
+    "a new file outside the rules": "true",
+        "sealant edit new.yaml" => ["sealant edit secrets/new.yaml"], Shown;
+    "a type that only we know by its name": "echo A=1 > secrets/.env.production",
+        "sealant encrypt -i secrets/.env.production" => ["sealant decrypt -i secrets/.env.production && sealant encrypt -i --input-type dotenv secrets/.env.production"], Shown;
+    "variables of a file that is encrypted as a whole": "echo A=1 > secrets/.env.production; sealant encrypt -i secrets/.env.production",
+        "sealant exec-env secrets/.env.production printenv data" => ["sealant decrypt -i secrets/.env.production && sealant encrypt -i --input-type dotenv secrets/.env.production"], Shown;
     "a folder that is not there": "true",
         "sealant check nowhere" => ["sealant status"], Shown;
     "a file that the shell has emptied": ": > secrets/db.yaml",
@@ -67,6 +79,12 @@ pub const WALKS: &[Walk] = walks![
         "sealant check" => ["git restore --source=HEAD --staged --worktree -- secrets/db.yaml"], Gone;
     "a MAC that is another's": "sed -i 's/mac: ENC\\[AES256_GCM,data:./mac: ENC[AES256_GCM,data:_/' secrets/db.yaml",
         "sealant check --verify" => ["git restore --source=HEAD --staged --worktree -- secrets/db.yaml"], Gone;
+    "half of a file": "sed -i '/lastmodified/,$d' secrets/db.yaml",
+        "sealant check" => ["git restore --source=HEAD --staged --worktree -- secrets/db.yaml"], Gone;
+    "decrypt of half of a file": "sed -i '/lastmodified/,$d' secrets/db.yaml",
+        "sealant decrypt secrets/db.yaml" => ["git restore --source=HEAD secrets/db.yaml"], Gone;
+    "plaintext that cannot be read": "printf 'a: 1\\n\\tb: 2\\n' > secrets/x.yaml",
+        "sealant check" => ["! sed -i 2d secrets/x.yaml", "sealant encrypt -i secrets/x.yaml"], Gone;
     "a broken file that Git does not have": "sed '/mac:/d' secrets/db.yaml > secrets/x.yaml",
         "sealant check" => ["sealant inspect secrets/x.yaml"], Shown;
 
@@ -93,7 +111,14 @@ pub const WALKS: &[Walk] = walks![
     "a config that is not staged": "mkdir other; cp .sops.yaml other; echo 'a: 1' > other/a.yaml; git add other/a.yaml",
         "sealant hook pre-commit" => ["git add other/.sops.yaml"], Gone;
 
+    "markers that were staged, in the hook": "b() { git checkout -q -b $1; echo \"password: $1\" > secrets/db.yaml; sealant encrypt -i secrets/db.yaml; git commit -qam $1; git checkout -q main; }; b one; b two; git merge -q one; ! git merge two; git add .",
+        "sealant hook pre-commit" => ["git checkout -m secrets/db.yaml && sealant resolve --ours secrets/db.yaml && git add secrets/db.yaml"], Gone;
+
     // Errors.
+    "a Secret that sops has encrypted": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > apps/s.yaml; sealant encrypt -i apps/s.yaml",
+        "sealant seal -i apps/s.yaml" => ["sealant decrypt apps/s.yaml | sealant seal --filename-override apps/s.yaml --output apps/s.sealed.yaml"], Shown;
+    "decrypt of a file that was changed": "sed -i 's/mac: ENC\\[AES256_GCM,data:./mac: ENC[AES256_GCM,data:_/' secrets/db.yaml",
+        "sealant decrypt secrets/db.yaml" => ["git restore --source=HEAD secrets/db.yaml"], Gone;
     "set where the settings differ": "printf 'user: a\\npassword: b\\n' > secrets/s.yaml; sealant encrypt -i --encrypted-regex '^password$' secrets/s.yaml; echo '    encrypted_regex: .' >> .sops.yaml",
         "sealant set secrets/s.yaml user b" => ["sealant updatekeys --settings secrets/s.yaml"], Gone;
     "decrypt without a MAC": "sed -i '/mac:/d' secrets/db.yaml",

@@ -11,7 +11,7 @@ use crate::cli::commands::check::report::Found;
 use crate::cli::context::Context;
 use crate::cli::ui::with_file;
 use crate::config::{Configs, Policy};
-use crate::document::{Format, conflict_line};
+use crate::document::{self, Format, conflict_line};
 use crate::encrypted_file::{Meant, format_in, meant};
 use crate::fs;
 use crate::host::Host;
@@ -56,7 +56,10 @@ enum Step {
     TakeOut(BTreeSet<usize>),
     /// A Secret next to SealedSecrets, which no command seals or encrypts.
     Separate,
-    Resolve,
+    /// `staged`: Git takes it for resolved, markers and all.
+    Resolve {
+        staged: bool,
+    },
     Recipients,
     Settings {
         rule_first: bool,
@@ -65,6 +68,8 @@ enum Step {
     /// The last commit has it whole.
     Restore,
     Inspect,
+    /// Plaintext that cannot be read as its type, on this line.
+    Repair(Option<usize>),
     /// Out of the next commit; `known`: the last one has it.
     Unstage {
         known: bool,
@@ -125,7 +130,15 @@ impl Step {
                 plain("inspect").0,
                 Some("shows what is sealed; move the rest to a file of its own, and encrypt that".to_owned()),
             ),
-            Self::Resolve => plain("resolve"),
+            Self::Resolve { staged: false } => plain("resolve"),
+            Self::Resolve { staged: true } => (
+                format!("git checkout -m {names} && sealant resolve --ours {names}"),
+                Some("or --theirs; --edit opens both sides".to_owned()),
+            ),
+            Self::Repair(line) => {
+                let place = line.map_or_else(|| "it".to_owned(), |line| format!("line {line}"));
+                (plain("encrypt -i").0, Some(format!("first fix {place}, which cannot be read")))
+            }
             Self::Recipients => plain("updatekeys"),
             Self::Settings { rule_first: false } => plain("updatekeys --settings"),
             Self::Settings { rule_first: true } => (
@@ -152,7 +165,18 @@ impl Step {
 /// Says what to do about findings: once for each rule, with a command for each file.
 pub fn tell(found: &[Found], place: &Place<'_>, context: &Context) {
     let mut files: BTreeMap<Rule, BTreeMap<&Path, BTreeSet<usize>>> = BTreeMap::new();
+    let is_broken: BTreeSet<&Path> = found
+        .iter()
+        .filter(|found| found.finding.rule == Rule::Broken)
+        .map(|found| found.file.as_path())
+        .collect();
     for Found { file, finding, .. } in found {
+        // Of half a file, what is left says nothing that could be mended.
+        if is_broken.contains(file.as_path())
+            && matches!(finding.rule, Rule::Settings | Rule::OwnSettings | Rule::Recipients)
+        {
+            continue;
+        }
         // Requests for access are reported separately, so that nobody gets access by accident.
         let is_told = finding.pending.is_some() && !place.is_staged;
         let lines = files.entry(finding.rule).or_default();
@@ -227,7 +251,7 @@ impl Place<'_> {
     fn encrypted_by(&self, rule: Rule, path: &Path, lines: &BTreeSet<usize>) -> Option<Step> {
         let Some((format, bytes)) = read(path) else { return self.is_staged.then_some(Step::Stage) };
         if is_conflict(&bytes) {
-            return Some(Step::Resolve);
+            return Some(Step::Resolve { staged: self.is_staged });
         }
         if (self.is_staged || self.is_fixed) && self.is_mended(rule, path) {
             return self.is_staged.then_some(Step::Stage);
@@ -249,7 +273,7 @@ impl Place<'_> {
     fn repaired_by(&self, path: &Path, host: &dyn Host) -> Step {
         let now = read(path);
         if now.as_ref().is_some_and(|(_, bytes)| is_conflict(bytes)) {
-            return Step::Resolve;
+            return Step::Resolve { staged: self.is_staged };
         }
         if self.is_staged && now.is_some() && self.is_mended(Rule::Broken, path) {
             return Step::Stage;
@@ -264,7 +288,10 @@ impl Place<'_> {
             _ if before.as_ref().is_some_and(is_whole) => Step::Restore,
             // Nothing in it is encrypted yet: encrypting says what keeps it from being read.
             Some((format, bytes)) if meant(format, &bytes).is_none() && self.policy(path).is_some() => {
-                Step::Encrypt { strips: false }
+                match document::parse(format, bytes, false) {
+                    Err(error) => Step::Repair(error.line()),
+                    Ok(_) => Step::Encrypt { strips: false },
+                }
             }
             _ => Step::Inspect,
         }

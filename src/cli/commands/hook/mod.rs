@@ -17,6 +17,7 @@ use crate::cli::commands::check::{Seen, fix, links, mend};
 use crate::cli::context::Context;
 use crate::cli::copies;
 use crate::cli::encryption::Encrypt;
+use crate::cli::repository::config_outside;
 use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, absolute};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
@@ -189,6 +190,7 @@ fn look_at(
 
     if matches!(state, Incoming::Index) && explicit.is_none() {
         tell_untracked_configs(&targets, git, &tree, looked, context)?;
+        tell_config_outside(&targets, git, context)?;
     }
     let args_config = explicit.clone();
     let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
@@ -323,6 +325,22 @@ fn tell_untracked_configs(
     Ok(())
 }
 
+/// Warns of a config above the repository by which a staged file would have a rule, and of which nobody else knows.
+fn tell_config_outside(targets: &[Target], git: &Git, context: &Context) -> Result<()> {
+    let configs = context.configs()?;
+    let outside = targets.iter().find_map(|target| {
+        let policy = configs.matching_policy(&git.top().join(&target.path)).ok()??;
+        let is_meant = policy.rule.path_regex.is_some() && !policy.rule.file.starts_with(git.top());
+        is_meant.then_some(policy.rule.file)
+    });
+    let Some(error) = outside.map(|config| config_outside(&config, git, context)).transpose()?.flatten()
+    else {
+        return Ok(());
+    };
+    context.ui.warning(format!("{}. {}", error.headline(), error.advice().unwrap_or_default()));
+    Ok(())
+}
+
 /// What is at the paths and has a content of its own.
 fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: &Context) -> Vec<Target> {
     let mut targets = Vec::new();
@@ -331,7 +349,13 @@ fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: 
             Some(Entry::File(id)) => targets.push(Target { id: id.clone(), path }),
             Some(Entry::Unmerged) => {
                 let error = Error::new(Kind::Read, "has a conflict that is not resolved");
-                looked.add(&path, Err(error.advise("Resolve it, and stage the result.")), context);
+                looked.add(
+                    &path,
+                    Err(error.advise(
+                        "Resolve it, and stage the result: `sealant resolve FILE`, then `git add FILE`.",
+                    )),
+                    context,
+                );
             }
             Some(Entry::Link(_) | Entry::Submodule) | None => {}
         }

@@ -127,7 +127,7 @@ Examples:
 )]
 struct AddArgs {
     /// A name for the key, and the key
-    #[arg(value_name = "[NAME] KEY", required = true, num_args = 1..=2)]
+    #[arg(value_name = "[NAME] KEY", required = true, num_args = 1..)]
     words: Vec<String>,
 
     #[command(flatten)]
@@ -222,17 +222,14 @@ fn readers(policy: &Policy) -> Result<Vec<String>> {
 }
 
 fn add(args: &AddArgs, context: &Context) -> Result<ExitCode> {
-    let (name, key) = match &args.words[..] {
-        [name, key] => (Some(name.trim()), key),
-        [key, ..] => (None, key),
-        [] => return Err(Error::new(Kind::Usage, "no key was given")),
-    };
+    let (name, key) = name_and_key(&args.words);
+    let name = name.as_deref();
     if key.trim().is_empty() {
         return Err(Error::new(Kind::Usage, "the key is empty")
             .advise("Their key is what `sealant keygen -y` prints on their machine."));
     }
-    let spec = KeySpec::of_text(key);
-    let master = policy::master_key(&spec)?;
+    let spec = KeySpec::of_text(&key);
+    let master = policy::master_key(&spec).map_err(|error| of_file(error, name, &key))?;
     if let Some(why) = master.why_unsupported() {
         return Err(Error::new(Kind::Other, why).advise(master.instead()));
     }
@@ -252,6 +249,31 @@ fn add(args: &AddArgs, context: &Context) -> Result<ExitCode> {
     let task =
         Task { aim: Aim::Add(master.clone()), rotate: false, act: &args.act, master, target, chosen, text };
     task.run(context)
+}
+
+/// A name, if there is one, and the key, which may be several words, as in a `.pub` file, or come first.
+fn name_and_key(words: &[String]) -> (Option<String>, String) {
+    let is_ssh = |word: &String| word.starts_with("ssh-") && !word.contains(' ');
+    let is_key = |word: &String| policy::master_key(&KeySpec::of_text(word)).is_ok();
+    let (name, key) = match (words.iter().position(is_ssh), words) {
+        (Some(at), _) if words.len() > at + 1 => words.split_at(at),
+        (_, [key, name @ ..]) if is_key(key) && !name.last().is_some_and(is_key) => (name, &words[..1]),
+        _ => words.split_at(words.len().saturating_sub(1)),
+    };
+    let name = name.join(" ").trim().to_owned();
+    ((words.len() > key.len()).then_some(name), key.join(" "))
+}
+
+/// The error for what is no key, but the name of a file that may hold one.
+fn of_file(error: Error, name: Option<&str>, key: &str) -> Error {
+    if !Path::new(key).is_file() {
+        return error;
+    }
+    let name = name.map(|name| typed(name.as_ref()) + " ").unwrap_or_default();
+    let file = typed(key.as_ref());
+    Error::new(Kind::Usage, "this is a file, and not a key")
+        .in_file(key)
+        .advise(format!("Give the key that is in it: `sealant recipient add {name}\"$(cat {file})\"`"))
 }
 
 /// The config with this name for the key.
@@ -367,7 +389,7 @@ impl Task<'_> {
         let after = self.target.parsed(&self.text)?;
         let reached = self.target.changed(&after)?;
         if self.text == self.target.text {
-            context.ui.note("the config says so already; `sealant updatekeys` makes the files match it");
+            context.ui.note("the config says so already");
         }
         let changed = context.with_config_text(self.target.config.path(), self.text.clone());
         let service = self.act.identities.key_service(&changed)?;
@@ -389,6 +411,11 @@ impl Task<'_> {
         self.show(&reached, context)?;
         update.show(&work)?;
         self.tell_closed(&closed, context);
+        if !self.is_addition() && service.holds(&self.master) {
+            context.ui.warning(
+                "this is your own key: after this you cannot open these files, nor let yourself in again",
+            );
+        }
         if self.act.dry_run || !self.may_go_on(&reached, work.len(), context)? {
             return Ok(failures.finish(context.ui));
         }
@@ -484,17 +511,19 @@ impl Task<'_> {
     }
 
     fn may_go_on(&self, reached: &[usize], files: usize, context: &Context) -> Result<bool> {
-        if self.act.yes {
+        // Where nothing would be written, there is nothing to ask.
+        if self.act.yes || (files == 0 && self.text == self.target.text) {
             return Ok(true);
         }
         let (act, place) = if self.is_addition() { ("Add", "to") } else { ("Remove", "from") };
-        let question = format!(
-            "{act} {} {place} {} of {} and {}?",
-            self.named(),
-            counted(reached.len(), "rule"),
-            self.target.config.path().file_name().unwrap_or_default().display(),
-            counted(files, "file")
-        );
+        let rules = match reached.len() {
+            0 => String::new(),
+            rules => {
+                let config = self.target.config.path().file_name().unwrap_or_default();
+                format!("{} of {} and ", counted(rules, "rule"), config.display())
+            }
+        };
+        let question = format!("{act} {} {place} {rules}{}?", self.named(), counted(files, "file"));
         let go_on = context.host.confirm(&question).map_err(|error| {
             Error::new(error.kind(), error.to_string())
                 .advise("Add --yes to go on without being asked, or --dry-run to only see what would change.")

@@ -137,7 +137,7 @@ impl Target {
     /// The config with another text.
     pub fn parsed(&self, text: &str) -> Result<Config> {
         Config::parse(text, self.config.path(), Dialect::Sealant).map_err(|error| {
-            error.advise("Sealant cannot edit this config: change it by hand, and run `sealant updatekeys`.")
+            error.advise("Sealant cannot edit this config: change it by hand, and run `sealant updatekeys .`")
         })
     }
 
@@ -161,7 +161,7 @@ impl Target {
                 "Sealant cannot make this change to the config without changing something else",
             )
             .in_file(self.config.path())
-            .advise("Change it by hand, and run `sealant updatekeys`."));
+            .advise("Change it by hand, and run `sealant updatekeys .`"));
         }
         let pairs = self.policies.iter().zip(&policies).enumerate();
         Ok(pairs.filter(|(_, (one, other))| specs(one) != specs(other)).map(|(at, _)| at).collect())

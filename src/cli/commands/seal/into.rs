@@ -285,8 +285,12 @@ impl Seal<'_> {
         let left_out: Vec<String> =
             keys.groups.iter().flatten().filter(is_left_out).map(|key| format!("  {key}")).collect();
         if !left_out.is_empty() {
-            let message = "these cannot read the unchanged values (`sealant updatekeys` gives them access):";
-            self.context.ui.warning_list(format!("{}: {message}", path.display()), left_out);
+            let message = format!(
+                "{}: these cannot read the unchanged values (`sealant updatekeys {}` gives them access):",
+                path.display(),
+                typed(path)
+            );
+            self.context.ui.warning_list(message, left_out);
         }
     }
 }

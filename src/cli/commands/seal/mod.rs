@@ -29,6 +29,7 @@ use crate::keys::{KeyService, KeySet};
 use crate::policy::{self, Overrides};
 use crate::sealed_secret::{self, NewDataKey, Options, Scope, SealedSecret, Secret};
 use crate::secret::SecretString;
+use crate::shown::typed;
 use crate::sops;
 
 /// Turn Kubernetes Secrets into SealedSecrets, safe for Git
@@ -128,8 +129,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     args.keys.warn_of_empty(context.ui);
     let keys = args.keys.using(&args.aws, context).key_set(context.host)?;
     let wanted = Overrides { keys, ..Overrides::default() };
-    let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
-    let service = args.identities.key_service(context)?.naming(typed);
+    let named = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
+    let service = args.identities.key_service(context)?.naming(named);
     let mut seal = Seal {
         args: &args,
         context,
@@ -311,7 +312,8 @@ impl Seal<'_> {
             found => found,
         };
         let documents = manifests::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
-        let secrets = self.secrets(&documents).map_err(in_file)?;
+        let secrets =
+            self.secrets(&documents).map_err(|error| self.of_sops(error, &input)).map_err(in_file)?;
         if let Some(path) = destination.path_for(&input).filter(|_| *destination != Destination::InPlace) {
             refuse_plaintext(&path)?;
         }
@@ -323,6 +325,27 @@ impl Seal<'_> {
         let format = self.args.manifest.of(destination, format);
         let names = [name, output].into_iter().flatten().map(Path::to_path_buf).collect();
         Ok(Taken::On(Prepared { secrets, keys, format, shown: input.shown().to_path_buf(), names }))
+    }
+
+    /// The error of a Secret that sops has encrypted, with what makes a SealedSecret of it, beside it.
+    fn of_sops(&self, error: Error, input: &Input) -> Error {
+        let is_secret = error.advice().is_some_and(|advice| !advice.contains("--from-file"));
+        let Some(path) =
+            input.path.as_deref().filter(|_| error.kind() == Kind::AlreadyEncrypted && is_secret)
+        else {
+            return error;
+        };
+        if error.message().contains("SealedSecret") {
+            return error;
+        }
+        let namespace =
+            self.args.place.namespace.as_deref().map(|name| format!(" -n {}", typed(name.as_ref())));
+        let (file, sealed) = (typed(path), typed(&beside(path)));
+        error.advise(format!(
+            "Seal what is in it into another file: `sealant decrypt {file} | sealant seal{} --filename-override {file} --output \
+             {sealed}`. Then remove {file}.",
+            namespace.unwrap_or_default()
+        ))
     }
 
     /// The Secrets of a manifest, named as flags say.
@@ -476,12 +499,27 @@ fn refuse_plaintext(path: &Path) -> Result<()> {
     let bytes = fs::read_found(path, MAX_SOURCE as u64)?;
     let parsed =
         manifests::format_in(Format::of_path(path), &bytes).map(|format| manifests::parse(format, bytes));
-    if parsed.is_some_and(|parsed| parsed.is_ok_and(|documents| hold_secrets(&documents))) {
-        let error = Error::new(Kind::Conflict, "this file holds a Secret in plaintext, which would be lost")
-            .in_file(path);
-        return Err(
-            error.advise("Write to another file, or replace the Secret with its SealedSecret with -i.")
-        );
+    let Some(Ok(documents)) = parsed else { return Ok(()) };
+    if !hold_secrets(&documents) {
+        return Ok(());
     }
-    Ok(())
+    let is_encrypted = documents.iter().any(|document| sops::is_encrypted(&**document));
+    let (message, advice) = match is_encrypted {
+        true => (
+            "this file holds a Secret that sops has encrypted, which would be lost",
+            format!("Write to another file: `--output {}`.", typed(&beside(path))),
+        ),
+        false => (
+            "this file holds a Secret in plaintext, which would be lost",
+            "Write to another file, or replace the Secret with its SealedSecret: `sealant seal -i FILE`."
+                .to_owned(),
+        ),
+    };
+    Err(Error::new(Kind::Conflict, message).in_file(path).advise(advice))
+}
+
+/// The file for the SealedSecret of a Secret that stays where it is: `db.sealed.yaml` of `db.yaml`.
+fn beside(path: &Path) -> PathBuf {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+    path.with_extension(format!("sealed.{extension}"))
 }

@@ -10,15 +10,18 @@ use serde::Serialize;
 use crate::batch::{self, Parsed, Source};
 use crate::claims::{self, SelectionChange};
 use crate::cli::args::{
-    Destination, FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs, ReportArgs,
+    Destination, FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs, ReportArgs, plain_path,
 };
 use crate::cli::claims::{Claims, paths};
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::failures::Failures;
-use crate::cli::pipeline::{Item, Output, Pipeline, as_taken, encrypted_or_named, in_two_steps};
+use crate::cli::pipeline::{
+    Item, NAMES_TOLD, Output, Pipeline, as_taken, encrypted_or_named, in_two_steps, lines_of,
+};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::ui::counted;
+use crate::cli::unnamed::elsewhere;
 use crate::config::{Configs, Policy, Selection};
 use crate::document::Format;
 use crate::encrypted_file::{EncryptedFile, KeyedPart, OpenedFile};
@@ -29,6 +32,7 @@ use crate::keys::{KeyService, KeySet, MasterKey, WrappedDataKey};
 use crate::policy;
 use crate::rekey::{self, Change, Decide, Readers};
 use crate::secret::{DataKey, SecretBytes};
+use crate::shown::typed;
 use crate::sops::MacCheck;
 
 /// Make files readable by exactly the recipients in .sops.yaml
@@ -262,7 +266,7 @@ impl<'a> Update<'a> {
 
     /// Reads the files and says what has to change. No key is needed.
     pub fn plan(&self, inputs: Inputs, failures: &mut Failures) -> Vec<Plan> {
-        let mut plans = Vec::new();
+        let (mut plans, mut without_rule) = (Vec::new(), Vec::new());
         self.pipeline(inputs, "reading").run_among(failures, |items| {
             in_two_steps(items, encrypted_or_named, |items| {
                 let (inputs, sources): (Vec<Input>, Vec<_>) = items
@@ -270,20 +274,38 @@ impl<'a> Update<'a> {
                     .map(|Item { input, source }| (input, as_taken(source, self.context)))
                     .unzip();
                 let planned = batch::parse(sources).into_iter().zip(inputs).map(|(parsed, input)| {
-                    plans.push(self.plan_for(parsed?, input)?);
+                    let parsed = parsed?;
+                    let name = input.name.as_deref().unwrap_or(&parsed.path);
+                    let policy = match self.rule(name) {
+                        // Somebody has encrypted it by flags, and a folder is not about it.
+                        Err(error)
+                            if error.kind() == Kind::Other && !input.named && !self.context.is_sops() =>
+                        {
+                            without_rule.push(parsed.path);
+                            return Ok(None);
+                        }
+                        rule => rule?,
+                    };
+                    plans.push(self.plan_for(parsed, input, policy)?);
                     Ok(None)
                 });
                 planned.collect()
             })
         });
+        if !without_rule.is_empty() {
+            let files = without_rule.iter().map(PathBuf::as_path);
+            self.context.ui.note_list(
+                "no creation rule matches these, which are encrypted all the same and stay unchanged:",
+                lines_of(files, NAMES_TOLD),
+            );
+        }
         plans
     }
 
-    fn plan_for(&self, parsed: Parsed, input: Input) -> Result<Plan> {
+    fn plan_for(&self, parsed: Parsed, input: Input, policy: Policy) -> Result<Plan> {
         let holders = parsed.file.holders().into_iter();
         let current = holders.map(|holder| holder.data_keys()).collect::<Result<Vec<_>>>()?.concat();
         let name = input.name.as_deref().unwrap_or(&parsed.path);
-        let policy = self.rule(name)?;
         let rule = keys_of_rule(&policy)?;
         let holders = as_people_know(&current, &policy);
         let readers = match &self.aim {
@@ -362,7 +384,18 @@ impl<'a> Update<'a> {
     }
 
     fn rule(&self, name: &Path) -> Result<Policy> {
-        self.configs.policy_for(name)?.ok_or_else(|| {
+        let found = self.configs.policy_for(name).map_err(|error| match error.kind() {
+            Kind::Other if !self.context.is_sops() => {
+                let by_hand = "To change its recipients without a rule: `sealant rotate -i --add-age KEY --rm-age KEY FILE`";
+                let by_hand = by_hand.replace("FILE", &typed(&plain_path(name)));
+                match elsewhere(&self.configs, name, "updatekeys", self.context) {
+                    Some(advice) => error.advise(format!("{advice}. {by_hand}")),
+                    None => error.advise(format!("Add a rule for it to the config. {by_hand}")),
+                }
+            }
+            _ => error,
+        });
+        found?.ok_or_else(|| {
             let rotate = "change the recipients with `sealant rotate --add-age ... --rm-age ...`";
             Error::new(Kind::ConfigNotFound, "there is no config with creation rules that name recipients")
                 .advise(format!("{}, or {rotate}.", self.configs.advice_for(name)))

@@ -156,16 +156,24 @@ impl Identities {
         self.any_load(|load| matches!(load.found, Found::Failed(_)))
     }
 
+    /// The first source with an identity that is there and was damaged.
+    pub(super) fn damaged(&self) -> Option<String> {
+        self.sources.iter().find_map(|source| {
+            let is_it = |load: &Arc<Load>| {
+                matches!(&load.found, Found::Identities { problems, .. }
+                    if problems.iter().any(|problem| problem.contains(identity::DAMAGED)))
+            };
+            let load = source.loads().into_iter().find(is_it)?;
+            Some(load.shown(&source.origin))
+        })
+    }
+
     /// The first source that a wrong passphrase was typed for.
     pub(super) fn mistyped(&self) -> Option<String> {
         self.sources.iter().find_map(|source| {
             let is_it = |load: &Arc<Load>| matches!(load.found, Found::Failed(Unread::WrongPassphrase));
             let load = source.loads().into_iter().find(is_it)?;
-            Some(
-                load.path
-                    .as_ref()
-                    .map_or_else(|| source.origin.to_string(), |path| path.display().to_string()),
-            )
+            Some(load.shown(&source.origin))
         })
     }
 
@@ -345,6 +353,11 @@ struct Load {
 }
 
 impl Load {
+    /// The place that it was read from.
+    fn shown(&self, origin: &Origin) -> String {
+        self.path.as_ref().map_or_else(|| origin.to_string(), |path| path.display().to_string())
+    }
+
     fn nothing(found: Found) -> Self {
         Self { identities: Vec::new(), found, path: None, digest: [0; 32] }
     }

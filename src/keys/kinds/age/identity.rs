@@ -114,8 +114,10 @@ fn parse_lines(content: &[u8], place: &str) -> Result<(Vec<Identity>, Vec<String
     Ok((identities, problems))
 }
 
+/// What is said of a line that was an identity once.
+pub(super) const DAMAGED: &str = "holds a damaged identity: a character was mistyped or lost";
+
 fn parse_identity(word: &str, place: &str) -> Result<Identity, &'static str> {
-    const DAMAGED: &str = "holds a damaged identity: a character was mistyped or lost";
     let identity = |recipient: String, secret| Identity { recipient, secret, place: place.to_owned() };
     if word.starts_with("AGE-SECRET-KEY-PQ-1") {
         let key: pq::Identity = word.parse().map_err(|_| DAMAGED)?;

@@ -69,10 +69,15 @@ impl kind::Room for Room {
 impl Identities {
     /// Where they were looked for, and what helps when none fits.
     pub(in crate::keys) fn searched(&self) -> Searched {
-        let mistyped = self.mistyped();
+        let (mistyped, own) = (self.mistyped(), self.own_recipient());
         let advice = if mistyped.is_some() {
             TYPE_AGAIN.to_owned()
-        } else if let Some(own) = self.own_recipient() {
+        } else if let Some(damaged) = self.damaged() {
+            format!(
+                "first bring your identity back: {damaged} is damaged, and a copy of it opens what it opened. Without one, only \
+                 the owner of another recipient can let you in"
+            )
+        } else if let Some(own) = &own {
             format!(
                 "use an identity of one of the recipients, or ask for access: `sealant recipient add {} --for FILE`, commit \
                  the config, and open a pull request",
@@ -85,12 +90,12 @@ impl Identities {
         } else if self.any_failed() {
             "fix what is listed under the sources above".to_owned()
         } else {
-            "name your identity file with --identity or SOPS_AGE_KEY_FILE; if you have none, `sealant init` makes one, and \
-             says how to ask for access"
+            "name your identity file with --identity or SOPS_AGE_KEY_FILE. If you have lost it, get it back from a backup: \
+             nobody can make it again. If you never had one, `sealant init` makes one, and says how to ask for access"
                 .to_owned()
         };
         let mistake = mistyped.map(|place| format!("wrong passphrase for {place}"));
-        Searched { title: "looked for identities in:", places: self.report(), mistake, advice }
+        Searched { title: "looked for identities in:", places: self.report(), mistake, advice, own }
     }
 }
 

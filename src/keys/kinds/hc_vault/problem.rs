@@ -225,6 +225,11 @@ impl Problem {
         self.cause == Cause::Denied && self.message.starts_with("permission")
     }
 
+    /// Whether the server has said what helps.
+    pub fn has_hint(&self) -> bool {
+        self.hint.is_some()
+    }
+
     fn advice(&self) -> Option<String> {
         if let Some(hint) = &self.hint {
             return Some(hint.advice());

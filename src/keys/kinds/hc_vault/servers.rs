@@ -361,6 +361,9 @@ fn failure(problem: &Problem, key: &TransitKey, operation: Operation) -> Error {
         Cause::Missing => {
             Some("Check the engine's path and the key's name; the engine may not be mounted.".into())
         }
+        Cause::Denied if !problem.has_hint() => {
+            Some(format!("Log in: `sealant vault login {}`.", key.address()))
+        }
         _ => None,
     };
     // Only what cannot be opened lacks a key, to sops as to us.
