@@ -211,6 +211,9 @@ fn by_form(error: &clap::Error, command: Option<&str>, args: &[OsString]) -> Opt
         _ => None,
     };
     match error.kind() {
+        ErrorKind::MissingRequiredArgument if command == Some("keygen") => {
+            Some("to write the identity into a file: sealant keygen --output key.txt".to_owned())
+        }
         ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand => {
             Some(format!("for example: {}", first_example(args)?))
         }
@@ -237,11 +240,6 @@ fn by_form(error: &clap::Error, command: Option<&str>, args: &[OsString]) -> Opt
             Some(format!(
                 "to add a recipient that the creation rule names: sealant updatekeys --add KEY {file}"
             ))
-        }
-        ErrorKind::UnknownArgument
-            if command == Some("keygen") && word(ContextKind::InvalidArg) == Some(NOT_SHOWN) =>
-        {
-            Some("to write the identity into a file: sealant keygen --output key.txt".to_owned())
         }
         ErrorKind::UnknownArgument
             if command == Some("set")

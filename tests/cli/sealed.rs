@@ -153,7 +153,7 @@ fn what_cannot_be_sealed_is_refused_with_advice() {
         (SECRET.replace("stringData", "stringdata"), 2, "a Secret has no field `stringdata`"),
         (SECRET.split("stringData").next().expect("a text").to_owned(), 1, "--allow-empty-data"),
         (test.read_text("sealed.yaml"), 203, "this is a SealedSecret already"),
-        (test.read_text("sops.yaml"), 203, "`sealant decrypt FILE | sealant seal`"),
+        (test.read_text("sops.yaml"), 203, "`sealant decrypt FILE | sealant seal --filename-override FILE`"),
         (String::new(), 92, "there is no Secret in it"),
         (format!("{SECRET}---\nkind: Pod\napiVersion: v1\n"), 2, "Move the Secrets to a file of their own"),
     ];
