@@ -7,14 +7,54 @@ use aws_lc_rs::aead::{
     AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey,
 };
 
+use ::base64::Engine as _;
+
 use super::base64;
 use super::key::SealingKey;
 use super::object::SealedSecret;
+use crate::keys::LENIENT;
 use crate::secret::SecretBytes;
 
 /// How many keys are tried in vain for all items of an object: each takes two milliseconds, and whoever writes an object
 /// decides how many items it has.
 const MOST_IN_VAIN: usize = 256;
+
+/// How many bytes R can have: as many as the modulus of an RSA key.
+const LENGTHS: [usize; 6] = [128, 192, 256, 384, 512, 1024];
+
+/// Fewer digits of base64 in a row are no item.
+const SHORTEST_RUN: usize = 40;
+
+/// The length of R, and R, which no other item has; `None` of what is no item.
+pub fn start_of(item: &[u8]) -> Option<&[u8]> {
+    let (length, _) = item.split_first_chunk()?;
+    let length = usize::from(u16::from_be_bytes(*length));
+    item.get(..2 + length).filter(|_| LENGTHS.contains(&length))
+}
+
+/// The same of all that may be an item in a text of any form, such as a template of a manifest. Each run of digits is looked at
+/// once, with what follows on the next lines as far as R goes.
+pub fn starts_in(text: &[u8]) -> Vec<Vec<u8>> {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let (mut found, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let run = rest.iter().position(|byte| !is_digit(byte)).unwrap_or(rest.len());
+        if run >= SHORTEST_RUN {
+            let digits = |count: usize| -> Vec<u8> {
+                let in_lines = rest.iter().take_while(|byte| is_digit(byte) || byte.is_ascii_whitespace());
+                in_lines.filter(|byte| is_digit(byte)).take(count).copied().collect()
+            };
+            let decoded = |count: usize| LENIENT.decode(digits(count)).unwrap_or_default();
+            let length = decoded(4).first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)));
+            let item = length
+                .filter(|length| LENGTHS.contains(length))
+                .map(|length| decoded((length + 2).div_ceil(3) * 4));
+            found.extend(item.as_deref().and_then(start_of).map(<[u8]>::to_vec));
+        }
+        rest = rest.get(run + 1..).unwrap_or_default();
+    }
+    found
+}
 
 /// What is wrong with an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

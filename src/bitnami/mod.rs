@@ -22,7 +22,7 @@ mod seal;
 pub use base64::decode as decode_base64;
 pub use certificate::{BadCertificate, Certificate};
 pub use generate::{NewKey, generate};
-pub use item::{Fault, NotOpened, open};
+pub use item::{Fault, NotOpened, open, start_of, starts_in};
 pub use key::{BadKey, Print, SealingKey};
 pub use object::{Scope, SealedSecret, Template};
 pub use seal::seal;

@@ -85,17 +85,28 @@ pub fn may_be_in(bytes: &[u8]) -> bool {
 /// The ciphertexts in a file of any type, each with the line that it begins on. What is broken opens nowhere, and is left out.
 pub fn found_in(bytes: &[u8]) -> Vec<(usize, Vaulted)> {
     let header = memmem::Finder::new(HEADER);
-    let is_hex = |line: &[u8]| !line.is_empty() && line.iter().all(u8::is_ascii_hexdigit);
-    // Each line is looked at once, however many headers a file has: it may be made to take long.
+    // A string of YAML has its lines folded, and ends with a quote.
+    let hex = |word: &[u8]| {
+        let end = word.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(word.len());
+        let is_hex = end > 0 && matches!(word.get(end), None | Some(b'"' | b'\''));
+        is_hex.then_some((end, end < word.len()))
+    };
+    // Each word is looked at once, however many headers a file has: it may be made to take long.
     let mut begun: Vec<(usize, Vec<u8>)> = Vec::new();
     let mut is_within = false;
-    for (index, line) in bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).enumerate() {
-        match begun.last_mut().filter(|_| is_within && is_hex(line)) {
-            Some((_, body)) => body.extend(line),
-            None => {
-                is_within = header.find(line).is_some();
+    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
+    let words =
+        lines.flat_map(|(line, text)| text.split(u8::is_ascii_whitespace).map(move |word| (line + 1, word)));
+    for (line, word) in words.filter(|(_, word)| !word.is_empty()) {
+        match (begun.last_mut().filter(|_| is_within), hex(word)) {
+            (Some((_, body)), Some((end, is_last))) => {
+                body.extend(&word[..end]);
+                is_within = !is_last;
+            }
+            _ => {
+                is_within = header.find(word).is_some();
                 if is_within {
-                    begun.push((index + 1, Vec::new()));
+                    begun.push((line, Vec::new()));
                 }
             }
         }
@@ -159,5 +170,15 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, 2);
         assert_eq!(found[0].1.content(), Vaulted::parse(FILE.as_bytes()).unwrap().content());
+        let lines = FILE.trim_end();
+        for text in [
+            format!("a: >\n  {}\nb: 1\n", lines.replace('\n', "\n\n  ")),
+            format!("a: \"{}\"\nb: 1\n", lines.replace('\n', " ")),
+            format!("a: '{}'\nb: 1\n", lines.replace('\n', "\n\n  ")),
+        ] {
+            let found = found_in(text.as_bytes());
+            assert_eq!(found.len(), 1, "{text}");
+            assert_eq!(found[0].1.content(), Vaulted::parse(FILE.as_bytes()).unwrap().content());
+        }
     }
 }

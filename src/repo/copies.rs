@@ -15,9 +15,10 @@ use sha2::{Digest, Sha256};
 
 #[cfg(feature = "bitnami")]
 use crate::bitnami;
+use crate::document;
 use crate::document::Format;
 #[cfg(feature = "bitnami")]
-use crate::document::{self, Document, NodeId};
+use crate::document::{Document, NodeId};
 use crate::encrypted_file::{EncryptedFile, KeyedPart};
 use crate::error::{Error, Kind, Result};
 use crate::foreign::{ansible_vault, dotenvx, git_crypt};
@@ -167,14 +168,16 @@ type Values = Vec<(Print, Box<str>)>;
 impl Foreign {
     /// Those of a file of this type; none where it cannot be read.
     pub fn of(format: Format, bytes: &SecretBytes) -> Self {
-        let mut found = Self::of_sealed_secrets(format, bytes);
+        let utf8 = document::of_utf16(bytes);
+        let text = without_escapes(utf8.as_ref().unwrap_or(bytes));
+        let mut found = Self::of_sealed_secrets(format, bytes, &text);
         let vaulted =
-            ansible_vault::found_in(bytes).into_iter().map(|(line, vaulted)| (line, vaulted.content()));
+            ansible_vault::found_in(&text).into_iter().map(|(line, vaulted)| (line, vaulted.content()));
         let whole = git_crypt::content(bytes).map(|content| (1, content.to_vec()));
         let others = [
             Self::of_program("ansible-vault", vaulted),
             Self::of_program("git-crypt", whole),
-            Self::of_program("dotenvx", dotenvx::found_in(bytes)),
+            Self::of_program("dotenvx", dotenvx::found_in(&text)),
         ];
         found.0.extend(others.into_iter().flat_map(|other| other.0));
         found
@@ -187,18 +190,23 @@ impl Foreign {
     }
 
     #[cfg(feature = "bitnami")]
-    fn of_sealed_secrets(format: Format, bytes: &SecretBytes) -> Self {
-        if memchr::memmem::find(bytes, bitnami::GROUP.as_bytes()).is_none() {
-            return Self::default();
-        }
-        match document::parse(format, bytes.clone(), true) {
-            Ok(document) => Self::in_document(&*document),
-            Err(_) => Self::default(),
-        }
+    fn of_sealed_secrets(format: Format, bytes: &SecretBytes, text: &[u8]) -> Self {
+        let found = match memchr::memmem::find(text, bitnami::GROUP.as_bytes()) {
+            Some(_) => document::parse(format, bytes.clone(), true).ok(),
+            None => None,
+        };
+        let found = found.map(|document| Self::in_document(&*document)).unwrap_or_default();
+        let known: HashSet<Print> =
+            found.0.iter().flat_map(|(_, values)| values).map(|(print, _)| *print).collect();
+        let prints = bitnami::starts_in(text).into_iter().map(|start| Print::of("sealed-secrets", &start));
+        let others: Values =
+            prints.filter(|print| !known.contains(print)).map(|print| (print, "a value".into())).collect();
+        let others = (!others.is_empty()).then_some((1, others));
+        Self(found.0.into_iter().chain(others).collect())
     }
 
     #[cfg(not(feature = "bitnami"))]
-    fn of_sealed_secrets(_: Format, _: &SecretBytes) -> Self {
+    fn of_sealed_secrets(_: Format, _: &SecretBytes, _: &[u8]) -> Self {
         Self::default()
     }
 
@@ -214,11 +222,12 @@ impl Foreign {
             // In the first versions all values were one, under `data`.
             let ciphertexts = items.chain(field("data")).filter_map(|item| {
                 let bytes = bitnami::decode_base64(tree[tree.resolve(item)].text.get(source)).ok()?;
-                (bytes.len() >= SHORTEST_KEY)
-                    .then(|| (Print::of("sealed-secrets", &bytes), tree[item].key.get(source).into()))
+                let print = Print::of("sealed-secrets", bitnami::start_of(&bytes).unwrap_or(&bytes));
+                (bytes.len() >= SHORTEST_KEY).then(|| (print, tree[item].key.get(source).into()))
             });
             (document.line(node), ciphertexts.collect())
         };
+    /// Those of a document, or in what is none, such as a template of one.
         Self(sealed_secret::objects_where(document, &bitnami::is_theirs).into_iter().map(of_object).collect())
     }
 
@@ -278,6 +287,35 @@ impl Names {
 
 impl Held {
     fn of(file: &EncryptedFile, holder: KeyedPart<'_>, rule: Option<&KeySet>) -> Self {
+/// A text without what a string of YAML or JSON in double quotes writes otherwise.
+fn without_escapes(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let (mut plain, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let (before, escape) = rest.split_at(at);
+        let code = |digits: usize| {
+            let digits = std::str::from_utf8(escape.get(2..2 + digits)?).ok()?;
+            u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii)
+        };
+        let (byte, length) = match escape.get(1) {
+            Some(b'n') => (b'\n', 2),
+            Some(b'r') => (b'\r', 2),
+            Some(b't') => (b'\t', 2),
+            Some(plain @ (b'\n' | b'/' | b'"' | b'\\')) => (*plain, 2),
+            Some(b'x') if code(2).is_some() => (code(2).unwrap_or_default(), 4),
+            Some(b'u') if code(4).is_some() => (code(4).unwrap_or_default(), 6),
+            _ => (b'\\', 1),
+        };
+        plain.extend_from_slice(before);
+        plain.push(byte);
+        rest = &escape[length..];
+    }
+    plain.extend_from_slice(rest);
+    Cow::Owned(plain)
+}
+
         // A key that cannot be read is wrapped for nobody.
         let data_keys = holder.data_keys().unwrap_or_default();
         let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());

@@ -209,6 +209,32 @@ fn what_does_not_open_or_would_be_public_stays_as_it_is() {
     assert_eq!(test.read_text("apps/vault.yml"), good);
 }
 
+/// The same text, as YAML and JSON write strings.
+#[test]
+fn a_copy_of_a_ciphertext_in_another_form_is_not_migrated() {
+    let test = with_passwords();
+    let (own, stranger) = (own(&test), stranger(&test));
+    test.write(".sops.yaml", format!(
+        "creation_rules:\n  - {{path_regex: ^apps/, age: {own}}}\n  - {{path_regex: ^dev/, age: '{own},{stranger}'}}\n"
+    ));
+    let lines = |value: &str| {
+        let lines: Vec<String> = value.lines().skip(1).map(|line| line.trim().to_owned()).collect();
+        lines
+    };
+    let values = ["hunter2", "hunter22", "hunter222"].map(|value| lines(&inline(&test, "pw", value)));
+    let [quoted, json, folded] = values.clone();
+    test.write("apps/a.yml", format!("a: !vault \"{}\\n\"\n", quoted.join("\\n")));
+    test.write("apps/b.json", format!("{{\"a\": {{\"__ansible_vault\": \"{}\"}}}}\n", json.join("\\n")));
+    test.write("apps/c.yml", format!("a: !vault >\n  {}\n", folded.join("\n\n  ")));
+    commit(&test);
+    let flags = ["--vault-password-file", &password(&test, "pw")];
+    for (value, original) in values.iter().zip(["apps/a.yml", "apps/b.json", "apps/c.yml"]) {
+        test.write("dev/copy.txt", value.join("\n") + "\n");
+        let refused = migrate(&test, &[&flags[..], &["dev/copy.txt"]].concat()).code(8);
+        assert!(refused.stderr.contains(original) && refused.stderr.contains(&stranger), "{refused}");
+    }
+}
+
 /// Whoever puts a copy of a file where they read would get what is in it.
 #[test]
 fn a_copy_of_a_ciphertext_for_other_readers_is_not_migrated() {

@@ -400,6 +400,59 @@ fn a_copy_for_other_readers_is_not_migrated() {
 }
 
 /// The rule has the last word on what place a file is for, and a link is not written through.
+/// An original may be in a file that is no YAML, such as a template of Helm, or one of values.
+#[test]
+fn a_copy_of_what_is_in_a_template_is_not_migrated() {
+    for in_history in [false, true] {
+        let test = repository();
+        let (own, stranger) = (own(&test), stranger(&test));
+        test.write(".sops.yaml", format!(
+            "creation_rules:\n  - {{path_regex: ^chart/, age: {own}}}\n  - {{path_regex: ^dev/, age: '{own},{stranger}'}}\n"
+        ));
+        let sealed = |name: &str| yaml(&test, &secret(name, json!({"a": "hunter2"})));
+        let item = |text: &str| {
+            let line = text.lines().find(|line| line.starts_with("    a: ")).expect("an item");
+            line.trim()[3..].to_owned()
+        };
+        let [template, values, stream, lines] = ["template", "values", "stream", "lines"].map(sealed);
+        test.write(
+            "chart/templates/a.yaml",
+            format!("{{{{- if .Values.sealed }}}}\n{template}{{{{- end }}}}\n")
+                .replace("name: template", "name: {{ .Values.name }}"),
+        );
+        test.write("chart/values.yaml", format!("sealed:\n  a: '{}'\n", item(&values)));
+        let one = serde_yaml::from_str::<Value>(&stream).expect("YAML");
+        test.write(
+            "chart/all.json",
+            format!("{{\"kind\": \"List\", \"items\": []}}\n{one}\n").replace('/', "\\/"),
+        );
+        let long = item(&lines);
+        let folded = long.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).expect("base64"));
+        let folded = folded.collect::<Vec<_>>().join("\n      ");
+        test.write(
+            "chart/b.tpl",
+            format!("{{{{ define \"x\" }}}}\n    a: >-\n      {folded}\n{{{{ end }}}}\n"),
+        );
+        commit(&test);
+        let copies = [
+            ("dev/template.yaml", &template, "chart/templates/a.yaml"),
+            ("dev/values.yaml", &values, "chart/values.yaml"),
+            ("dev/stream.yaml", &stream, "chart/all.json"),
+            ("dev/lines.yaml", &lines, "chart/b.tpl"),
+        ];
+        if in_history {
+            std::fs::remove_dir_all(test.path("chart")).expect("a folder");
+            commit(&test);
+        }
+        for (copy, text, original) in copies {
+            test.write(copy, text);
+            let refused = migrate(&test, &[copy]).code(8);
+            assert!(refused.stderr.contains(original) && refused.stderr.contains(&stranger), "{refused}");
+            assert_eq!(&test.read_text(copy), text);
+        }
+    }
+}
+
 #[test]
 fn a_file_that_claims_another_place_or_leads_elsewhere_is_left_alone() {
     let test = repository();
