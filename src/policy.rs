@@ -3,9 +3,10 @@
 //! The bridge between `config`, which makes no keys, and `keys`, which knows no config. Recipients come from here
 //! alone, never from what a file says of itself.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::config::{Configs, KeySpec, Policy, RuleKey, Selection};
+use crate::config::{Config, Configs, Destination, KeySpec, Policy, RuleKey, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure, gcp, huawei};
@@ -93,12 +94,46 @@ pub fn keys_of_file(configs: &Configs, file: &Path) -> Result<Option<KeySet>> {
     }
 }
 
-/// As [`keys_of_file`], of a place in another state of the working tree ([`Configs::policy_of_other_state`]).
-pub fn keys_of_other_state(configs: &Configs, path: &Path) -> Result<Option<KeySet>> {
-    match configs.policy_of_other_state(path)? {
-        Some(policy) => key_set(&policy),
-        None => Ok(None),
+/// Who reads what is in a place: the master keys that its creation rule names, and where its destination rule sends it. `None`
+/// when no rule says anything of that.
+pub fn readers_of_file(configs: &Configs, file: &Path) -> Result<Option<KeySet>> {
+    let (policy, destination) = configs.rules_of(file)?;
+    readers(policy.as_ref(), destination.as_ref())
+}
+
+/// The same of a place in another state of the working tree ([`Configs::rules_of_other_state`]).
+pub fn readers_of_other_state(configs: &Configs, path: &Path) -> Result<Option<KeySet>> {
+    let (policy, destination) = configs.rules_of_other_state(path)?;
+    readers(policy.as_ref(), destination.as_ref())
+}
+
+fn readers(policy: Option<&Policy>, destination: Option<&Destination>) -> Result<Option<KeySet>> {
+    let keys = policy.map_or(Ok(None), key_set)?;
+    let sent_to = destination.map(sent_to).unwrap_or_default();
+    if sent_to.is_empty() {
+        return Ok(keys);
     }
+    Ok(Some(KeySet { sent_to, ..keys.unwrap_or_else(|| KeySet::of_groups(Vec::new(), None)) }))
+}
+
+/// To whom `publish` gives what is in a file, apart from those who read the file: a place that takes plaintext, or the
+/// recipients for whom it is encrypted again.
+fn sent_to(destination: &Destination) -> BTreeSet<String> {
+    match (&destination.target, &destination.recreation) {
+        (target, _) if target.takes_plaintext() => BTreeSet::from([target.to_string()]),
+        // With a recreation rule that cannot be read nothing is sent.
+        (_, Some(rule)) => {
+            let keys = key_set(rule).ok().flatten();
+            let keys = keys.iter().flat_map(|keys| keys.groups.iter().flatten());
+            keys.map(MasterKey::holders).collect()
+        }
+        (_, None) => BTreeSet::new(),
+    }
+}
+
+/// Whether `publish` gives files of a config to anybody else.
+pub fn sends_on(config: &Config) -> bool {
+    config.destinations().iter().flatten().any(|destination| !sent_to(destination).is_empty())
 }
 
 /// The master keys that a creation rule names; `None` when it names none.
@@ -115,7 +150,7 @@ pub fn key_set(policy: &Policy) -> Result<Option<KeySet>> {
         }
         groups.push(keys);
     }
-    Ok(Some(KeySet { groups, threshold: policy.shamir_threshold }))
+    Ok(Some(KeySet::of_groups(groups, policy.shamir_threshold)))
 }
 
 /// The master key of this name. One of a kind that Sealant does not support is a [`MasterKey::Foreign`], named as it

@@ -245,6 +245,11 @@ impl Config {
         })
     }
 
+    /// What each destination rule says, in their order.
+    pub fn destinations(&self) -> Vec<Result<Destination>> {
+        (0..self.schema.destination_rules.len()).map(|index| self.destination(index)).collect()
+    }
+
     /// What each rule says, in their order.
     pub fn policies(&self) -> Vec<Result<Policy>> {
         let rules = self.schema.creation_rules.as_deref().unwrap_or_default();
@@ -413,6 +418,25 @@ impl Configs {
         config.destination_for(located.path(), file, self.lookup.dialect)
     }
 
+    /// As [`Configs::matching_policy`], with where the file is to be published. A destination rule that says nothing sensible
+    /// sends nothing.
+    pub fn rules_of(&self, file: &Path) -> Result<(Option<Policy>, Option<Destination>)> {
+        let located = self.locate(file)?;
+        located.refuse_misled()?;
+        let policy = located.policy()?;
+        let sent =
+            |config: &Arc<Config>| config.destination_for(located.path(), file, self.dialect()).ok()?;
+        Ok((policy, located.config().and_then(sent)))
+    }
+
+    /// The same of a place in another state of the working tree: links of today do not lead there, nor to configs above it.
+    pub fn rules_of_other_state(&self, path: &Path) -> Result<(Option<Policy>, Option<Destination>)> {
+        let path = find::absolute(path, &self.lookup.working_dir);
+        let Some(config) = self.config_without_links(&path)? else { return Ok((None, None)) };
+        let policy = config.matching_policy(&path)?;
+        Ok((policy, config.destination_for(&path, &path, self.dialect()).ok().flatten()))
+    }
+
     /// The config of `file`, if there is one. The file need not exist.
     pub fn config_for(&self, file: &Path) -> Result<Option<Arc<Config>>> {
         Ok(self.locate(file)?.config().cloned())
@@ -507,13 +531,6 @@ impl Configs {
         };
         // Without one above, the config of the working directory counts, which may be anywhere.
         Ok(self.config_at(folder)?.filter(is_above))
-    }
-
-    /// As [`Configs::matching_policy`], of a place in another state of the working tree: links of today do not lead there,
-    /// nor to configs above it.
-    pub fn policy_of_other_state(&self, path: &Path) -> Result<Option<Policy>> {
-        let path = find::absolute(path, &self.lookup.working_dir);
-        self.config_without_links(&path)?.map_or(Ok(None), |config| config.matching_policy(&path))
     }
 
     /// What a path claims as it is spelled: by the config that is found through its links, and by the one that is above them,

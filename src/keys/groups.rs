@@ -225,8 +225,7 @@ mod tests {
 
     /// The third group loses its key, and gets another: a share of the old ones, or of new ones.
     fn keeps_shares(data_key: &DataKey, shares: &[Option<SecretBytes>]) -> bool {
-        let keys =
-            KeySet { groups: vec![vec![key("a")], vec![key("b")], vec![key("new")]], threshold: Some(2) };
+        let keys = KeySet::of_groups(vec![vec![key("a")], vec![key("b")], vec![key("new")]], Some(2));
         let plan = Plan::new(data_key, &wrapped(["a", "b", "c"]), &keys, shares).unwrap();
         plan.missing.len() == 1
     }

@@ -46,6 +46,8 @@ pub use self::service::{Content, KeyService, Rekey};
 pub use self::started_by::StartedBy;
 #[cfg(any(feature = "vault", feature = "cloud"))]
 pub use self::web::PROXY_VARIABLES;
+use std::collections::BTreeSet;
+
 use crate::error::Result;
 
 /// Who is able to open a data key: any one master key of a group yields the group's share, and `threshold`
@@ -55,12 +57,25 @@ pub struct KeySet {
     pub groups: Vec<Vec<MasterKey>>,
     /// `None`, like sops's 0, means every group.
     pub threshold: Option<usize>,
+    /// Where else what they read goes: a place of Vault, or others for whom `publish` encrypts it. Only comparisons of places
+    /// have this; nothing is wrapped for it.
+    pub sent_to: BTreeSet<String>,
 }
 
 impl KeySet {
     /// A set of one group: any one of the keys opens the data key.
     pub fn any_of(keys: Vec<MasterKey>) -> Self {
-        Self { groups: vec![keys], threshold: None }
+        Self::of_groups(vec![keys], None)
+    }
+
+    /// Those of several groups.
+    pub fn of_groups(groups: Vec<Vec<MasterKey>>, threshold: Option<usize>) -> Self {
+        Self { groups, threshold, sent_to: BTreeSet::new() }
+    }
+
+    /// No rule says who can open it, and another one where it goes.
+    pub fn is_only_sent(&self) -> bool {
+        self.groups.is_empty() && !self.sent_to.is_empty()
     }
 
     /// How many groups it takes to make the data key.
@@ -165,7 +180,7 @@ mod tests {
         let file =
             |groups, threshold| WrappedDataKey { groups: vec![Vec::new(); groups], threshold }.required();
         assert_eq!([file(1, 0), file(1, 3), file(3, 0), file(3, 1), file(3, 2)], [1, 1, 3, 2, 2]);
-        let set = |groups, threshold| KeySet { groups: vec![Vec::new(); groups], threshold }.required();
+        let set = |groups, threshold| KeySet::of_groups(vec![Vec::new(); groups], threshold).required();
         assert_eq!([set(1, Some(2)), set(3, None), set(3, Some(0)), set(3, Some(2))], [1, 3, 3, 2]);
     }
 }

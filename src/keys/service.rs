@@ -483,7 +483,7 @@ mod tests {
         threshold: Option<usize>,
     ) -> Result<WrappedDataKey> {
         let groups = groups.iter().map(|group| group.iter().map(|key| (*key).clone()).collect()).collect();
-        let keys = KeySet { groups, threshold };
+        let keys = KeySet::of_groups(groups, threshold);
         let host = FakeHost::default();
         let groups = block_on(service(&host).wrap_many(&[(data_key, &keys)])).remove(0)?;
         Ok(WrappedDataKey { groups, threshold: keys.required() })

@@ -76,7 +76,7 @@ pub fn regrouped(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Regroup
             .advise("Name its recipients, with --age for instance."));
     }
     let threshold = threshold_of(&groups, current, wish.threshold)?;
-    let keys = KeySet { groups, threshold };
+    let keys = KeySet::of_groups(groups, threshold);
     if let Some(rule) = rule {
         refuse_weaker(Sharing { required: keys.required(), groups: keys.groups.len() }, rule)?;
     }
@@ -133,7 +133,7 @@ fn of_document(current: &WrappedDataKey, rule: Option<&KeySet>, wish: &Wish) -> 
             .advise("Add a recipient, with --add-age for instance."));
     }
     let threshold = (groups.len() > 1).then(|| current.required());
-    Ok(KeySet { groups, threshold })
+    Ok(KeySet::of_groups(groups, threshold))
 }
 
 /// Those of the rule, else those who can read all of the SealedSecret, as wished.
@@ -243,7 +243,7 @@ fn with_newcomer(holder: KeyedPart<'_>, rule: &KeySet, newcomer: &MasterKey) -> 
             group.push(newcomer.clone());
         }
     }
-    Ok(KeySet { groups, threshold: rule.threshold })
+    Ok(KeySet::of_groups(groups, rule.threshold))
 }
 
 fn without_leaver(holder: KeyedPart<'_>, rule: &KeySet, leaver: &MasterKey) -> Result<KeySet> {
@@ -383,7 +383,7 @@ pub(super) mod tests {
     /// Groups with bars between them.
     pub(in crate::rekey) fn keys(groups: &str, threshold: Option<usize>) -> KeySet {
         let group = |names: &str| names.split_whitespace().map(key).collect();
-        KeySet { groups: groups.split('|').map(group).collect(), threshold }
+        KeySet::of_groups(groups.split('|').map(group).collect(), threshold)
     }
 
     pub(in crate::rekey) fn file(groups: &str, threshold: usize) -> WrappedDataKey {

@@ -53,41 +53,73 @@ impl Print {
 struct Readers {
     groups: BTreeSet<BTreeSet<String>>,
     required: usize,
+    /// To whom else `publish` gives it.
+    sent_to: BTreeSet<String>,
 }
 
 impl Readers {
     fn of(keys: &KeySet) -> Self {
         let group = |group: &Vec<MasterKey>| group.iter().map(MasterKey::holders).collect();
-        Self { groups: keys.groups.iter().map(group).collect(), required: keys.required() }
+        let groups: BTreeSet<BTreeSet<String>> = keys.groups.iter().map(group).collect();
+        let reads_alone = |to: &&String| keys.required() < 2 && groups.iter().flatten().any(|key| key == *to);
+        let sent_to = keys.sent_to.iter().filter(|to| !reads_alone(to)).cloned().collect();
+        Self { groups, required: keys.required(), sent_to }
     }
 
     /// Those that a file lists, of all its data keys.
     fn listed(data_keys: &[WrappedDataKey]) -> Self {
-        let set = |wrapped: &WrappedDataKey| KeySet {
-            groups: names(wrapped),
-            threshold: (wrapped.groups.len() > 1).then(|| wrapped.required()),
-        };
-        let each: Vec<Self> = data_keys.iter().map(|wrapped| Self::of(&set(wrapped))).collect();
+        let each: Vec<Self> = data_keys.iter().map(|wrapped| Self::of(&listed_in(wrapped))).collect();
         let required = each.iter().map(|readers| readers.required).min().unwrap_or(1);
-        Self { groups: each.into_iter().flat_map(|readers| readers.groups).collect(), required }
+        let groups = each.into_iter().flat_map(|readers| readers.groups).collect();
+        Self { groups, required, sent_to: BTreeSet::new() }
     }
 
-    /// The keys that are not among others.
+    /// Those of a place, and whether a rule names them; else they are those that are `listed`.
+    fn of_place(rule: Option<&KeySet>, listed: impl FnOnce() -> Self) -> (Self, bool) {
+        match rule {
+            None => (listed(), false),
+            Some(rule) if rule.is_only_sent() => (Self { sent_to: rule.sent_to.clone(), ..listed() }, false),
+            Some(rule) => (Self::of(rule), true),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().flatten().chain(&self.sent_to).map(String::as_str)
+    }
+
+    /// Those that are not among others.
     fn strangers_to(&self, others: &Self) -> BTreeSet<&str> {
-        let all =
-            |readers: &'_ Self| -> BTreeSet<String> { readers.groups.iter().flatten().cloned().collect() };
-        let known = all(others);
-        self.groups.iter().flatten().map(String::as_str).filter(|name| !known.contains(*name)).collect()
+        let known: BTreeSet<&str> = others.all().collect();
+        self.all().filter(|name| !known.contains(name)).collect()
     }
 
     /// Nobody.
     fn nobody() -> Self {
-        Self { groups: BTreeSet::new(), required: 1 }
+        Self { groups: BTreeSet::new(), required: 1, sent_to: BTreeSet::new() }
+    }
+
+    /// Whether these are all places to which it is sent.
+    fn are_sent_to(&self, some: &BTreeSet<&str>) -> bool {
+        !some.is_empty() && some.iter().all(|name| self.sent_to.contains(*name))
     }
 
     /// Whether it takes fewer people than there.
     fn is_weaker_than(&self, others: &Self) -> bool {
         others.required > 1 && (self.required < others.required || self.groups != others.groups)
+    }
+}
+
+/// Whom a file lists, of one data key.
+fn listed_in(wrapped: &WrappedDataKey) -> KeySet {
+    KeySet::of_groups(names(wrapped), (wrapped.groups.len() > 1).then(|| wrapped.required()))
+}
+
+/// Who reads a document, or any encrypted file of a place with a creation rule: whom `rule` names, else its own list.
+pub fn readers(file: &EncryptedFile, rule: &KeySet) -> KeySet {
+    let listed = || file.data_keys().ok()?.first().map(listed_in);
+    match listed().filter(|_| rule.is_only_sent()) {
+        Some(listed) => KeySet { sent_to: rule.sent_to.clone(), ..listed },
+        None => rule.clone(),
     }
 }
 
@@ -145,9 +177,10 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
     sealed_secret::for_each_ciphertext_in(text, &mut |bytes| {
         values.push((Print::of("value", bytes), "a value".into()))
     });
+    let (readers, by_rule) = Readers::of_place(rule, Readers::nobody);
     Held {
-        readers: rule.map_or_else(Readers::nobody, Readers::of),
-        by_rule: rule.is_some(),
+        readers,
+        by_rule,
         keys: prints_of_keys(keys::decoded_in(text)),
         proofs: Vec::new(),
         values,
@@ -189,6 +222,7 @@ impl Foreign {
         Self(found.into_iter().map(|(line, bytes)| (line, values(bytes))).collect())
     }
 
+    /// Those of a document, or in what is none, such as a template of one.
     #[cfg(feature = "bitnami")]
     fn of_sealed_secrets(format: Format, bytes: &SecretBytes, text: &[u8]) -> Self {
         let found = match memchr::memmem::find(text, bitnami::GROUP.as_bytes()) {
@@ -227,7 +261,6 @@ impl Foreign {
             });
             (document.line(node), ciphertexts.collect())
         };
-    /// Those of a document, or in what is none, such as a template of one.
         Self(sealed_secret::objects_where(document, &bitnami::is_theirs).into_iter().map(of_object).collect())
     }
 
@@ -238,9 +271,10 @@ impl Foreign {
     /// What of them may be elsewhere, too. `rule` is whom the creation rule of the place names; they name nobody themselves.
     pub fn held(&self, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
         let held = |(line, values): &(usize, Values)| {
+            let (readers, by_rule) = Readers::of_place(rule, Readers::nobody);
             let held = Held {
-                readers: rule.map_or_else(Readers::nobody, Readers::of),
-                by_rule: rule.is_some(),
+                readers,
+                by_rule,
                 keys: Vec::new(),
                 proofs: Vec::new(),
                 values: values.clone(),
@@ -251,6 +285,35 @@ impl Foreign {
         };
         self.0.iter().map(held).collect()
     }
+}
+
+/// A text without what a string of YAML or JSON in double quotes writes otherwise.
+fn without_escapes(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let (mut plain, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let (before, escape) = rest.split_at(at);
+        let code = |digits: usize| {
+            let digits = std::str::from_utf8(escape.get(2..2 + digits)?).ok()?;
+            u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii)
+        };
+        let (byte, length) = match escape.get(1) {
+            Some(b'n') => (b'\n', 2),
+            Some(b'r') => (b'\r', 2),
+            Some(b't') => (b'\t', 2),
+            Some(plain @ (b'\n' | b'/' | b'"' | b'\\')) => (*plain, 2),
+            Some(b'x') if code(2).is_some() => (code(2).unwrap_or_default(), 4),
+            Some(b'u') if code(4).is_some() => (code(4).unwrap_or_default(), 6),
+            _ => (b'\\', 1),
+        };
+        plain.extend_from_slice(before);
+        plain.push(byte);
+        rest = &escape[length..];
+    }
+    plain.extend_from_slice(rest);
+    Cow::Owned(plain)
 }
 
 /// Whether something of an encrypted file may be in these bytes.
@@ -287,35 +350,6 @@ impl Names {
 
 impl Held {
     fn of(file: &EncryptedFile, holder: KeyedPart<'_>, rule: Option<&KeySet>) -> Self {
-/// A text without what a string of YAML or JSON in double quotes writes otherwise.
-fn without_escapes(text: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'\\', text).is_none() {
-        return Cow::Borrowed(text);
-    }
-    let (mut plain, mut rest) = (Vec::with_capacity(text.len()), text);
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        let (before, escape) = rest.split_at(at);
-        let code = |digits: usize| {
-            let digits = std::str::from_utf8(escape.get(2..2 + digits)?).ok()?;
-            u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii)
-        };
-        let (byte, length) = match escape.get(1) {
-            Some(b'n') => (b'\n', 2),
-            Some(b'r') => (b'\r', 2),
-            Some(b't') => (b'\t', 2),
-            Some(plain @ (b'\n' | b'/' | b'"' | b'\\')) => (*plain, 2),
-            Some(b'x') if code(2).is_some() => (code(2).unwrap_or_default(), 4),
-            Some(b'u') if code(4).is_some() => (code(4).unwrap_or_default(), 6),
-            _ => (b'\\', 1),
-        };
-        plain.extend_from_slice(before);
-        plain.push(byte);
-        rest = &escape[length..];
-    }
-    plain.extend_from_slice(rest);
-    Cow::Owned(plain)
-}
-
         // A key that cannot be read is wrapped for nobody.
         let data_keys = holder.data_keys().unwrap_or_default();
         let wrapped = data_keys.iter().flat_map(|wrapped| wrapped.groups.iter().flatten());
@@ -343,8 +377,8 @@ fn without_escapes(text: &[u8]) -> Cow<'_, [u8]> {
             (EncryptedFile::Sealed(_), KeyedPart::Document(_)) => {}
         }
         keys.extend(&proofs);
-        let readers = rule.map_or_else(|| Readers::listed(&data_keys), Readers::of);
-        Self { readers, by_rule: rule.is_some(), keys, proofs, values, samples, is_foreign: false }
+        let (readers, by_rule) = Readers::of_place(rule, || Readers::listed(&data_keys));
+        Self { readers, by_rule, keys, proofs, values, samples, is_foreign: false }
     }
 
     /// Leaves out what has stayed where this was, its data keys among it.
@@ -694,6 +728,7 @@ impl Copies {
             (false, true) if unit.held.readers == other.held.readers => {
                 "whose readers a rule names, though no rule names this file's"
             }
+            _ if unit.held.readers.groups == other.held.readers.groups => "which `publish` sends elsewhere",
             _ => "which has other readers",
         };
         Some((Rule::Copied, format!("{what} {}, {whose}", self.shown(other))))
@@ -709,7 +744,12 @@ impl Copies {
                 && !(other.age == Age::Before && self.had_before(here, print, &other.held.readers))
         };
         let (what, other) = self.shared(unit, is_narrower)?;
-        Some((Rule::Moved, format!("{what} {}, a path with other readers", self.shown(other))))
+        let (here, there) = (&unit.held.readers, &other.held.readers);
+        let place = match here.are_sent_to(&here.strangers_to(there)) {
+            true => "a path that `publish` sends elsewhere, or not at all",
+            false => "a path with other readers",
+        };
+        Some((Rule::Moved, format!("{what} {}, {place}", self.shown(other))))
     }
 
     /// Whether some may read at `here` who could not where something of the past was: by its having moved there. A place that no
@@ -785,8 +825,8 @@ impl Copies {
         keys: &KeySet,
     ) -> Result<()> {
         let (wanted, trial) = (Readers::of(keys), Trial::of(data_key));
-        let here = rule.map_or_else(|| wanted.clone(), Readers::of);
-        let asking = Asking { path, wanted: &wanted, here: &here, by_rule: rule.is_some() };
+        let (here, by_rule) = Readers::of_place(rule, || wanted.clone());
+        let asking = Asking { path, wanted: &wanted, here: &here, by_rule };
         let refused = |unit: &Unit| {
             let readers = self.denied(&asking, unit)?;
             let shared = Shared { has_key: true, values: Vec::new() };
@@ -822,15 +862,20 @@ impl Copies {
         };
         let other = self.files[unit.file].shown.display();
         let readers = unit.readers_beside(asking.by_rule);
+        let (strangers, more) = (wanted.strangers_to(&readers), unit.held.readers.strangers_to(wanted));
+        let is_sent = wanted.are_sent_to(&strangers);
+        let sends_more = strangers.is_empty() && unit.held.readers.are_sent_to(&more);
         let place = match unit.held.by_rule {
+            _ if is_sent || sends_more => "which `publish`",
             true => "whose creation rule",
             false if asking.by_rule && !unit.is_past() => {
                 "which has no creation rule that names its readers, and so"
             }
             false => "which",
         };
-        let (strangers, more) = (wanted.strangers_to(&readers), unit.held.readers.strangers_to(wanted));
         let (what_is_wrong, list): (_, BTreeSet<&str>) = match (strangers.is_empty(), more.is_empty()) {
+            _ if is_sent => ("does not send to:", strangers),
+            _ if sends_more => ("also sends to:", more),
             (false, _) => ("does not name:", strangers),
             (true, false) => ("also names:", more),
             (true, true) => ("needs keys from a different number of groups", BTreeSet::new()),

@@ -205,7 +205,7 @@ mod tests {
 
     fn shared_out() -> Spec {
         let [a, b, c] = [(); 3].map(|()| Person::new().key());
-        let keys = KeySet { groups: vec![vec![a], vec![b], vec![c]], threshold: Some(2) };
+        let keys = KeySet::of_groups(vec![vec![a], vec![b], vec![c]], Some(2));
         Spec { data_keys: vec![new_key(&keys).entry], ..Spec::default() }
     }
 

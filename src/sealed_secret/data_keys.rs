@@ -279,7 +279,7 @@ mod tests {
     fn shares_make_the_data_key_or_nothing() {
         let people = [(); 3].map(|()| Person::new());
         let [a, b, c] = &people;
-        let keys = KeySet { groups: people.iter().map(|p| vec![p.key()]).collect(), threshold: Some(2) };
+        let keys = KeySet::of_groups(people.iter().map(|p| vec![p.key()]).collect(), Some(2));
         let good = seal(&keys);
         for pair in [[a, b], [b, c], [a, c]] {
             let opened = open(&good, &pair).unwrap();

@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn nobody_reads_alone_what_is_shared_out() {
         let [a, b] = [(); 2].map(|()| Person::new());
-        let groups = KeySet { groups: vec![vec![a.key()], vec![b.key()]], threshold: None };
+        let groups = KeySet::of_groups(vec![vec![a.key()], vec![b.key()]], None);
         let sealed =
             super::super::seal(&secret(&[("x", "1")]), &Default::default(), new_key(&groups)).unwrap();
         let found = overview(&sealed).unwrap();

@@ -41,7 +41,7 @@ pub fn recipients(spec: &Spec) -> Result<Option<KeySet>> {
         return Err(Error::new(Kind::Conflict, message)
             .advise("Name the recipients in a creation rule, or with flags such as --age."));
     }
-    Ok(Some(KeySet { groups, threshold: (count > 1).then_some(required) }))
+    Ok(Some(KeySet::of_groups(groups, (count > 1).then_some(required))))
 }
 
 /// Wraps the data keys of SealedSecrets for exactly these master keys, in one request, and changes nothing but
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(recipients(&first.spec).unwrap(), Some(any_of(&[&a, &b])));
         assert_eq!(recipients(&set(&first, "y", "2", &[&b, &c]).spec).unwrap(), Some(any_of(&[&b])));
         assert!(refusal(recipients(&set(&first, "y", "2", &[&c]).spec)).contains("it is unclear who"));
-        let groups = KeySet { groups: vec![vec![a.key()], vec![b.key()]], threshold: None };
+        let groups = KeySet::of_groups(vec![vec![a.key()], vec![b.key()]], None);
         let shared = super::super::change(&first, &changes(&[("y", Some("2"))]), new_key(&groups)).unwrap();
         assert!(refusal(recipients(&shared.spec)).contains("not split in the same way"));
         assert_eq!(recipients(&Spec::default()).unwrap(), None);
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_data_key_is_shared_out_and_brought_together_again() {
         let [a, b, c] = [(); 3].map(|()| Person::new());
-        let groups = KeySet { groups: vec![vec![a.key()], vec![b.key(), c.key()]], threshold: Some(2) };
+        let groups = KeySet::of_groups(vec![vec![a.key()], vec![b.key(), c.key()]], Some(2));
         let before = seal(&secret(&[("x", "1")]), &Options::default(), new_key(&any_of(&[&a]))).unwrap();
         let shared = updated(&before, &[&a], &groups).unwrap();
         assert!(open(&shared, &[&a]).is_err());

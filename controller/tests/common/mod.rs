@@ -285,7 +285,7 @@ pub fn new_key(keys: Vec<MasterKey>) -> NewDataKey {
 
 /// A data key that takes so many of these groups.
 pub fn new_key_of(groups: Vec<Vec<MasterKey>>, threshold: usize) -> NewDataKey {
-    let keys = KeySet { groups, threshold: Some(threshold) };
+    let keys = KeySet::of_groups(groups, Some(threshold));
     new_key_by(&KeyService::new(&Closed, Identities::none()), &keys)
 }
 

@@ -160,13 +160,25 @@ impl Publisher<'_> {
         let name = self.name_of(file, destination.omit_extensions);
         let bytes = source.bytes.clone();
         let parsed = batch::parse_one(pipeline::as_taken(source, self.context))?;
-        self.refuse_copy(&parsed, destination.recreation.as_ref())?;
+        // Where it goes is for readers, too: they get no copy of what another place sends elsewhere.
+        let readers = self.neighbours.readers(file, &parsed.file);
+        if let Some(readers) = &readers {
+            self.neighbours.refuse(file, &parsed.file, readers)?;
+        }
+        let open = || {
+            let (opened, key) = self.open(parsed)?;
+            let refused = readers.map_or(Ok(()), |readers| self.neighbours.refuse_key(file, &key, &readers));
+            refused.map(|()| (opened, key)).map_err(in_file)
+        };
         let content = match (&destination.target, &destination.recreation) {
             (Target::Vault(_), _) => {
-                let (file, key) = self.open(parsed)?;
+                let (file, key) = open()?;
                 values(&file, &key).map_err(in_file)?
             }
-            (_, Some(rule)) => self.recreated(parsed, rule).map_err(in_file)?,
+            (_, Some(rule)) => {
+                let (file, key) = open()?;
+                self.recreated(&file, &key, rule).map_err(in_file)?
+            }
             (_, None) => bytes,
         };
         let place = self.place(&destination, &name)?;
@@ -190,15 +202,6 @@ impl Publisher<'_> {
         }
     }
 
-    /// Refuses a file that is a copy of one that fewer may read.
-    fn refuse_copy(&self, parsed: &Parsed, recreation: Option<&Policy>) -> Result<()> {
-        let keys = match recreation {
-            Some(rule) => policy::key_set(rule)?,
-            None => policy::keys_of_file(&self.configs, &parsed.path)?,
-        };
-        keys.map_or(Ok(()), |keys| self.neighbours.refuse(&parsed.path, &parsed.file, &keys))
-    }
-
     fn open(&self, parsed: Parsed) -> Result<(Box<Encrypted>, DataKey)> {
         if let EncryptedFile::Sealed(_) = parsed.file {
             return Err(
@@ -213,13 +216,10 @@ impl Publisher<'_> {
     }
 
     /// The file under a new data key, for whom a rule names, with the values encrypted that it says.
-    fn recreated(&self, parsed: Parsed, rule: &Policy) -> Result<SecretBytes> {
-        let path = parsed.path.clone();
-        let (file, key) = self.open(parsed)?;
-        let document = file.open(&key, MacCheck::Verify)?;
+    fn recreated(&self, file: &Encrypted, key: &DataKey, rule: &Policy) -> Result<SecretBytes> {
+        let document = file.open(key, MacCheck::Verify)?;
         let keys =
             policy::key_set(rule)?.ok_or_else(|| Error::new(Kind::Other, "the rule names no recipients"))?;
-        self.neighbours.refuse_key(&path, &key, &keys)?;
         let made = block_on(self.service.new_data_keys(&[&keys])).pop();
         let (new_key, wrapped) = made.unwrap_or_else(|| Err(Error::new(Kind::Other, "no data key")))?;
         let metadata = file.metadata.for_keys(wrapped);
@@ -230,7 +230,7 @@ impl Publisher<'_> {
             }
             None => metadata,
         };
-        let written = file.write(&*document, metadata, &key, Some(&new_key), self.context.host.now())?;
+        let written = file.write(&*document, metadata, key, Some(&new_key), self.context.host.now())?;
         Ok(SecretBytes::new(written.bytes))
     }
 

@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::before::{self, Before};
-use crate::repo::copies::{Copies, Foreign, Held, Named, Prints, are_of_one_key, held, is_for_same};
+use crate::repo::copies::{Copies, Foreign, Held, Named, Prints, are_of_one_key, held, is_for_same, readers};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -102,7 +102,8 @@ impl<'a> Neighbours<'a> {
     /// Like [`Neighbours::refuse`], for what another program encrypted and that will become ours.
     pub fn refuse_foreign(&self, path: &Path, foreign: &Foreign, keys: &KeySet) -> Result<()> {
         let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
-        let refused = copies.refuse(&real(path), &foreign.held(rule.as_ref()), keys);
+        let keys = sent_on(keys, rule.as_ref());
+        let refused = copies.refuse(&real(path), &foreign.held(rule.as_ref()), &keys);
         refused.map_err(|error| error.in_file(path))?;
         self.refuse_unopened()
     }
@@ -216,9 +217,14 @@ impl<'a> Neighbours<'a> {
     /// data key or a value: that would give them access. If no rule names the place's readers, whoever encrypts it
     /// does.
     pub fn refuse_plaintext(&self, path: &Path, file: &EncryptedFile, key: Option<&DataKey>) -> Result<()> {
-        let Some(keys) = rule_of(path, &self.configs) else { return Ok(()) };
+        let Some(keys) = self.readers(path, file) else { return Ok(()) };
         self.refuse(path, file, &keys)?;
         key.map_or(Ok(()), |key| self.refuse_key(path, key, &keys))
+    }
+
+    /// Who reads a file in its place by the rules for it; `None` where they say nothing of that.
+    pub fn readers(&self, path: &Path, file: &EncryptedFile) -> Option<KeySet> {
+        Some(readers(file, &rule_of(path, &self.configs)?))
     }
 
     /// Refuses to wrap a data key for `keys` if a file elsewhere that shares it, or a value, is not for all of them.
@@ -230,7 +236,7 @@ impl<'a> Neighbours<'a> {
         let copies = self.for_readers(keys)?;
         let rule = rule_of(path, &self.configs);
         copies
-            .refuse(&real(path), &held(file, rule.as_ref()), keys)
+            .refuse(&real(path), &held(file, rule.as_ref()), &sent_on(keys, rule.as_ref()))
             .map_err(|error| error.advise(part_them(path)).in_file(path))?;
         self.refuse_unopened()
     }
@@ -242,7 +248,7 @@ impl<'a> Neighbours<'a> {
         }
         let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
         copies
-            .refuse_key(&real(path), data_key, rule.as_ref(), keys)
+            .refuse_key(&real(path), data_key, rule.as_ref(), &sent_on(keys, rule.as_ref()))
             .map_err(|error| error.advise(part_them(path)))
     }
 
@@ -260,6 +266,11 @@ impl<'a> Neighbours<'a> {
         let advice = "Keep its commit, `git branch NAME COMMIT`, and merge again.";
         Err(Error::new(Kind::Conflict, message).advise(advice).in_file(path))
     }
+}
+
+/// These readers, with all to whom `publish` gives what is in their place.
+fn sent_on(keys: &KeySet, rule: Option<&KeySet>) -> KeySet {
+    KeySet { sent_to: rule.map(|rule| rule.sent_to.clone()).unwrap_or_default(), ..keys.clone() }
 }
 
 fn part_them(path: &Path) -> String {
@@ -478,13 +489,16 @@ fn roots_within(files: &[PathBuf], tops: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf
     folders.into_iter().filter(|folder| folder.join(".git").exists()).map(Path::to_path_buf).collect()
 }
 
-/// The readers that all rules name, if every place has a rule: then no file was ever in a place with other readers. `files`
-/// are all that are there, configs among them.
+/// The readers that all rules name, if every place has a rule, and `publish` gives nothing to others: then no file was ever in
+/// a place with other readers. `files` are all that are there, configs among them.
 fn one_readership(files: &[PathBuf], configs: &Configs) -> Option<KeySet> {
     let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
     let of_folder = |folder: &&Path| configs.config_for(&folder.join("file")).ok().flatten();
     let found: Option<Vec<_>> = folders.iter().map(of_folder).collect();
     let found = found?;
+    if found.iter().any(|config| policy::sends_on(config)) {
+        return None;
+    }
     let found: BTreeMap<_, _> = found.iter().map(|config| (config.path(), config)).collect();
     let mut all: Vec<KeySet> = Vec::new();
     for config in found.values() {
@@ -666,21 +680,21 @@ fn unknown_original(error: Error) -> Error {
 
 /// The readers that a file's rule names: nobody if the rule cannot be read.
 fn rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
-    policy::keys_of_file(configs, path).unwrap_or_else(nobody)
+    policy::readers_of_file(configs, path).unwrap_or_else(nobody)
 }
 
 /// The same for a place in Git, which no link of the working tree leads to.
 fn past_rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
-    policy::keys_of_other_state(configs, path).unwrap_or_else(nobody)
+    policy::readers_of_other_state(configs, path).unwrap_or_else(nobody)
 }
 
 /// The same where it would excuse other readers elsewhere: a rule that cannot be read excuses nothing.
 fn known_rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
-    policy::keys_of_other_state(configs, path).unwrap_or_default()
+    policy::readers_of_other_state(configs, path).unwrap_or_default()
 }
 
 fn nobody(_: Error) -> Option<KeySet> {
-    Some(KeySet { groups: Vec::new(), threshold: None })
+    Some(KeySet::of_groups(Vec::new(), None))
 }
 
 /// What a file may have in common with others; `None` for one that is not encrypted, or is broken.

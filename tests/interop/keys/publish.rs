@@ -98,6 +98,140 @@ fn vault_gets_the_values() {
     assert!(copy.stderr.contains("shares its data key"), "{copy}");
 }
 
+fn git(test: &Sandbox, words: &[&str]) {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@t"];
+    let _ = test.program("git", &identity).args(words).run().ok();
+}
+
+fn commit(test: &Sandbox) {
+    git(test, &["add", "-A"]);
+    git(test, &["commit", "-q", "-m", "x"]);
+}
+
+/// Whoever reads where a file is sent to reads the file: so a copy is not sent where its original is not.
+#[test]
+fn a_copy_is_not_sent_where_its_original_is_not() {
+    let (test, bao) = (sandbox(), Bao::start());
+    let [me] = x25519(&test);
+    bao.bao(&["secrets", "enable", "-path", "kv", "-version", "2", "kv"]).run().ok();
+    let rule = |folder: &str, path: &str| {
+        let address = bao.address();
+        format!(
+            "  - path_regex: ^{folder}/\n    vault_path: {path}\n    vault_address: {address}\n    vault_kv_mount_name: kv\n"
+        )
+    };
+    let destinations = [rule("dev", "team/dev"), rule("prod", "ops/prod"), rule("pub", "team/pub")].concat();
+    let age = &me.recipient;
+    test.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - path_regex: ^(dev|prod|new)/\n    age: {age}\ndestination_rules:\n{destinations}"),
+    );
+    let run = |args: &[&str]| {
+        let run = with(test.sealant(args), &[&me]);
+        run.env("VAULT_TOKEN", bao.root_token()).env("VAULT_ADDR", bao.address()).run()
+    };
+    let publish = |file: &str| run(&["publish", "--yes", "--recursive", file]);
+    let has = |path: &str| bao.bao(&["kv", "get", "-mount", "kv", path]).run().status == 0;
+    let found = |rule: &str| {
+        let told = run(&["check"]);
+        told.text().lines().filter(|line| line.contains(rule)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    git(&test, &["init", "-q", "-b", "main"]);
+    test.write("prod/db.yaml", YAML);
+    test.write("dev/own.yaml", YAML);
+    for file in ["prod/db.yaml", "dev/own.yaml"] {
+        run(&["encrypt", "-i", file]).ok();
+    }
+    commit(&test);
+    publish("prod").ok();
+
+    for (copy, sent, path) in [
+        ("dev/cache.yaml", "team/dev", "team/dev/cache.yaml"),
+        ("pub/cache.yaml", "team/pub", "team/pub/cache.yaml"),
+    ] {
+        // Beside the original, and instead of it.
+        test.write(copy, test.read("prod/db.yaml"));
+        let refused = publish(copy).code(8);
+        for part in ["shares its data key", "prod/db.yaml", "does not", sent, "--allow-copied"] {
+            assert!(refused.stderr.contains(part), "{part}: {refused}");
+        }
+        let told = found("[copied]");
+        assert!(told.iter().any(|line| line.starts_with(copy) && line.contains("prod/db.yaml")), "{told:?}");
+        std::fs::remove_file(test.path(copy)).expect("a file");
+        git(&test, &["mv", "-k", "prod/db.yaml", copy]);
+        commit(&test);
+        let refused = publish(copy).code(8);
+        assert!(
+            refused.stderr.contains("prod/db.yaml of commit") && refused.stderr.contains(sent),
+            "{refused}"
+        );
+        let told = found("[moved]");
+        assert!(told.iter().any(|line| line.starts_with(copy)), "{told:?}");
+        assert!(!has(path), "{path}");
+        // A new data key would hide where it is from, as long as nobody says that it may.
+        if copy.starts_with("dev") {
+            assert!(run(&["rotate", "-i", copy]).code(8).stderr.contains("prod/db.yaml"));
+        }
+        git(&test, &["mv", copy, "prod/db.yaml"]);
+        commit(&test);
+    }
+    test.write("dev/cache.yaml", test.read("prod/db.yaml"));
+    run(&["rotate", "-i", "--allow-copied", "dev/cache.yaml"]).ok();
+    assert_eq!(found("[copied]"), [""; 0]);
+    publish("dev/cache.yaml").ok();
+    assert!(has("team/dev/cache.yaml"));
+
+    // What stays among those for whom it is goes on: a new name, and two of a kind.
+    git(&test, &["mv", "dev/own.yaml", "dev/renamed.yaml"]);
+    commit(&test);
+    test.write("dev/twin.yaml", test.read("dev/renamed.yaml"));
+    test.write("pub/a.yaml", YAML);
+    run(&["encrypt", "-i", "--age", age, "pub/a.yaml"]).ok();
+    test.write("pub/b.yaml", test.read("pub/a.yaml"));
+    for folder in ["dev", "pub"] {
+        publish(folder).ok();
+    }
+    assert!(has("team/dev/twin.yaml") && has("team/dev/renamed.yaml") && has("team/pub/b.yaml"));
+}
+
+/// A recreation rule is for others than the creation rule: that is what it is for.
+#[test]
+fn what_is_encrypted_for_others_where_it_is_sent_is_no_copy_of_its_like() {
+    let test = sandbox();
+    let [me, other] = x25519(&test);
+    let (port, uploads) = storage();
+    let (age, to) = (&me.recipient, &other.recipient);
+    test.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - age: {age}\ndestination_rules:\n  - path_regex: ^dev/\n    gcs_bucket: shop\n    \
+             recreation_rule:\n      age: {to}\n"
+        ),
+    );
+    let run = |args: &[&str]| {
+        with(test.sealant(args), &[&me]).env("STORAGE_EMULATOR_HOST", format!("127.0.0.1:{port}")).run()
+    };
+    git(&test, &["init", "-q", "-b", "main"]);
+    for file in ["dev/a.yaml", "prod/db.yaml"] {
+        test.write(file, YAML);
+        run(&["encrypt", "-i", file]).ok();
+    }
+    commit(&test);
+    git(&test, &["mv", "dev/a.yaml", "dev/b.yaml"]);
+    commit(&test);
+    test.write("dev/c.yaml", test.read("dev/b.yaml"));
+    run(&["publish", "--yes", "--recursive", "dev"]).ok();
+    for _ in ["b", "c"] {
+        assert!(uploads.recv().expect("an upload").1.contains(to.as_str()));
+    }
+    let told = run(&["check"]);
+    assert!(!told.text().contains("[copied]") && !told.text().contains("[moved]"), "{told}");
+    test.write("dev/db.yaml", test.read("prod/db.yaml"));
+    let refused = run(&["publish", "--yes", "dev/db.yaml"]).code(8);
+    assert!(refused.stderr.contains("prod/db.yaml") && refused.stderr.contains(to.as_str()), "{refused}");
+    assert!(uploads.try_recv().is_err());
+}
+
 const SIGNED: &str = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x";
 
 /// A request with a signature of somebody's, which nobody checks here, and the body of its answer.

@@ -130,7 +130,7 @@ fn what_must_be_refused_is_refused() {
 #[test]
 fn what_is_freshly_sealed_opens() {
     let test = Sandbox::new("");
-    let shared = KeySet { groups: PEOPLE.map(|person| vec![key_of(person)]).to_vec(), threshold: Some(2) };
+    let shared = KeySet::of_groups(PEOPLE.map(|person| vec![key_of(person)]).to_vec(), Some(2));
     for scope in Scope::ALL {
         for (keys, people) in [(any_of(&PEOPLE), &PEOPLE[2..]), (shared.clone(), &PEOPLE[..2])] {
             let options = Options { scope: Some(scope), ..Options::default() };
@@ -224,7 +224,7 @@ fn make_the_objects() {
         change(sealed, &set, new_key(keys)).expect("it can be set")
     };
     let everybody = any_of(&PEOPLE);
-    let shared = KeySet { groups: PEOPLE.map(|person| vec![key_of(person)]).to_vec(), threshold: Some(2) };
+    let shared = KeySet::of_groups(PEOPLE.map(|person| vec![key_of(person)]).to_vec(), Some(2));
     let all_groups = KeySet { threshold: None, ..shared.clone() };
     let strict = sealed(Scope::Strict, &everybody);
     let mut beside_vault = strict.clone();
@@ -263,7 +263,7 @@ fn make_the_objects() {
     let alice = any_of(&["alice"]);
     let good = sealed(Scope::Strict, &alice);
     let other = sealed(Scope::Strict, &alice);
-    let groups = KeySet { groups: vec![alice.groups[0].clone(); 3], threshold: Some(2) };
+    let groups = KeySet::of_groups(vec![alice.groups[0].clone(); 3], Some(2));
     let good_groups = sealed(Scope::Strict, &groups);
     let other_groups = sealed(Scope::Strict, &groups);
     let token = |change: &dyn Fn(&str) -> String| {

@@ -225,7 +225,7 @@ impl Recorded<'_> {
             let today = (looking.today)(here);
             let mut was_for_no_others = !forks.is_empty();
             for fork in forks.iter().map(|fork| self.name_of(*fork)) {
-                let then = policy::keys_of_other_state(&*last.states.configs(fork.as_str())?, here);
+                let then = policy::readers_of_other_state(&*last.states.configs(fork.as_str())?, here);
                 was_for_no_others &= match then {
                     Ok(Some(then)) => !let_same_others_in(&then, today.as_ref(), &wish.keys),
                     Ok(None) => *here == own,

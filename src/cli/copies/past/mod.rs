@@ -327,7 +327,8 @@ impl<'g> Recorded<'g> {
             let configs = Configs::from_source(lookup.clone(), staged);
             let folder = config.parent().map(|folder| self.git.top().join(folder));
             let rules = folder.as_ref().and_then(|folder| configs.config_for(&folder.join("file")).ok()?);
-            trials += rules.map_or(0, |rules| rules.policies().len()) * self.paths.len();
+            trials += rules.map_or(0, |rules| rules.policies().len() + rules.destinations().len())
+                * self.paths.len();
             if trials > MOST_TRIALS {
                 return Ok(all.collect());
             }

@@ -230,7 +230,7 @@ fn combined(versions: &Versions<Locked<'_>>, holders: &[Locked<'_>], keys: &KeyS
 /// Who a data key is wrapped for.
 fn key_set(wrapped: &WrappedDataKey) -> KeySet {
     let threshold = (wrapped.groups.len() > 1).then(|| wrapped.required());
-    KeySet { groups: names(wrapped), threshold }
+    KeySet::of_groups(names(wrapped), threshold)
 }
 
 /// Recipients and threshold by a merge of three.
@@ -273,7 +273,7 @@ pub fn merged_keys(versions: &Versions<Locked<'_>>) -> Result<KeySet> {
         return Err(Error::new(Kind::Conflict, "nobody would be left who can decrypt the file")
             .advise("Add a recipient on one side, run `sealant updatekeys FILE`, and merge again."));
     }
-    Ok(KeySet { groups, threshold })
+    Ok(KeySet::of_groups(groups, threshold))
 }
 
 #[cfg(test)]
@@ -305,7 +305,7 @@ mod tests {
         /// Groups stand as `ab|c`.
         fn set(&self, names: &str) -> KeySet {
             let group = |names: &str| names.chars().map(|name| self.key(name)).collect();
-            KeySet { groups: names.split('|').map(group).collect(), threshold: None }
+            KeySet::of_groups(names.split('|').map(group).collect(), None)
         }
 
         fn names(&self, wrapped: &WrappedDataKey) -> String {
