@@ -20,10 +20,11 @@ use crate::encrypted_file::{self, EncryptedFile, KeyedPart, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Snapshot};
 use crate::host::Host;
-use crate::keys::{self, Rekey};
+use crate::keys::{self, KeySet, Rekey};
 use crate::policy::{self, Overrides, Recipe};
 use crate::rekey::{self, Wish};
 use crate::repo::check::{Finding, Rule, check};
+use crate::repo::copies::lets_others_in;
 use crate::sealed_secret;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
@@ -178,6 +179,10 @@ impl<'a> Encrypt<'a> {
             ));
         }
         let place = self.destination.path_for(&input);
+        if self.wanted.keys.is_none() {
+            let to = place.as_deref();
+            refuse_for_others(self.context, &self.configs, "encrypt", &input, to, &recipe.keys)?;
+        }
         Ok(Plain { path: source.path, name: input.name, place, document, recipe })
     }
 
@@ -434,6 +439,45 @@ impl<'a> Encrypt<'a> {
             other => other.map(|()| None),
         }
     }
+}
+
+/// Refuses to write what is for the readers of the input's rule to a place whose own rule does not name them all: by the name
+/// `command` has. Whoever names a rule or recipients means them.
+pub fn refuse_for_others(
+    context: &Context,
+    configs: &Configs,
+    command: &str,
+    input: &Input,
+    place: Option<&Path>,
+    keys: &KeySet,
+) -> Result<()> {
+    let (Some(path), Some(place)) = (&input.path, place) else { return Ok(()) };
+    if context.is_sops() || input.name.as_ref() != Some(path) || place == path {
+        return Ok(());
+    }
+    let located = configs.locate(place)?;
+    let folder = located.config().and_then(|config| config.path().parent());
+    if !folder.is_some_and(|folder| located.real().starts_with(folder)) {
+        return Ok(());
+    }
+    let Some(rule) = policy::keys_of_file(configs, place)?.filter(|rule| lets_others_in(keys, rule)) else {
+        return Ok(());
+    };
+    let known: Vec<_> = rule.groups.iter().flatten().collect();
+    let strangers = keys.groups.iter().flatten().filter(|key| !known.contains(key));
+    let strangers: Vec<String> = strangers.map(|key| format!("  {key}")).collect();
+    let what = match strangers.is_empty() {
+        true => "takes keys from more groups",
+        false => "does not name:",
+    };
+    let message =
+        format!("the rule of {} names readers for it, and the rule of this place {what}", path.display());
+    let (path, place) = (typed(path), plain_path(place));
+    let advice = format!(
+        "For the readers of this place: `sealant {command} --filename-override {0} --output {0} {path}`",
+        typed(&place)
+    );
+    Err(Error::new(Kind::Conflict, message).listing(strangers).in_file(place).advise(advice))
 }
 
 /// What a file that was only found is. One that cannot be read as its type is in plaintext, as far as that can be told.

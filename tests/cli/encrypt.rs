@@ -481,3 +481,51 @@ fn a_name_that_looks_like_a_key_is_no_name() {
     test.sealant(&["encrypt", "-i", "--age", RECIPIENT, "a.yaml"]).run().ok();
     assert!(!test.read_text("a.yaml").contains(STRANGER));
 }
+
+/// The rule of the input would let others read what lies where a stricter rule is.
+#[test]
+fn a_result_is_for_the_readers_of_the_place_that_it_goes_to() {
+    let test = super::at_home();
+    let developer = super::identity(&test, "developer.txt");
+    test.write(
+        ".sops.yaml",
+        format!(
+            "creation_rules:\n  - path_regex: ^prod/\n    age: {RECIPIENT}\n  - path_regex: ^(dev|deep)/\n    age: {RECIPIENT},{developer}\n"
+        ),
+    );
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\nstringData: {v: hunter2}\n";
+    for (command, input) in [("encrypt", FILE), ("seal", secret)] {
+        test.write("dev/new.yaml", input);
+        std::fs::create_dir_all(test.path("prod/dev")).expect("a folder");
+        std::fs::create_dir_all(test.path("elsewhere")).expect("a folder");
+        for (flags, place) in [
+            (["--output", "prod/new.yaml"], "prod/new.yaml"),
+            (["--output-dir", "prod"], "prod/dev/new.yaml"),
+        ] {
+            let refused = test.sealant(&[command]).args(&flags).arg("dev/new.yaml").run().code(8);
+            let advised =
+                format!("sealant {command} --filename-override {place} --output {place} dev/new.yaml");
+            assert!(refused.stderr.contains(&advised) && refused.stderr.contains(&developer), "{refused}");
+            assert!(!test.path(place).exists(), "{place}");
+            let words: Vec<&str> = advised.split(' ').skip(1).collect();
+            test.sealant(&words).run().ok();
+            let written = test.read_text(place);
+            assert!(written.contains(RECIPIENT) && !written.contains(&developer), "{written}");
+            std::fs::remove_file(test.path(place)).expect("a file");
+        }
+        // Fewer readers are no harm, nor is a place that no rule is for, or a name or a recipient that somebody gives.
+        test.write("prod/in.yaml", input);
+        for words in [
+            &["--output", "dev/out.yaml", "prod/in.yaml"][..],
+            &["--output", "elsewhere/out.yaml", "dev/new.yaml"],
+            &["--output", "prod/out.yaml", "--filename-override", "dev/x.yaml", "dev/new.yaml"],
+            &["--output", "prod/out.yaml", "--age", &developer, "dev/new.yaml"],
+        ] {
+            test.sealant(&[command]).args(words).run().ok();
+        }
+        std::fs::remove_file(test.path("prod/out.yaml")).expect("a file");
+    }
+    test.write("dev/new.yaml", FILE);
+    test.sealant(&["sops", "encrypt", "--output", "prod/sops.yaml", "dev/new.yaml"]).run().ok();
+}

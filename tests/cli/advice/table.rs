@@ -222,6 +222,12 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         In("interop/documents/natures.rs"),
     ),
     ("cli/encryption.rs", "sealant encrypt -i {}", 1, In("cli/encrypt.rs")),
+    (
+        "cli/encryption.rs",
+        "sealant {command} --filename-override {0} --output {0} {path}",
+        1,
+        In("cli/encrypt.rs"),
+    ),
     ("cli/encryption.rs", "sealant set", 1, Not("the name of a command in a sentence")),
     ("cli/encryption.rs", "sealant updatekeys FILE", 1, By("a SealedSecret is encrypted already")),
     ("cli/recipients.rs", "git log --follow -- {}", 1, Not("shows what Git has, and changes nothing")),

@@ -15,6 +15,7 @@ use crate::cli::args::{
 };
 use crate::cli::claims::Claims;
 use crate::cli::context::{Context, block_on};
+use crate::cli::encryption::refuse_for_others;
 use crate::cli::failures::Failures;
 use crate::cli::manifests::{self, ManifestArgs};
 use crate::cli::pipeline::{self, Item, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
@@ -322,6 +323,10 @@ impl Seal<'_> {
             Some(_) => KeySet::any_of(Vec::new()),
             None => self.keys(name, rule.as_ref()).map_err(in_file)?,
         };
+        if self.wanted.keys.is_none() {
+            let place = destination.path_for(&input);
+            refuse_for_others(self.context, &self.configs, "seal", &input, place.as_deref(), &keys)?;
+        }
         let format = self.args.manifest.of(destination, format);
         let names = [name, output].into_iter().flatten().map(Path::to_path_buf).collect();
         Ok(Taken::On(Prepared { secrets, keys, format, shown: input.shown().to_path_buf(), names }))
