@@ -70,13 +70,28 @@ fn it_says_which_rules_there_are_and_what_an_anchor_reaches() {
     assert!(output.text().contains("a/x.yaml") && output.text().contains("b/x.yaml"), "{output}");
     assert!(output.stderr.contains("1 of these rules change too"), "{output}");
     assert_eq!(test.read_text(".sops.yaml"), before);
-    test.sealant(&["recipient", "add", &nina, "--rule", "1", "--yes"]).run().ok();
+    // Nobody is asked with --yes, so only what was named changes.
+    let refused = test.sealant(&["recipient", "add", &nina, "--rule", "1", "--yes"]).run().code(8);
+    assert!(refused.stderr.contains("rule 2") && refused.stderr.contains("--all-rules"), "{refused}");
+    assert_eq!(test.read_text(".sops.yaml"), before);
+    assert!(!opens(&test, "nina.txt", "b/x.yaml"));
+    let asked = |verb: &str| {
+        let mut terminal = test.sealant(&["recipient", verb, &nina, "--rule", "1"]).on_terminal();
+        terminal.wait_for("?");
+        terminal.send_line("y");
+        terminal.finish().ok();
+    };
+    asked("add");
     let expected = before.replace(&format!("&team {RECIPIENT}"), &format!("&team {RECIPIENT},{nina}"));
     assert_eq!(test.read_text(".sops.yaml"), expected);
     assert!(opens(&test, "nina.txt", "b/x.yaml") && !opens(&test, "nina.txt", "c/x.yaml"));
-    test.sealant(&["recipient", "rm", &nina, "--rule", "2", "--yes"]).run().ok();
+    test.sealant(&["recipient", "rm", &nina, "--rule", "2", "--yes"]).run().code(8);
+    assert!(opens(&test, "nina.txt", "a/x.yaml"));
+    asked("rm");
     assert_eq!(test.read_text(".sops.yaml"), before);
     assert!(!opens(&test, "nina.txt", "a/x.yaml"));
+    test.sealant(&["recipient", "add", &nina, "--all-rules", "--yes"]).run().ok();
+    assert!(["a", "b", "c"].iter().all(|folder| opens(&test, "nina.txt", &format!("{folder}/x.yaml"))));
 }
 
 #[test]

@@ -388,6 +388,7 @@ impl Task<'_> {
         refuse_outside(self.target.config.path(), context)?;
         let after = self.target.parsed(&self.text)?;
         let reached = self.target.changed(&after)?;
+        self.refuse_unnamed(&reached, context)?;
         if self.text == self.target.text {
             context.ui.note("the config says so already");
         }
@@ -488,6 +489,23 @@ impl Task<'_> {
             }
         }
         (open, closed)
+    }
+
+    /// Nobody is asked with `--yes`: then no rule changes that was not named.
+    fn refuse_unnamed(&self, reached: &[usize], context: &Context) -> Result<()> {
+        let unnamed = reached.iter().filter(|at| !self.chosen.contains(at));
+        let unnamed: Vec<String> = unnamed
+            .map(|at| format!("  {}", self.target.shown(&self.target.policies[*at], context)))
+            .collect();
+        if unnamed.is_empty() || !self.act.yes || self.act.dry_run {
+            return Ok(());
+        }
+        let message = "the list is shared through an anchor or a merge key, and these rules, which you did not name, \
+                       would change too:";
+        Err(Error::new(Kind::Conflict, message).listing(unnamed).in_file(self.target.config.path()).advise(
+            "Add --all-rules if every rule is meant, or leave out --yes to be asked. To change one rule alone, write its \
+             list out in the config.",
+        ))
     }
 
     /// What changes in the config.
