@@ -60,6 +60,8 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "SVN_EDITOR",
             "HGEDITOR",
             "KUBE_EDITOR",
+            "SYSTEMD_EDITOR",
+            "EMACSLOADPATH",
             "VIMINIT",
             "EXINIT",
             "FZF_DEFAULT_COMMAND",
@@ -193,6 +195,8 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "R_HOME",
             "JULIA_LOAD_PATH",
             "JULIA_DEPOT_PATH",
+            "GUILE_LOAD_*",
+            "TCLLIBPATH",
             "DOTNET_STARTUP_HOOKS",
             "DOTNET_ROOT",
             "DOTNET_ADDITIONAL_DEPS",
@@ -255,6 +259,9 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "PKG_CONFIG",
             "COMPILER_PATH",
             "GCC_EXEC_PREFIX",
+            "CPATH",
+            "LIBRARY_PATH",
+            "PKG_CONFIG_PATH",
             "CMAKE_TOOLCHAIN_FILE",
         ],
     ),
@@ -290,6 +297,10 @@ pub const LOADERS: &[(&str, &[&str])] = &[
             "QT_PLUGIN_PATH",
             "LIBMYSQL_PLUGINS",
             "LIBMYSQL_PLUGIN_DIR",
+            "MYSQL_HOME",
+            "LIBGL_DRIVERS_PATH",
+            "COMPOSE_FILE",
+            "TF_REATTACH_PROVIDERS",
             "CVS_RSH",
             "SVN_SSH",
             "RSYNC_RSH",
@@ -345,9 +356,15 @@ pub const DETOURS: &[(&str, &[&str])] = &[
             "SYSTEM_WGETRC",
             "PGHOSTADDR",
             "PGSERVICEFILE",
+            "PGSYSCONFDIR",
+            "HOSTALIASES",
+            "SSH_AUTH_SOCK",
             "CLOUDSDK_PROXY_*",
             "CLOUDSDK_AUTH_*",
             "DOCKER_HOST",
+            "CONTAINER_HOST",
+            "BUILDKIT_HOST",
+            "ARGOCD_OPTS",
             "DOCKER_CONFIG",
             "GH_HOST",
             "GH_CONFIG_DIR",
@@ -472,6 +489,8 @@ const ADDRESSES: &[(&str, &[&str])] = &[
     ("GITLAB_HOST", &["GITLAB_TOKEN"]),
     ("NOMAD_ADDR", &["NOMAD_TOKEN"]),
     ("PGHOST", &["PGPASSWORD"]),
+    ("DATABRICKS_HOST", &["DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET"]),
+    ("PULUMI_BACKEND_URL", &["PULUMI_ACCESS_TOKEN"]),
 ];
 
 /// The token that OpenBao's client prefers to one of Vault's.
@@ -550,6 +569,10 @@ mod tests {
             "UV_PUBLISH_TOKEN",
             "DBUS",
             "LDAP",
+            // Where telemetry goes is a server's address like others, most often without a token.
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "COMPOSE_PROJECT_NAME",
+            "MYSQL_PASSWORD",
         ] {
             assert!(!is_loader(name) && !is_detour(name), "{name}");
         }
@@ -581,6 +604,7 @@ mod tests {
         assert!(leads("VAULT_ADDR", &[], &[]) && !leads("VAULT_TOKEN", &[], &[]));
         assert!(!leads("BAO_ADDR", &["BAO_TOKEN"], &["VAULT_TOKEN"]));
         assert!(leads("VAULT_ADDR", &["BAO_TOKEN"], &[]));
+        assert!(leads("DATABRICKS_HOST", &[], &[]) && !leads("DATABRICKS_HOST", &["DATABRICKS_TOKEN"], &[]));
         // OpenBao's client takes the person's own token if the file has only Vault's.
         for address in ["BAO_ADDR", "VAULT_ADDR", "BAO_AGENT_ADDR"] {
             assert!(!leads(address, &["VAULT_TOKEN"], &[]));
