@@ -196,7 +196,9 @@ impl<'t> Hook<'t> {
         let Some(config) = self.config(manager) else { return Ok(false) };
         let is_mentioned = read(&config)?.is_some_and(|text| match manager {
             Manager::Framework => entries(&text, self.event).next().is_some(),
-            Manager::Lefthook => contains(&text, HOOK_LINE),
+            Manager::Lefthook => {
+                told_to_lefthook(&text, self.event).is_some_and(|told| told.to_string().contains(HOOK_LINE))
+            }
             Manager::Husky | Manager::Person => false,
         });
         Ok(is_mentioned && !self.is_named(manager)?)
@@ -274,9 +276,13 @@ fn has_line(text: &[u8], part: &str) -> bool {
 
 /// Whether lefthook is told to call Sealant, in whatever form it is told, and always.
 fn has_command(config: &[u8], event: Event) -> bool {
-    let text = str::from_utf8(config).ok();
-    let config = text.and_then(|text| serde_yaml::from_str::<Value>(text).ok());
-    config.as_ref().and_then(|config| config.get(event.hook())).is_some_and(always_calls_us)
+    told_to_lefthook(config, event).as_ref().is_some_and(always_calls_us)
+}
+
+/// What lefthook is told of an event.
+fn told_to_lefthook(config: &[u8], event: Event) -> Option<Value> {
+    let config: Value = serde_yaml::from_str(str::from_utf8(config).ok()?).ok()?;
+    config.get(event.hook()).cloned()
 }
 
 /// Whether this or something in it is a command of ours, on the way to which nothing limits when it runs.
