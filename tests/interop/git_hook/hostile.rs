@@ -844,7 +844,7 @@ fn the_hook_sees_what_git_checks_out_in_another_encoding() {
         let test = repository();
         add(&test, ".gitattributes", format!("apps/* working-tree-encoding={encoding}\n"));
         git(&test, &["commit", "-qnm", "x"]).run().ok();
-        let even = if SECRET.len() % 2 == 0 { "" } else { "\n" };
+        let even = if SECRET.len().is_multiple_of(2) { "" } else { "\n" };
         add(&test, "apps/a.yaml", format!("{SECRET}{even}"));
         let stored = git(&test, &["show", ":apps/a.yaml"]).run().ok();
         assert!(!stored.text().contains("kind"), "{encoding}");
