@@ -1,5 +1,6 @@
 //! The checklist for controllers of sealed Secrets, and what shows each case here: C1 to C26 are the cases of the suite of
-//! sealed-secrets, A1 to A15 what its users have missed in it.
+//! sealed-secrets, A1 to A15 what its users have missed in it, K1 to K13 the cases of the suite of kubeseal, and B1 to B12 what
+//! somebody relies on who puts another controller into its place.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +20,11 @@ const MADE: &str = "their_objects_are_made_changed_and_kept_as_their_suite_has_i
 const GIVEN: &str = "what_others_have_is_theirs_or_given_as_their_suite_has_it";
 const MOVED: &str = "what_was_not_sealed_for_here_does_not_open_as_their_suite_has_it";
 const TAKEN_OVER: &str = "a_cluster_of_sealed_secrets_is_taken_over_without_a_write_and_given_back";
+
+const COMMANDS: &str = "the_same_command_line_does_the_same";
+const SEALED: &str = "each_opens_what_the_other_has_sealed";
+const ASKED: &str = "both_command_lines_ask_the_controller_alike";
+const SAID: &str = "what_does_not_open_is_said_in_their_words_and_the_secret_stays";
 
 const CASES: &[Shown] = &[
     // Created: data, labels, status and event.
@@ -128,6 +134,64 @@ const CASES: &[Shown] = &[
             "it_outlives_every_outage_of_the_api_server",
         ],
     ),
+    // Metadata and values are sealed.
+    shown("K1", &[COMMANDS, SEALED]),
+    shown("K2", &[SEALED]),
+    // The namespace: of the kubeconfig, and of the flag.
+    shown("K3", &[COMMANDS]),
+    shown("K4", &[COMMANDS]),
+    // Without a server; no manifest; the certificate; the version.
+    shown("K5", &[COMMANDS]),
+    shown("K6", &[COMMANDS]),
+    shown("K7", &[ASKED]),
+    shown("K8", &[COMMANDS]),
+    // Validated, and renamed before.
+    shown("K9", &[ASKED]),
+    shown("K10", &[ASKED]),
+    // No certificate, no private key, and a backup of the keys.
+    shown("K11", &[COMMANDS]),
+    shown("K12", &[COMMANDS]),
+    shown("K13", &[SEALED]),
+    // Both controllers at once write nothing.
+    shown("B1", &[TAKEN_OVER]),
+    // `managed`, `patch` and `skip-set-owner-references` on a Secret of somebody else.
+    shown("B2", &[GIVEN]),
+    // How errors are grouped.
+    shown("B3", &[SAID]),
+    Shown {
+        case: "B4",
+        by: &[
+            TAKEN_OVER,
+            "conditions_have_the_labels_of_their_controller_and_go_with_their_objects",
+            "errors_have_the_reasons_of_their_controller_and_name_so_many_namespaces",
+        ],
+        otherwise: "names, labels and values are compared; no Prometheus evaluates their rule",
+    },
+    // What `/v1/verify` answers, and how often.
+    shown(
+        "B5",
+        &[
+            "our_controller_answers_as_theirs",
+            "the_fourth_request_of_one_asker_waits_and_that_of_another_does_not",
+        ],
+    ),
+    shown("B6", &[SEALED, ASKED]),
+    shown("B7", &[COMMANDS]),
+    // Keys: old names, renewal, removed at run time, labelled as compromised; and broken ones.
+    shown(
+        "B8",
+        &[
+            TAKEN_OVER,
+            "keys_are_made_when_asked_for_and_theirs_reads_them",
+            "a_key_is_made_when_it_is_asked_for_and_the_newest_is_too_old",
+        ],
+    ),
+    shown("B9", &[SAID]),
+    // An item that is null in a template.
+    shown("B10", &["templates_make_what_the_real_controller_makes_of_them"]),
+    // The hand-over without a write.
+    shown("B11", &[TAKEN_OVER, "what_their_controller_has_made_is_taken_over_without_a_write"]),
+    shown("B12", &["templates_make_what_the_real_controller_makes_of_them", "templates_are_rendered_alike"]),
 ];
 
 /// The tests below a folder, and the files that they are in.
@@ -152,11 +216,12 @@ fn tests_in(folder: &Path, found: &mut BTreeMap<String, String>) {
 #[test]
 fn each_case_has_a_test_or_a_reason() {
     let numbers = |letter: char, last: usize| (1..=last).map(move |number| format!("{letter}{number}"));
-    let expected: Vec<String> = numbers('C', 26).chain(numbers('A', 15)).collect();
+    let expected: Vec<String> =
+        numbers('C', 26).chain(numbers('A', 15)).chain(numbers('K', 13)).chain(numbers('B', 12)).collect();
     let listed: Vec<&str> = CASES.iter().map(|shown| shown.case).collect();
     assert_eq!(listed, expected);
     let mut tests = BTreeMap::new();
-    for folder in ["tests", "src"] {
+    for folder in ["tests", "src", "../tests/interop"] {
         tests_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut tests);
     }
     assert!(tests.len() > 100, "{}", tests.len());
