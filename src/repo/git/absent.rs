@@ -32,7 +32,7 @@ impl WithAbsent {
 }
 
 /// Whether a checkout may be sparse: Git keeps the patterns in a file, which a linked worktree or a submodule has elsewhere.
-fn may_be_sparse(folder: &Path) -> bool {
+pub fn may_be_sparse(folder: &Path) -> bool {
     let Some(dir) = root_of(folder).map(|root| root.join(".git")) else { return false };
     !dir.is_dir() || dir.join("info/sparse-checkout").exists()
 }

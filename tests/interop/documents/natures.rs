@@ -335,10 +335,11 @@ fn a_plaintext_file_whose_name_gives_no_type_hears_of_the_flag() {
     ] {
         test.write(name, text);
         let output = test.sealant(&["encrypt", "-i", "--age", RECIPIENT, name]).run().ok();
-        let command = format!("sealant encrypt -i --input-type {format} {name}");
-        assert!(output.stderr.contains(&format!("`{command}`")), "{output}");
-        test.write(name, text);
-        let args: Vec<&str> = command.split(' ').skip(1).chain(["--age", RECIPIENT]).collect();
+        let encrypt = format!("encrypt -i --input-type {format} {name}");
+        let command = format!("`sealant decrypt -i {name} && sealant {encrypt}`");
+        assert!(output.stderr.contains(&command), "{command}: {output}");
+        unlocked(test.sealant(&["decrypt", "-i", name])).run().ok();
+        let args: Vec<&str> = encrypt.split(' ').chain(["--age", RECIPIENT]).collect();
         assert_eq!(test.sealant(&args).run().ok().stderr, "");
         assert_eq!(unlocked(test.sealant(&["decrypt", name])).run().ok().text(), text);
     }

@@ -852,3 +852,27 @@ fn the_hook_sees_what_git_checks_out_in_another_encoding() {
         assert!(lines(&output).iter().any(|line| line.starts_with("apps/a.yaml:")), "{encoding}: {output}");
     }
 }
+
+/// What a sparse checkout leaves out is in the commits all the same.
+#[test]
+fn what_is_not_checked_out_is_looked_at() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    add(&test, "apps/a.yaml", SECRET);
+    add(&test, "keep/a.txt", "a");
+    git(&test, &["commit", "-qnm", "x"]).run().ok();
+    git(&test, &["sparse-checkout", "set", "keep"]).run().ok();
+    assert!(!test.path("secrets").exists() && !test.path("apps").exists());
+    let found = |args: &[&str], folder: &str| lines(&sealant(&test, args).cwd(folder).run().code(1));
+    let all = ["apps/a.yaml:5: ", "secrets/a.yaml:1: "];
+    for args in [&["check"][..], &["check", "."], &["check", "--base", "HEAD~1"]] {
+        let mut found = found(args, ".");
+        found.sort();
+        assert!(
+            found.iter().zip(all).all(|(line, name)| line.starts_with(name)) && found.len() == 2,
+            "{found:?}"
+        );
+    }
+    sealant(&test, &["check"]).cwd("keep").run().ok();
+    sealant(&test, &["check", "--base", "HEAD"]).run().ok();
+}

@@ -231,7 +231,11 @@ fn plaintext_is_never_cached() {
 #[test]
 fn doctor_says_what_a_clone_lacks() {
     let test = repository();
-    assert_eq!(doctor(&test), "");
+    assert_eq!(
+        doctor(&test),
+        "warning  git        no hook keeps plaintext out of commits, and Git neither shows nor merges secrets\n\
+         Run `sealant git install`.\n"
+    );
     install(&test, &[]).run().ok();
     assert_eq!(
         doctor(&test),

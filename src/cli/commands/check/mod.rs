@@ -1,5 +1,6 @@
 mod encodings;
 pub mod fix;
+mod left_out;
 pub mod links;
 pub mod mend;
 pub mod report;
@@ -102,6 +103,7 @@ enum Report {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.input_only(context)?;
     let is_part = args.base.is_some() || !args.inputs.files.is_empty();
+    let asked = args.inputs.files.clone();
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
     let (befores, now) = match &args.base {
@@ -147,6 +149,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     drop(progress);
     let working_dir = context.lookup()?.working_dir;
     let top = root_of(&working_dir).unwrap_or(&working_dir);
+    let left_out = left_out::look(&asked, args.base.as_deref(), &configs, &befores, &mut looked, context);
+    left_out.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
     links::look(&inputs.links, top, &configs, &mut looked, context);
     links::look_at_repositories(&inputs.repositories, &configs, &mut looked, context);
     for before in &befores {
