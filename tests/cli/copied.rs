@@ -724,3 +724,34 @@ fn who_is_only_listed_in_a_group_gets_no_new_share() {
         assert!(output.status != 0, "{output}");
     }
 }
+
+/// Git believes a commit-graph about who the parents of a commit are, and a clone by path takes it over.
+#[test]
+fn a_forged_commit_graph_hides_no_history() {
+    use sha1::{Digest, Sha1};
+    let (test, _) = two_places();
+    git(&test, &["init", "-q", "-b", "main"]).ok();
+    git(&test, &["add", "."]).ok();
+    git(&test, &["commit", "-qm", "first"]).ok();
+    git(&test, &["mv", "prod/a.yaml", "dev/a.yaml"]).ok();
+    git(&test, &["commit", "-qm", "second"]).ok();
+    git(&test, &["commit-graph", "write", "--reachable"]).ok();
+    let path = test.path(".git/objects/info/commit-graph");
+    let mut graph = std::fs::read(&path).expect("a commit-graph");
+    // `gitformat-commit-graph(5)`: eight bytes, then a table of chunks with twelve each; a commit has its tree, two parents
+    // (0x70000000 is none) and eight bytes more; a SHA-1 of it all is at the end.
+    let number = |bytes: &[u8]| bytes.iter().fold(0_usize, |number, byte| number << 8 | usize::from(*byte));
+    let chunk = (8..).step_by(12).find(|at| &graph[*at..at + 4] == b"CDAT").expect("commits");
+    let [from, to] = [chunk + 4, chunk + 16].map(|at| number(&graph[at..at + 8]));
+    for commit in graph[from..to].chunks_exact_mut(36) {
+        commit[20..28].copy_from_slice(&[0x70, 0, 0, 0, 0x70, 0, 0, 0]);
+    }
+    let end = graph.len() - 20;
+    let digest = Sha1::digest(&graph[..end]);
+    graph[end..].copy_from_slice(&digest);
+    std::fs::remove_file(&path).expect("it is there");
+    std::fs::write(&path, graph).expect("it is written");
+    assert_eq!(git(&test, &["log", "--oneline"]).ok().text().lines().count(), 1, "Git believes it");
+    let output = test.sealant(&["rotate", "-i", "dev/a.yaml"]).run();
+    assert!(output.status != 0 && !opens(&test, "dev/a.yaml"), "{output}");
+}
