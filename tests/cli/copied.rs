@@ -750,7 +750,7 @@ fn a_forged_commit_graph_hides_no_history() {
     let digest = Sha1::digest(&graph[..end]);
     graph[end..].copy_from_slice(&digest);
     std::fs::remove_file(&path).expect("it is there");
-    std::fs::write(&path, graph).expect("it is written");
+    test.write(&path, graph);
     assert_eq!(git(&test, &["log", "--oneline"]).ok().text().lines().count(), 1, "Git believes it");
     let output = test.sealant(&["rotate", "-i", "dev/a.yaml"]).run();
     assert!(output.status != 0 && !opens(&test, "dev/a.yaml"), "{output}");
