@@ -131,7 +131,7 @@ pub const OF_CLUSTER: [&str; 9] = [
 pub fn is_own(document: &dyn Document, objects: &HashSet<NodeId>, node: NodeId) -> bool {
     let (tree, source) = (document.tree(), document.source());
     if !tree.is_below(objects, node) {
-        return false;
+        return names_list(document, objects, node);
     }
     if tree[node].kind == NodeKind::Comment {
         return true;
@@ -156,6 +156,21 @@ pub fn is_own(document: &dyn Document, objects: &HashSet<NodeId>, node: NodeId) 
         },
         _ => shape::knows(document, &way, &SCHEMA),
     }
+}
+
+/// Whether a node says that these objects are in a List, as JSON has several.
+fn names_list(document: &dyn Document, objects: &HashSet<NodeId>, node: NodeId) -> bool {
+    let (tree, source) = (document.tree(), document.source());
+    let says: &[&[u8]] = match tree[node].key.get(source) {
+        "kind" => &[b"List", b"SealedSecretList"],
+        "apiVersion" => &[b"v1", API_VERSION.as_bytes()],
+        _ => return false,
+    };
+    let is_said =
+        || matches!(document.value(tree.resolve(node)), Ok(Value::Str(text)) if says.contains(&&text[..]));
+    let items = || tree.parent(node).and_then(|list| tree.entry(source, list, "items"));
+    let is_theirs = || items().is_some_and(|items| tree.entries(items).any(|item| objects.contains(&item)));
+    is_said() && is_theirs()
 }
 
 /// Reads the SealedSecret at a node, and refuses what none may be.

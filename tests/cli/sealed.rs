@@ -565,3 +565,27 @@ fn recipients_do_not_come_from_just_anywhere() {
         assert!(output.stderr.contains(message), "{output}");
     }
 }
+
+/// JSON has several objects in a List, which says so in plaintext.
+#[test]
+fn a_list_of_sealed_secrets_is_not_plaintext() {
+    let test = super::at_home();
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^apps/\n    age: {RECIPIENT}\n"));
+    let secret = |name: &str| {
+        format!(
+            "{{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{{\"name\":\"{name}\",\"namespace\":\"b\"}},\"stringData\":{{\"p\":\"hunter2\"}}}}"
+        )
+    };
+    let list =
+        format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{},{}]}}", secret("a"), secret("c"));
+    test.write("apps/l.json", list);
+    test.sealant(&["seal", "-i", "apps/l.json"]).run().ok();
+    test.sealant(&["check"]).run().ok();
+    let sealed = test.read_text("apps/l.json");
+    for (from, to) in
+        [("\"List\"", "\"hunter2List\""), ("\"items\"", "\"password\": \"hunter2\",\n  \"items\"")]
+    {
+        test.write("apps/l.json", sealed.replacen(from, to, 1));
+        test.sealant(&["check"]).run().code(1);
+    }
+}
