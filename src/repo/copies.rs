@@ -222,7 +222,7 @@ impl Foreign {
         Self(found.into_iter().map(|(line, bytes)| (line, values(bytes))).collect())
     }
 
-    /// Those of a document, or in what is none, such as a template of one.
+    /// Those of a document, or of a text that does not parse, such as a template.
     #[cfg(feature = "bitnami")]
     fn of_sealed_secrets(format: Format, bytes: &SecretBytes, text: &[u8]) -> Self {
         let found = match memchr::memmem::find(text, bitnami::GROUP.as_bytes()) {

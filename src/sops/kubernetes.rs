@@ -384,7 +384,7 @@ mod tests {
             ("apiVersion:\nkind: Secret\ndata: {a: b}\n", (1, 1)),
             ("apiVersion: v2\nkind: Secret\ndata: {a: b}\n<<: {apiVersion: }\n", (1, 1)),
             ("items: [{apiVersion: '', kind: Secret, data: {a: b}}]\n", (1, 1)),
-            // What nobody deploys as it is names a Secret and is none.
+            // A template may name a Secret without being one.
             ("valuesFrom:\n- {kind: Secret, data: {a: b}}\n", (0, 0)),
             ("apiVersion: x/v1\nkind: Secret\ndata: {a: b}\n", (0, 0)),
             (

@@ -739,7 +739,7 @@ fn a_forged_commit_graph_hides_no_history() {
     let path = test.path(".git/objects/info/commit-graph");
     let mut graph = std::fs::read(&path).expect("a commit-graph");
     // `gitformat-commit-graph(5)`: eight bytes, then a table of chunks with twelve each; a commit has its tree, two parents
-    // (0x70000000 is none) and eight bytes more; a SHA-1 of it all is at the end.
+    // (0x70000000 means no parent) and eight bytes more; a SHA-1 of it all is at the end.
     let number = |bytes: &[u8]| bytes.iter().fold(0_usize, |number, byte| number << 8 | usize::from(*byte));
     let chunk = (8..).step_by(12).find(|at| &graph[*at..at + 4] == b"CDAT").expect("commits");
     let [from, to] = [chunk + 4, chunk + 16].map(|at| number(&graph[at..at + 8]));

@@ -32,6 +32,7 @@ use crate::sealed_secret::{self, NewDataKey, Options, Scope, SealedSecret, Secre
 use crate::secret::SecretString;
 use crate::shown::typed;
 use crate::sops;
+use crate::sops::kubernetes;
 
 /// Turn Kubernetes Secrets into SealedSecrets, safe for Git
 ///
@@ -313,8 +314,10 @@ impl Seal<'_> {
             found => found,
         };
         let documents = manifests::parse(format, std::mem::take(&mut source.bytes)).map_err(in_file)?;
-        let secrets =
-            self.secrets(&documents).map_err(|error| self.of_sops(error, &input)).map_err(in_file)?;
+        let secrets = self
+            .secrets(&documents)
+            .map_err(|error| self.of_sops(error, &input, &documents))
+            .map_err(in_file)?;
         if let Some(path) = destination.path_for(&input).filter(|_| *destination != Destination::InPlace) {
             refuse_plaintext(&path)?;
         }
@@ -333,16 +336,14 @@ impl Seal<'_> {
     }
 
     /// The error of a Secret that sops has encrypted, with what makes a SealedSecret of it, beside it.
-    fn of_sops(&self, error: Error, input: &Input) -> Error {
-        let is_secret = error.advice().is_some_and(|advice| !advice.contains("--from-file"));
+    fn of_sops(&self, error: Error, input: &Input, documents: &[Box<dyn Document>]) -> Error {
+        let is_secret = documents.iter().any(|document| !kubernetes::secrets(&**document).is_empty())
+            && documents.iter().all(|document| sealed_secret::objects(&**document).is_empty());
         let Some(path) =
             input.path.as_deref().filter(|_| error.kind() == Kind::AlreadyEncrypted && is_secret)
         else {
             return error;
         };
-        if error.message().contains("SealedSecret") {
-            return error;
-        }
         let namespace =
             self.args.place.namespace.as_deref().map(|name| format!(" -n {}", typed(name.as_ref())));
         let (file, sealed) = (typed(path), typed(&beside(path)));
