@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 # One thing after another: each target uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help build check quick peers tools fuzz docs bench bench-controller soak test release test-release
+.PHONY: help build check quick peers tools fuzz docs bench bench-controller soak test release test-release release-tools sign-release push-images
 
 # How long each fuzz target runs: enough to catch what broke today. For a long run: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 5
@@ -53,12 +53,26 @@ soak: ## Run the controller through random work and faults for half an hour (the
 	SEALANT_SOAK_SECONDS=$${SEALANT_SOAK_SECONDS:-1800} \
 	cargo test --package sealant-controller --locked --test faults soak -- --nocapture
 
+release-tools: ## Install what a release takes, as root on Debian (a quarter of an hour, once per machine)
+	release/tools
+
 release: ## Build what is released from the commit that is checked out, into dist/ (docs/releasing.md)
 	release/build
 
-test-release: ## Install dist/ on machines that have nothing else, and build it once more elsewhere to compare
+test-release: ## Install dist/ on machines that have nothing else, verify it, and build it once more elsewhere to compare
+	release/lint
 	release/test
+	release/test-images
+	release/test-sbom
+	release/test-verify
+	release/test-cluster
 	release/reproduce
+
+sign-release: ## Sign dist/ as the workflow of a release
+	release/sign dist
+
+push-images: ## Push the images in dist/, and sign them as the workflow of a release
+	release/push dist
 
 test: tools check ## Run everything, as CI does
 	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; cargo test --workspace --locked --no-fail-fast

@@ -10,6 +10,9 @@ umask 022
 version='@VERSION@'
 server='@SERVER@'
 sums='@SUMS@'
+# Who signs a release: a workflow of the repository, at its tag, for which this server vouches.
+signer='@SIGNER@'
+issuer='@ISSUER@'
 
 fail() { # WHAT, WHAT TO DO
     printf 'install.sh: error: %s\n' "$1" >&2
@@ -24,14 +27,17 @@ Installs the command line of Sealant @VERSION@ for one user, without root.
   sh install.sh                     into ~/.local: the program is ~/.local/bin/sealant
   sh install.sh --to DIR            into another folder
   sh install.sh --from DIR          take the archive from a folder, or, with https://, from another server
+  sh install.sh --require-signature
+                                    install nothing if cosign is not there, or cannot verify who signed the release
   sh install.sh --uninstall         remove what it has installed
 
-It needs tar, gzip, and sha256sum or shasum; and curl or wget, unless --from names a folder.
+It needs tar, gzip, and sha256sum or shasum; and curl or wget, unless --from names a folder. If cosign is there, it also
+verifies the signature of the release.
 END
 }
 has() { command -v "$1" > /dev/null 2>&1; }
 
-to=${HOME:+${HOME%/}/.local} from=$server uninstall=''
+to=${HOME:+${HOME%/}/.local} from=$server uninstall='' require=''
 while [ $# -gt 0 ]; do
     case $1 in
         --to | --from)
@@ -40,6 +46,7 @@ while [ $# -gt 0 ]; do
             shift 2
             ;;
         --uninstall) uninstall=1; shift ;;
+        --require-signature) require=1; shift ;;
         -h | --help) usage; exit ;;
         *) fail "there is no option $1" "sh install.sh --help lists the options." ;;
     esac
@@ -83,7 +90,7 @@ esac
 archive=sealant-$version-$platform.tar.gz
 expected=$(say "$sums" | sed -n "s/^\([0-9a-f]\{64\}\)  $archive\$/\1/p")
 [ -n "$expected" ] || fail "there is no program for $(uname -s) on $(uname -m) in this release" \
-    "With Rust you can build it: cargo install --locked --git https://github.com/sealant-dev/sealant sealant"
+    "With Rust you can build it: cargo install --locked --git @REPOSITORY@ sealant"
 
 # Beside the places of the files, so that each is put there by a rename, and a program that runs is never written to.
 mkdir -p "$to"
@@ -122,6 +129,26 @@ found=${found%% *}
   $found instead of
   $expected" "Nothing was installed. Get the archive again, and the script from where you trust it."
 
+# A folder may hold a release that somebody has built, and nobody signed. A server has to have the signature.
+verified="the SHA-256 of $archive is the one in this script"
+if ! has cosign; then
+    unsigned="cosign is not there, so nobody has verified who signed this release"
+elif [ ! -f "$from/SHA256SUMS.sigstore.json" ] && [ "$from" = "${from#https://}" ]; then
+    unsigned="$from has no SHA256SUMS.sigstore.json, so this release is not signed"
+else
+    fetch SHA256SUMS
+    fetch SHA256SUMS.sigstore.json
+    cosign verify-blob --bundle "$work/SHA256SUMS.sigstore.json" --certificate-identity "$signer" \
+        --certificate-oidc-issuer "$issuer" "$work/SHA256SUMS" > "$work/said" 2>&1 ||
+        fail "cosign does not accept the signature of SHA256SUMS from $from:
+$(cat "$work/said")" "Nothing was installed. The signer has to be $signer."
+    grep -Fqx -e "$expected  $archive" "$work/SHA256SUMS" ||
+        fail "what was signed is another release: SHA256SUMS from $from has another $archive" "Nothing was installed."
+    unsigned='' verified="$verified, and it was signed by $signer"
+fi
+[ -z "$require" ] || [ -z "$unsigned" ] ||
+    fail "$unsigned" "Nothing was installed. Without --require-signature, the SHA-256 alone is verified."
+
 mkdir "$work/new"
 tar -xzf "$work/$archive" -C "$work/new"
 root=$work/new/${archive%.tar.gz}
@@ -138,8 +165,9 @@ mkdir -p "$to/share/sealant"
 mv -f "$work/list" "$list"
 
 say "Installed sealant $version: $to/bin/sealant
-Verified: the SHA-256 of $archive is the one in this script.
-With it came manual pages, completions for bash, zsh and fish, and licences in $to/share."
+Verified: $verified.
+${unsigned:+Not verified: $unsigned.
+}With it came manual pages, completions for bash, zsh and fish, and licences in $to/share."
 say "To remove all of this: sh install.sh --uninstall --to '$to'"
 first=$(command -v sealant || :)
 if [ "$first" != "$to/bin/sealant" ]; then

@@ -102,6 +102,12 @@ fn what_cannot_be_verified_or_run_is_not_installed() {
         assert!(refused.stderr.contains(error), "{refused}");
         assert!(!test.path("here/bin/sealant").exists(), "{options}");
     }
+    let unsigned = install(&test, "--from dist --to here --require-signature").code(1);
+    assert!(
+        unsigned.stderr.contains("Without --require-signature, the SHA-256 alone is verified."),
+        "{unsigned}"
+    );
+    assert_eq!(files(&test, "here"), [""; 0]);
     let elsewhere = sh(&test, "uname() { echo Plan9; }; . dist/install.sh").code(1);
     assert!(
         elsewhere.stderr.contains("there is no program for Plan9 on Plan9 in this release"),
@@ -109,6 +115,74 @@ fn what_cannot_be_verified_or_run_is_not_installed() {
     );
     let checkout = test.program("sh", &[&release("install.sh").display().to_string()]).run().code(1);
     assert!(checkout.stderr.contains("sh dist/install.sh --from dist"), "{checkout}");
+}
+
+/// `cosign` is a stand-in for one that accepts everything; `release/test-verify` has the real one.
+#[test]
+fn a_signature_of_another_release_is_not_one_of_this() {
+    let test = sandbox();
+    make_release(&test, &[]);
+    test.write("cosign", "#!/bin/sh\nprintf '%s\\n' \"$@\" > asked\n");
+    test.write("dist/SHA256SUMS.sigstore.json", "{}");
+    let script = "chmod +x cosign; PATH=$PWD:$PATH; set -- --from dist --to here --require-signature; . dist/install.sh";
+    let output = sh(&test, script).ok();
+    let signer = format!("{}/.github/workflows/release.yml@refs/tags/v0.1.0", env!("CARGO_PKG_REPOSITORY"));
+    assert!(output.text().contains(&format!("and it was signed by {signer}.\n")), "{output}");
+    let asked = test.read_text("asked");
+    let issuer = "https://token.actions.githubusercontent.com";
+    assert!(
+        asked.contains(&format!("--certificate-identity\n{signer}\n--certificate-oidc-issuer\n{issuer}\n")),
+        "{asked}"
+    );
+    sh(&test, "sed -i s/^./x/ dist/SHA256SUMS; rm -r here").ok();
+    let refused = sh(&test, script).code(1);
+    assert!(refused.stderr.contains("what was signed is another release"), "{refused}");
+    test.write("cosign", "#!/bin/sh\necho no matching signatures >&2\nexit 1\n");
+    let refused = sh(&test, script).code(1);
+    assert!(refused.stderr.contains("of SHA256SUMS from dist:\nno matching signatures\n"), "{refused}");
+    assert_eq!(files(&test, "here"), [""; 0]);
+}
+
+#[test]
+fn package_managers_get_the_sums_of_the_archives() {
+    let test = sandbox();
+    let other = "dist/sealant-0.1.0-aarch64-linux.tar.gz";
+    test.write(other, "for aarch64");
+    make_release(&test, &[]);
+    let sums = test.read_text("dist/SHA256SUMS");
+    for file in ["sealant.rb", "flake.nix"] {
+        let text = test.read_text(format!("dist/{file}"));
+        let server = format!("{}/releases/download/v0.1.0/sealant-", env!("CARGO_PKG_REPOSITORY"));
+        assert!(text.contains(&server) && !text.contains('@'), "{text}");
+        for archive in [ARCHIVE, other] {
+            let name = archive.strip_prefix("dist/").expect("a folder");
+            let line = sums.lines().find(|line| line.ends_with(name)).expect("a sum");
+            assert!(text.contains(&format!("\"{}\"", &line[..64])), "{archive}: {text}");
+        }
+        assert!(sums.contains(file), "{sums}");
+    }
+}
+
+/// What `cargo binstall` makes of `Cargo.toml` has to be the name of an archive, and of the program in it.
+#[test]
+fn cargo_binstall_finds_the_archives() {
+    let manifest = include_str!("../../Cargo.toml");
+    let value = |key: &str| {
+        let line = manifest.lines().find(|line| line.starts_with(key)).expect("a key");
+        let value = line.split('"').nth(1).expect("a text");
+        [
+            ("repo", env!("CARGO_PKG_REPOSITORY")),
+            ("version", "0.1.0"),
+            ("target-arch", "x86_64"),
+            ("bin", "sealant"),
+        ]
+        .into_iter()
+        .fold(value.to_owned(), |value, (name, is)| value.replace(&format!("{{ {name} }}"), is))
+    };
+    let archive = ARCHIVE.strip_prefix("dist/").expect("a folder");
+    let address = format!("{}/releases/download/v0.1.0/{archive}", env!("CARGO_PKG_REPOSITORY"));
+    assert_eq!(value("pkg-url"), address);
+    assert_eq!(value("bin-dir"), format!("{}/bin/sealant", archive.strip_suffix(".tar.gz").expect("a name")));
 }
 
 #[test]

@@ -344,7 +344,7 @@ impl Controller {
             kubeconfig.with_file_name(format!("controller-{}.log", COUNT.fetch_add(1, Ordering::SeqCst)));
         let (metrics, health) = (free_port(), free_port());
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", KEEPER, "keeper"]).arg(&log).arg(env!("CARGO_BIN_EXE_sealant-controller"));
+        command.args(["-c", KEEPER, "keeper"]).arg(&log).arg(program());
         command.arg(format!("--metrics-address=127.0.0.1:{metrics}"));
         command.arg(format!("--health-address=127.0.0.1:{health}"));
         command.args(flags).env_clear().env("KUBECONFIG", kubeconfig).env("PATH", "/usr/bin:/bin");
@@ -446,6 +446,12 @@ pub fn ask(port: u16, method: &str, path: &str, body: &str) -> Option<String> {
 
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// The controller under test: the one that Cargo has built, or the one of a release (`release/test-cluster`).
+fn program() -> PathBuf {
+    let released = std::env::var_os("SEALANT_TEST_CONTROLLER").map(PathBuf::from);
+    released.unwrap_or_else(|| env!("CARGO_BIN_EXE_sealant-controller").into())
 }
 
 /// The program `sealant`, which Cargo tells only the tests of its own package about.
