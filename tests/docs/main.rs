@@ -25,6 +25,9 @@ use sealant_test_support::{Cluster, Page, Peers, Sandbox};
 /// Run by `controller/tests/cluster/docs.rs`, beside a controller.
 const WITH_A_CONTROLLER: [&str; 2] = ["docs/controller.md", "docs/install.md"];
 
+/// Run by `release/test-verify`, beside a release that is signed.
+const WITH_A_RELEASE: &str = "docs/verify.md";
+
 /// Where a page pushes to.
 const REMOTE: &str = "git@git.example.com:shop/shop.git";
 
@@ -148,8 +151,9 @@ fn pages() -> Vec<String> {
 #[test]
 fn every_page_with_commands_is_run() {
     let runs = |name: &String| Page::read(&root().join(name)).runs();
+    let elsewhere = [&WITH_A_CONTROLLER[..], &[WITH_A_RELEASE]].concat();
     let expected: Vec<String> =
-        pages().into_iter().filter(|name| !WITH_A_CONTROLLER.contains(&name.as_str())).filter(runs).collect();
+        pages().into_iter().filter(|name| !elsewhere.contains(&name.as_str())).filter(runs).collect();
     assert_eq!(PAGES[1..], expected);
     assert!(runs(&PAGES[0].to_owned()));
 }
@@ -181,6 +185,30 @@ fn the_demo_ends_with_the_bytes_that_it_began_with() {
     assert!(lines.ends_with(
         "Both values are there, every other byte is as it was, and nothing had to be resolved.\n"
     ));
+}
+
+/// Where we are is said once, in `Cargo.toml`: whoever moves the project does not leave an address of somebody else.
+#[test]
+fn every_address_of_ours_is_the_one_in_cargo_toml() {
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    let owner = repository.rsplit('/').nth(1).expect("an owner");
+    let images = [format!("ghcr.io/{owner}/"), format!("{repository}/")];
+    let address =
+        Regex::new(r"(?:https://(?:[\w-]+\.)*(?:github|gitlab)\.com|ghcr\.io)/[\w.-]+/sealant[\w-]*")
+            .unwrap();
+    let listed =
+        Sandbox::new("").program("git", &["-C", env!("CARGO_MANIFEST_DIR"), "ls-files", "-z"]).run().ok();
+    let mut seen = 0;
+    for name in listed.text().split_terminator('\0').filter(|name| !name.starts_with("fuzz/corpus/")) {
+        // Some are not text, and some were deleted and are not committed yet.
+        let Ok(text) = std::fs::read_to_string(root().join(name)) else { continue };
+        for found in address.find_iter(&text) {
+            let is_ours = images.iter().any(|ours| format!("{}/", found.as_str()).starts_with(ours));
+            assert!(is_ours, "{name} names {}, and Cargo.toml {repository}", found.as_str());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
 }
 
 /// A table of attacks is worth as much as the tests that it names.
