@@ -74,6 +74,7 @@ fn committing(page: Page, hooks: &Sandbox) -> Page {
     let framework = Peers::get().directory().join("pre-commit").display().to_string();
     let page =
         page.with(env!("CARGO_PKG_REPOSITORY"), hooks.path("").display().to_string().trim_end_matches('/'));
+    let page = page.with("rev: COMMIT", "rev: v0.1.0");
     ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
         .into_iter()
         .fold(page, |page, name| page.env(name, "anna@example.com"))
@@ -386,7 +387,8 @@ fn page_of_commands() -> String {
     assert!(all.contains("\nStart:\n"), "{all}");
     let mut page = format!(
         "# Commands\n\n<!-- Made of the program's own help; to make it again: {RENEW_COMMANDS} -->\n\n\
-         What `sealant COMMAND -h` prints, for all commands; `sealant COMMAND --help` says more.\n\n\
+         What `sealant COMMAND -h` prints, for all commands. `sealant COMMAND --help` says more, and lists the flags\n\
+         for PGP keys and keys in clouds (`--pgp`, `--add-kms` and so on).\n\n\
          ```text\n{}```\n",
         all,
     );

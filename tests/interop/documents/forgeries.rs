@@ -127,6 +127,17 @@ fn keys_can_be_joined_by_colons() {
     file.reads("database:\n    password:", "\"database:password\":", "\"database:password\": x\n");
 }
 
+#[test]
+fn comments_are_under_no_mac() {
+    let file = File::of("# of Anna\n# of Ben\npassword: x\n");
+    let comments: Vec<&str> = file.text.lines().filter(|line| line.starts_with("#ENC[")).collect();
+    let [anna, ben] = comments[..] else { panic!("two comments are encrypted:\n{}", file.text) };
+    let both = format!("{anna}\n{ben}\n");
+    file.reads(&both, &format!("{ben}\n{anna}\n"), "# of Ben\n# of Anna\npassword: x\n");
+    file.reads(&both, "", "password: x\n");
+    file.reads(&both, "# of Carol\n", "# of Carol\npassword: x\n");
+}
+
 /// They are held against what a rule says explicitly, and against nothing else.
 #[test]
 fn settings_are_under_no_mac() {
