@@ -120,6 +120,7 @@ struct Inner {
     where_named: Option<(String, String)>,
     passing: bool,
     refused: bool,
+    by_hand: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -137,6 +138,7 @@ impl Error {
             where_named: None,
             passing: false,
             refused: false,
+            by_hand: false,
             source: None,
         }))
     }
@@ -220,6 +222,18 @@ impl Error {
     /// Whether the settings of whoever runs the program keep it from a server.
     pub fn is_refused(&self) -> bool {
         self.0.refused
+    }
+
+    /// Says that a file was changed without a key: Git may know what it was before.
+    #[must_use]
+    pub fn by_hand(mut self) -> Self {
+        self.0.by_hand = true;
+        self
+    }
+
+    /// Whether a file was changed without a key.
+    pub fn is_by_hand(&self) -> bool {
+        self.0.by_hand
     }
 
     /// The same error with what caused it.

@@ -8,6 +8,7 @@
 //! [`Error::listing`]: crate::error::Error::listing
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -97,9 +98,18 @@ fn without_commands(text: Cow<'_, str>) -> Cow<'_, str> {
 /// A path as a word of a shell, for a command that somebody copies: as it is where that will do, else in quotes. One that
 /// begins as an option does is a path all the same.
 pub fn typed(path: &Path) -> String {
-    let bytes = path.as_os_str().as_bytes();
-    let here = if bytes.starts_with(b"-") { "./" } else { "" };
-    let text = path.to_str().filter(|text| !text.chars().any(is_hidden)).map(|text| format!("{here}{text}"));
+    let is_like_option = path.as_os_str().as_bytes().starts_with(b"-");
+    quoted(if is_like_option { "./" } else { "" }, path.as_os_str())
+}
+
+/// A word of a command, for somebody to copy.
+pub fn word(word: &OsStr) -> String {
+    quoted("", word)
+}
+
+fn quoted(here: &str, word: &OsStr) -> String {
+    let bytes = word.as_bytes();
+    let text = word.to_str().filter(|text| !text.chars().any(is_hidden)).map(|text| format!("{here}{text}"));
     let quoted = text.as_deref().and_then(|text| shlex::try_quote(text).ok());
     quoted.map_or_else(|| format!("$'{here}{}'", escaped(bytes)), Cow::into_owned)
 }

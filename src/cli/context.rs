@@ -9,14 +9,17 @@ use tokio::runtime::Runtime;
 
 use crate::cli::audit_log::AuditLog;
 use crate::cli::host::{self, Terminal};
-use crate::cli::ui::Ui;
+use crate::cli::ui::{ColorWhen, Ui};
 use crate::config::{Configs, Dialect, Disk, Lookup, Source};
+use crate::document::Format;
 use crate::error::{Error, Kind, Result};
+use crate::fs;
 use crate::host::Host;
 use crate::keys::MasterKey;
 use crate::keys::remote::{Others, Remote};
 use crate::names::Names;
 use crate::policy;
+use crate::repo::altered::Whole;
 use crate::repo::git::Git;
 use crate::repo::git::absent::WithAbsent;
 use crate::repo::git::blame::{self, Written};
@@ -41,7 +44,9 @@ impl<'a> Context<'a> {
         if dialect == Dialect::Sealant
             && let Ok(lookup) = lookup(host, config.as_deref(), dialect)
         {
-            ui.advise_by(move |error| advice_where_named(error, &lookup));
+            ui.advise_by(move |error| {
+                advice_where_named(error, &lookup).or_else(|| advice_where_by_hand(error))
+            });
         }
         Self { ui, host, config, dialect, key_services: Default::default(), changed: None }
     }
@@ -186,6 +191,22 @@ fn advice_where_named(error: &Error, lookup: &Lookup) -> Option<String> {
     let policy = Configs::from_source(lookup.clone(), Disk).matching_policy(file).ok()??;
     let keys = policy::key_set(&policy).ok()??;
     keys.groups.iter().flatten().any(|key| key.id() == own).then(|| advice.to_owned())
+}
+
+/// The advice for a file that was changed without a key, where Git has it whole.
+fn advice_where_by_hand(error: &Error) -> Option<String> {
+    let file = error.file().filter(|_| error.is_by_hand())?;
+    let ui = Ui::new(ColorWhen::Never, true, true);
+    let bytes = fs::read_found(file, Format::of_path(file).most_bytes() as u64).ok()?;
+    let back = match Whole::of_replaced(&Terminal::new(&ui).asking_nobody(), file, &bytes).ok()?? {
+        Whole::InMerge => "do the merge again: `git checkout -m FILE && sealant resolve FILE`".to_owned(),
+        Whole::Commit(commit) => format!(
+            "get it back: `git restore --source={commit} FILE`; then change it with `sealant edit FILE`"
+        ),
+    };
+    Some(format!(
+        "{back}. To look at it as it is: `sealant decrypt --ignore-mac FILE`; whoever means what it says then can          change it all the same: `sealant edit --ignore-mac FILE`"
+    ))
 }
 
 /// The terminal of a command whose work is written down in the audit log.

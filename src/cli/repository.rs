@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::{InputArgs, Inputs, plain_path};
 use crate::cli::context::Context;
-use crate::config::is_meant_as_config;
+use crate::config::{SEALANT_NAME, SOPS_NAME, is_meant_as_config};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys;
+use crate::repo::git::tree::Tree;
 use crate::repo::git::{self, Git, NoGit, changes};
 use crate::shown::typed;
 
@@ -75,6 +76,25 @@ pub(super) fn config_outside(config: &Path, git: &Git, context: &Context) -> Res
         Error::new(Kind::Config, message)
             .in_file(config)
             .advise(format!("Give the repository its own: `cp {original} {copy} && git add {copy}`")),
+    ))
+}
+
+/// Refuses a new config where the last commit has one that is gone from the working tree: a new one names other readers.
+pub(super) fn refuse_deleted_config(git: &Git, folder: &Path) -> Result<()> {
+    let folder = git.name_of_folder(folder)?;
+    let names = folder.ancestors().flat_map(|folder| [SOPS_NAME, SEALANT_NAME].map(|name| folder.join(name)));
+    let is_deleted = |name: &PathBuf| {
+        // There may be no commit yet.
+        git.top().join(name).symlink_metadata().is_err()
+            && Tree::entry_of_commit(git, "HEAD", name).is_ok_and(|entry| entry.is_some())
+    };
+    let Some(name) = names.into_iter().find(is_deleted) else { return Ok(()) };
+    let file = git.top().join(&name);
+    Err(Error::new(Kind::ConfigNotFound, "the config was deleted, and the last commit has it").in_file(&file).advise(
+        format!(
+            "Get it back: `git restore --source=HEAD --staged --worktree -- {}`. For a new one, commit the deletion first",
+            typed(&Path::new(&"../".repeat(folder.components().count())).join(name))
+        ),
     ))
 }
 

@@ -118,21 +118,37 @@ impl Unnamed {
 /// What somebody can do whose file no rule matches: move it to where one does, and run a command there; `None` where the rules
 /// do not say plainly where that is. Of a file that is not there, the command makes it there.
 pub(super) fn elsewhere(configs: &Configs, file: &Path, command: &str, context: &Context) -> Option<String> {
-    let here = context.lookup().ok()?.working_dir;
-    let place = configs.place_by_rule(&here.join(file)).filter(|place| place.symlink_metadata().is_err())?;
-    let relative = |path: &Path| typed(&plain_path(path.strip_prefix(&here).unwrap_or(path)));
-    let target = relative(&place);
+    let moved = Move::by_rule(configs, file, context)?;
     if !file.exists() {
-        return Some(format!("Name a path that a rule matches: `sealant edit {target}`"));
+        return Some(format!("Name a path that a rule matches: `sealant edit {}`", moved.to));
     }
-    let file = typed(&plain_path(file));
-    let moved = match place.parent().filter(|folder| !folder.exists()) {
-        Some(folder) => {
-            format!("`mkdir -p {} && mv {file} {target} && sealant {command} {target}`", relative(folder))
-        }
-        None => format!("`mv {file} {target} && sealant {command} {target}`"),
-    };
-    Some(format!("Move it to where a rule matches: {moved}"))
+    Some(format!("Move it to where a rule matches: `{} && sealant {command} {}`", moved.command(), moved.to))
+}
+
+/// A file and the path where a rule matches it, both as they are typed in the working directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Move {
+    pub from: String,
+    pub to: String,
+    folder: Option<String>,
+}
+
+impl Move {
+    /// `None` where the rules do not say plainly where that is, or where another file is.
+    pub(super) fn by_rule(configs: &Configs, file: &Path, context: &Context) -> Option<Self> {
+        let here = context.lookup().ok()?.working_dir;
+        let place =
+            configs.place_by_rule(&here.join(file)).filter(|place| place.symlink_metadata().is_err())?;
+        let relative = |path: &Path| typed(&plain_path(path.strip_prefix(&here).unwrap_or(path)));
+        let folder = place.parent().filter(|folder| !folder.exists()).map(relative);
+        Some(Self { from: typed(&plain_path(file)), to: relative(&place), folder })
+    }
+
+    /// The commands that move the file.
+    pub(super) fn command(&self) -> String {
+        let made = self.folder.as_ref().map(|folder| format!("mkdir -p {folder} && ")).unwrap_or_default();
+        format!("{made}mv {} {}", self.from, self.to)
+    }
 }
 
 /// Whether a rule says by its path that a file is its own.

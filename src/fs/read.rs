@@ -204,7 +204,7 @@ fn in_other_folder(path: &Path) -> Option<PathBuf> {
 }
 
 /// The file beside one that is not there, of which the name was probably misspelt.
-fn beside(path: &Path) -> Option<PathBuf> {
+pub fn beside(path: &Path) -> Option<PathBuf> {
     /// In a folder of more files it would take too long.
     const MOST: usize = 10_000;
     let name = path.file_name()?.to_str()?;

@@ -1,6 +1,7 @@
 //! A whole repository: what can be said about its files and their history together, without opening any.
 
 pub mod ages;
+pub mod altered;
 pub mod before;
 pub mod blast_radius;
 pub mod check;

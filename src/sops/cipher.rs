@@ -57,6 +57,7 @@ impl<'a> Token<'a> {
                     Kind::Decrypt,
                     "the value is not encrypted, but its rule says that it should be",
                 )
+                .by_hand()
                 .advise("Remove the value with any editor, then add it with `sealant edit FILE`"),
             });
         };

@@ -257,6 +257,7 @@ fn at_leaf(document: &dyn Document, leaf: &Leaf<'_>, error: Error) -> Error {
     let path = document.tree().path_of(document.source(), leaf.at);
     Error::new(error.kind(), format!("{path}: {}", error.message()))
         .on_line(document.line(leaf.at))
+        .by_hand()
         .advise(error.advice().unwrap_or(RESTORE).to_owned())
 }
 
@@ -293,7 +294,7 @@ fn verify_mac(
     ambiguous: bool,
 ) -> Result<()> {
     let mismatch = |message: &str| {
-        Err(Error::new(Kind::MacMismatch, message.to_owned()).advise(
+        Err(Error::new(Kind::MacMismatch, message.to_owned()).by_hand().advise(
             "the file was changed without sealant or sops. Back to the last commit: `git restore --source=HEAD FILE`; \
              `git log --oneline -- FILE` lists older versions. To look at it as it is: `sealant decrypt --ignore-mac FILE`",
         ))

@@ -4,6 +4,7 @@
 //! is what sops 3.13 reads, and what any sops since 3.0 wrote is read.
 
 mod aliases;
+mod by_hand;
 mod cipher;
 mod contents;
 mod decrypt;
@@ -20,6 +21,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+pub use by_hand::{changed_by_hand, have_one_mac, only_added};
 pub use contents::{Contents, Known, all_contents, contents, digest, encrypted_contents};
 pub use decrypt::{MacCheck, Plaintext};
 pub use encrypt::{Ciphertext, is_encrypted};
@@ -123,10 +125,10 @@ pub fn for_each_ciphertext_in(text: &str, visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// How many values of a document a data key is tried on, and how long each may be.
 /// What to do about a file that was changed by hand.
 const RESTORE: &str = "restore the file from Git: `git log --oneline -- FILE` lists its versions";
 
+/// How many values of a document a data key is tried on, and how long each may be.
 const MOST_SAMPLES: usize = 3;
 const LONGEST_SAMPLE: usize = 64 << 10;
 

@@ -5,20 +5,25 @@ mod account;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::{io, iter};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::cli::redact::Redactor;
 use crate::config::Dialect;
+use crate::document::Format;
+use crate::encrypted_file::{format_in, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
+use crate::shown::{self, typed};
+
 pub(super) use account::Account;
 
 const SHELL: &str = "/bin/sh";
@@ -53,6 +58,33 @@ fn replace(word: &OsStr, path: &OsStr) -> OsString {
     }
     filled.extend_from_slice(rest);
     OsString::from_vec(filled)
+}
+
+/// A program is larger than a file of values, as a rule.
+const SHORT: u64 = 1 << 20;
+
+/// Whether a word of a command names an encrypted file.
+pub(super) fn is_encrypted(word: &OsStr) -> bool {
+    let path = Path::new(word);
+    fs::read_found(path, SHORT)
+        .is_ok_and(|bytes| meant(format_in(Format::of_path(path), &bytes), &bytes).is_some())
+}
+
+/// Answers those who name the command first and the file last: `exec` is what they run, such as `exec-env`.
+pub(super) fn refuse_command_first(exec: &str, file: &Path, words: &[OsString]) -> Result<()> {
+    let Some((last, between)) = words.split_last().filter(|_| file.symlink_metadata().is_err()) else {
+        return Ok(());
+    };
+    if !is_encrypted(last) {
+        return Ok(());
+    }
+    let command: Vec<String> = iter::once(file.as_os_str())
+        .chain(between.iter().map(OsString::as_os_str))
+        .map(shown::word)
+        .collect();
+    let (last, command) = (typed(Path::new(last)), command.join(" "));
+    let advice = format!("The file comes first: `sealant {exec} {last} {command}`");
+    Err(Error::new(Kind::NoFile, "no such file").in_file(file).advise(advice))
 }
 
 /// Gives a command the environment of the user that it runs as.

@@ -211,14 +211,15 @@ impl Edit<'_> {
         })
     }
 
-    /// A file that does not exist yet is encrypted as `encrypt` would do it.
     /// The folder of a new file, if it is to be made. sops makes none.
     fn missing_folder<'p>(&self, path: &'p Path) -> Option<&'p Path> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
         (!self.context.is_sops() && folder.symlink_metadata().is_err()).then_some(folder)
     }
 
+    /// A file that does not exist yet is encrypted as `encrypt` would do it.
     fn new_file(&self, input: &Input, path: &Path) -> Result<Edited> {
+        self.refuse_misspelt(path)?;
         let keys = self.args.keys.using(&self.args.aws, self.context);
         let encrypt = Encrypt::new(self.context, self.formats, &keys, &self.args.rules)?;
         let format = self.formats.of_input(Some(path));
@@ -243,6 +244,23 @@ impl Edit<'_> {
             }
             Ok(encrypted)
         })
+    }
+
+    /// A name that ends like no type, beside a file of nearly that name, is a slip; two names of one type need not be.
+    fn refuse_misspelt(&self, path: &Path) -> Result<()> {
+        if self.context.is_sops() {
+            return Ok(());
+        }
+        let Some(other) = fs::beside(path) else { return Ok(()) };
+        let (format, meant) = (self.formats.of_input(Some(path)), self.formats.of_input(Some(&other)));
+        let (file, other) = (typed(path), typed(&other));
+        if format == Format::Binary && meant != Format::Binary {
+            return Err(Error::new(Kind::NoFile, "no such file").in_file(path).advise(format!(
+                "Did you mean `sealant edit {other}`? To make a new file of that name: `sealant edit --input-type {meant} {file}`"
+            )));
+        }
+        self.context.ui.note(format!("{file} is new; {other} is beside it"));
+        Ok(())
     }
 
     /// Has a person edit a text until it can be encrypted and written.

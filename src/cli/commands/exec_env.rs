@@ -12,12 +12,9 @@ use crate::cli::child::Account;
 use crate::cli::context::Context;
 use crate::cli::redact::{Forms, Redactor, SHORTEST};
 use crate::cli::variables::{self, Dangerous, Variable};
-use crate::document::Format;
-use crate::encrypted_file::{format_in, meant};
 use crate::error::{Error, Kind, Result};
-use crate::fs;
 use crate::host::Host;
-use crate::shown::typed;
+use crate::shown::{self, typed};
 
 /// Run a command with the values of a file as variables
 ///
@@ -102,9 +99,6 @@ pub enum Mask {
     Github,
 }
 
-/// A program is larger than a file of variables, as a rule.
-const SHORT: u64 = 1 << 20;
-
 const GITHUB: &str = "GITHUB_ACTIONS";
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
@@ -123,6 +117,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     child::in_the_name_of(&mut command, account.as_ref());
 
     let files: Vec<&Path> = iter::once(&args.file).chain(&args.more_files).map(PathBuf::as_path).collect();
+    child::refuse_command_first("exec-env", &args.file, &args.command)?;
     refuse_second_file(&args)?;
     let formats = args.formats.input_only(context)?;
     let variables = variables::read(&files, &args.only, formats, &args.identities, context)?;
@@ -146,14 +141,10 @@ fn refuse_second_file(args: &Args) -> Result<()> {
     let Some(second) = args.command.first().map(Path::new).filter(|_| args.command.len() > 1) else {
         return Ok(());
     };
-    let is_file = fs::read_found(second, SHORT).is_ok_and(|bytes| {
-        let format = format_in(Format::of_path(second), &bytes);
-        meant(format, &bytes).is_some()
-    });
-    if !is_file {
+    if !child::is_encrypted(second.as_os_str()) {
         return Ok(());
     }
-    let command: Vec<String> = args.command[1..].iter().map(|word| typed(Path::new(word))).collect();
+    let command: Vec<String> = args.command[1..].iter().map(|word| shown::word(word)).collect();
     Err(Error::new(Kind::Usage, "is an encrypted file, where the command should be").in_file(second).advise(
         format!(
             "To read both: `sealant exec-env --file {} {} {}`",

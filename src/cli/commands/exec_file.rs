@@ -60,6 +60,7 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let name = plain_name(&args.filename)?;
+    child::refuse_command_first("exec-file", &args.file, &args.command)?;
     if !args.command.iter().any(|word| word.to_string_lossy().contains("{}")) {
         context.ui.note("the command does not contain {}, which stands for the decrypted file");
     }

@@ -16,6 +16,7 @@ use crate::keys::{KeySet, MasterKey, WrappedDataKey};
 use crate::policy;
 use crate::rekey::{self, Change, Decide, GroupsChange, Regrouping};
 use crate::secret::DataKey;
+use crate::shown::typed;
 use crate::sops::MacCheck;
 
 /// Add key groups to a file, or remove them
@@ -221,8 +222,9 @@ impl Readers<'_> {
                 others().map(|key| format!("  {key}")),
             ),
             Some(rule) if rule != keys => ui.note(format!(
-                "{shown}: its creation rule differs, and `sealant updatekeys` will make the file match the rule \
-                 again"
+                "{shown}: its creation rule differs, and `sealant updatekeys {}` will make the file match the rule \
+                 again",
+                typed(path)
             )),
             Some(_) => {}
         }

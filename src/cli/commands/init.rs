@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use crate::cli::commands::git::install;
 use crate::cli::commands::keygen;
 use crate::cli::context::{Context, block_on};
-use crate::cli::repository::config_outside;
+use crate::cli::repository::{config_outside, refuse_deleted_config};
 use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
@@ -73,6 +73,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             None
         }),
     };
+
+    if let (None, Some(git)) = (&config, &git) {
+        refuse_deleted_config(git, &working_dir)?;
+    }
 
     let mut recipients = Vec::new();
     for name in &args.transit_keys {

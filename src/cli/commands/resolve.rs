@@ -224,9 +224,10 @@ impl Resolve<'_> {
     fn merged_again(&self, file: &File<'_>) -> Result<merge::MergeResult> {
         let (host, format) = (self.context.host, file.source.format);
         let versions = file.stages.versions().ok_or_else(|| {
-            Error::new(Kind::Conflict, "one side has deleted the file, the other has changed it").advise(
-                "Keep the file with `sealant resolve --ours FILE` or `--theirs`, or delete it with `git rm FILE`.",
-            )
+            Error::new(Kind::Conflict, "one side has deleted the file, the other has changed it").advise(format!(
+                "Keep the file with `sealant resolve --ours {0}` or `--theirs`, or delete it with `git rm {0}`.",
+                typed(file.path)
+            ))
         })?;
         let rule = || self.rule(file);
         let has_made = |key: &DataKey| self.sequence(file).has_made(key);

@@ -83,6 +83,8 @@ rules! {
         finds: "A config was changed so that less is secret, or bound to a place, than before.",
         advice: "Restore what the config said. If you mean to weaken it, commit that change by itself with \
                  `git commit --no-verify`, so that its reviewers see it.",
+        besides: "If you mean to weaken it, commit that change by itself with `git commit --no-verify`, so that its \
+                  reviewers see it.",
     }
     /// An everyday change of a config, which reviewers have to look at.
     ConfigChange {
@@ -122,6 +124,12 @@ rules! {
         finds: "The config gives a key a name that belonged to another key.",
         advice: "People would mistake the new key for the old one. Give the new key a name of its own, such as one \
                  with a year, and leave the old key its name.",
+    }
+    Altered {
+        id: "altered",
+        finds: "An encrypted file was changed without Sealant or sops, or merged as text, so nobody can open it.",
+        advice: "Get the file back, and change it with `sealant edit FILE` or `sealant set FILE`.",
+        besides: "Change encrypted files with `sealant edit FILE` or `sealant set FILE`.",
     }
     Copied {
         id: "copied",
@@ -193,6 +201,11 @@ rules! {
 }
 
 impl Rule {
+    /// Whether it is about values in plaintext, or a file that cannot be read.
+    pub fn is_of_contents(self) -> bool {
+        matches!(self, Self::Plaintext | Self::Comment | Self::Broken)
+    }
+
     pub fn id(self) -> &'static str {
         self.about().id
     }

@@ -415,9 +415,15 @@ impl Answer {
     fn into_error_or<S: AsRef<OsStr>>(self, args: &[S], how: &str) -> Error {
         match self.message.trim() {
             "" => failed(args, how),
-            message => failed(args, "failed").caused_by(message.replace('\n', "; ")),
+            message => failed(args, "failed").caused_by(in_one_line(message)),
         }
     }
+}
+
+/// What Git says, without the advice that it gives below an empty line: where we know one that fits, we give it ourselves.
+fn in_one_line(message: &str) -> String {
+    let lines = message.lines().map(str::trim);
+    lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 fn failed<S: AsRef<OsStr>>(args: &[S], how: &str) -> Error {

@@ -96,25 +96,29 @@ impl Tree {
     /// The lines of both are `MODE ... ID ...<tab>PATH`, of the index with a number of a merge's side behind the id, of
     /// a commit with the type before it.
     fn parse(output: &[u8]) -> Result<Self> {
-        let mut tree = Self::default();
-        for line in output.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
-            let tab = line.iter().position(|&byte| byte == b'\t');
-            let read = tab.and_then(|tab| {
-                let words: Vec<&str> = str::from_utf8(&line[..tab]).ok()?.split(' ').collect();
-                let entry = match words[..] {
-                    [mode, "blob" | "commit" | "tree", id] => entry(mode, id),
-                    [mode, id, "0"] => entry(mode, id),
-                    [_, _, _] => Entry::Unmerged,
-                    _ => return None,
-                };
-                Some((PathBuf::from(OsStr::from_bytes(&line[tab + 1..])), entry))
-            });
-            let Some((path, entry)) = read else {
-                return Err(Error::new(Kind::Read, "Git lists its files in an unknown form"));
-            };
-            tree.entries.insert(path, entry);
-        }
-        Ok(tree)
+        let entries = listed(output, |words| {
+            Some(match words {
+                [mode, "blob" | "commit" | "tree", id] => entry(mode, id),
+                [mode, id, "0"] => entry(mode, id),
+                [_, _, _] => Entry::Unmerged,
+                _ => return None,
+            })
+        });
+        Ok(Self { entries: entries.collect::<Result<_>>()? })
+    }
+
+    /// The files in what Git lists of conflicts: several versions of each path.
+    pub fn versions_in(output: &[u8]) -> Result<Vec<(PathBuf, ObjectId)>> {
+        let entries = listed(output, |words| match words {
+            [mode, id, _] => Some(entry(mode, id)),
+            _ => None,
+        });
+        let file = |read: Result<(PathBuf, Entry)>| match read {
+            Ok((path, Entry::File(id))) => Some(Ok((path, id))),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        };
+        entries.filter_map(file).collect()
     }
 
     /// Leaves out what is at other paths.
@@ -136,6 +140,20 @@ impl Tree {
         let range = self.entries.range(path.to_path_buf()..);
         range.take_while(move |(entry, _)| all || entry.starts_with(path))
     }
+}
+
+/// What Git lists, each behind words that `entry` reads: paths end at a zero byte.
+fn listed<'o>(
+    output: &'o [u8],
+    entry: impl Fn(&[&str]) -> Option<Entry> + 'o,
+) -> impl Iterator<Item = Result<(PathBuf, Entry)>> + 'o {
+    output.split(|byte| *byte == 0).filter(|line| !line.is_empty()).map(move |line| {
+        let read = line.iter().position(|&byte| byte == b'\t').and_then(|tab| {
+            let words: Vec<&str> = str::from_utf8(&line[..tab]).ok()?.split(' ').collect();
+            Some((PathBuf::from(OsStr::from_bytes(&line[tab + 1..])), entry(&words)?))
+        });
+        read.ok_or_else(|| Error::new(Kind::Read, "Git lists its files in an unknown form"))
+    })
 }
 
 fn entry(mode: &str, id: &str) -> Entry {

@@ -58,8 +58,12 @@ pub const WALKS: &[Walk] = walks![
     "a comment that came in later": "sed -i '1i # hunter3' secrets/db.yaml",
         "sealant check" => ["! sed -i 1d secrets/db.yaml", "sealant edit secrets/db.yaml"], Gone;
     "a Secret that no rule matches": SECRET,
+        "sealant check" => ["mv apps/secret.yaml secrets/secret.yaml && sealant encrypt -i secrets/secret.yaml"], Gone;
+    "a Secret that no rule matches, staged": "mkdir -p apps; printf 'apiVersion: v1\\nkind: Secret\\nmetadata: {name: a, namespace: b}\\nstringData:\\n  a: hunter2\\n' > apps/secret.yaml; git add .",
+        "sealant hook pre-commit" => ["mv apps/secret.yaml secrets/secret.yaml && sealant encrypt -i secrets/secret.yaml && git add apps/secret.yaml secrets/secret.yaml"], Gone;
+    "a Secret, and rules that name no folder": "sed -i 's/path_regex: .*/path_regex: enc/' .sops.yaml; mkdir -p apps; printf 'apiVersion: v1\\nkind: Secret\\nmetadata: {name: a, namespace: b}\\nstringData:\\n  a: hunter2\\n' > apps/secret.yaml",
         "sealant check" => ["! printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml", "sealant encrypt -i apps/secret.yaml"], Gone;
-    "a Secret without a config": "rm .sops.yaml; mkdir -p apps; printf 'kind: Secret\\napiVersion: v1\\nstringData: {a: hunter2}\\n' > apps/secret.yaml",
+    "a Secret without a config": "git rm -q .sops.yaml; git commit -qm none; mkdir -p apps; printf 'kind: Secret\\napiVersion: v1\\nstringData: {a: hunter2}\\n' > apps/secret.yaml",
         "sealant check apps" => ["sealant init", "! sed -i 's|path_regex: .*|path_regex: ^apps/|' .sops.yaml", "sealant encrypt -i apps/secret.yaml"], Gone;
     "kubectl's annotation": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata:\\n  name: a\\n  annotations:\\n    kubectl.kubernetes.io/last-applied-configuration: |\\n      {\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"stringData\":{\"a\":\"hunter2\"}}\\nstringData: {a: hunter2}\\n' > apps/secret.yaml",
         "sealant check" => ["sealant encrypt -i --strip-last-applied apps/secret.yaml"], Gone;
@@ -133,12 +137,24 @@ pub const WALKS: &[Walk] = walks![
         "sealant export secrets/e.yaml" => ["sealant export --only A secrets/e.yaml"], Shown;
     "a name that no shell takes": "echo 'a-b: 1' > secrets/e.yaml; sealant encrypt -i secrets/e.yaml",
         "sealant export secrets/e.yaml" => ["sealant edit secrets/e.yaml"], Shown;
-    "a new repository": "rm -r .sops.yaml secrets ~/.config/sops",
+    "a new repository": "git rm -qr .sops.yaml secrets; git commit -qm none; rm -r ~/.config/sops",
         "sealant init" => ["sealant edit secrets/app.yaml"], Shown;
-    "a new repository with files": "rm -r .sops.yaml secrets ~/.config/sops",
+    "a new repository with files": "git rm -qr .sops.yaml secrets; git commit -qm none; rm -r ~/.config/sops",
         "sealant init" => ["! mkdir secrets; echo 'a: 1' > secrets/a.yaml", "sealant encrypt -i secrets"], Gone;
-    "a new repository without Git's drivers": "rm -r .sops.yaml secrets ~/.config/sops",
+    "a new repository without Git's drivers": "git rm -qr .sops.yaml secrets; git commit -qm none; rm -r ~/.config/sops",
         "sealant init" => ["sealant git install"], Gone;
+    "init where the config was deleted": "rm .sops.yaml",
+        "sealant init" => ["git restore --source=HEAD --staged --worktree -- .sops.yaml"], Gone;
+    "a deleted config": "git rm -q .sops.yaml",
+        "sealant hook pre-commit" => ["git restore --source=HEAD --staged --worktree -- .sops.yaml"], Gone;
+    "a new file that is a misspelt one": "true",
+        "sealant edit secrets/db.yam" => ["sealant edit secrets/db.yaml"], Shown;
+    "a new file whose name sounds like another's": "true",
+        "sealant edit secrets/db.yam" => ["sealant edit --input-type yaml secrets/db.yam"], Shown;
+    "a command before the file": "true",
+        "sealant exec-env printenv secrets/db.yaml" => ["sealant exec-env secrets/db.yaml printenv"], Shown;
+    "a line of a shell before the file": "true",
+        "sealant exec-file 'cat {}' secrets/db.yaml" => ["sealant exec-file secrets/db.yaml 'cat {}'"], Shown;
     "init where all is there": "sealant git install",
         "sealant init" => ["sealant doctor"], Gone;
     "encrypted already": "true",

@@ -10,11 +10,13 @@ use crate::cli::args::Formats;
 use crate::cli::commands::check::report::Found;
 use crate::cli::context::Context;
 use crate::cli::ui::with_file;
-use crate::config::{Configs, Policy};
+use crate::cli::unnamed::Move;
+use crate::config::{Configs, Policy, is_config};
 use crate::document::{self, Format, conflict_line};
 use crate::encrypted_file::{Meant, format_in, meant};
 use crate::fs;
 use crate::host::Host;
+use crate::repo::altered::Whole;
 use crate::repo::check::{Rule, check};
 use crate::repo::git::Git;
 use crate::repo::git::blobs::Blobs;
@@ -51,6 +53,11 @@ enum Step {
     AddRule {
         strips: bool,
     },
+    /// No rule matches it where it is, and one does elsewhere.
+    Move {
+        strips: bool,
+        to: Move,
+    },
     MakeConfig,
     /// Somebody added values to an encrypted file, on these lines.
     TakeOut(BTreeSet<usize>),
@@ -65,8 +72,13 @@ enum Step {
         rule_first: bool,
     },
     Part,
-    /// The last commit has it whole.
-    Restore,
+    /// A commit has it whole; `because` it says something that is to be known.
+    Restore {
+        commit: String,
+        because: &'static str,
+    },
+    /// It is the result of a merge, which Git can bring back.
+    MergeAgain,
     Inspect,
     /// Plaintext that cannot be read as its type, on this line.
     Repair(Option<usize>),
@@ -77,6 +89,10 @@ enum Step {
 }
 
 impl Step {
+    fn last_commit() -> Self {
+        Self::Restore { commit: "HEAD".to_owned(), because: "back to the last commit" }
+    }
+
     /// Whether one command fixes many files.
     fn takes_many(&self) -> bool {
         matches!(
@@ -99,9 +115,13 @@ impl Step {
                     | Self::MakeConfig
                     | Self::Inspect
                     | Self::Separate
-                    | Self::Restore
+                    | Self::Restore { .. }
                     | Self::Unstage { .. }
             );
+        let names = match self {
+            Self::Move { to, .. } => format!("{names} {}", to.to),
+            _ => names.to_owned(),
+        };
         let stage = if stages { format!(" && git add {names}") } else { String::new() };
         let before = before.map(|before| format!("    # {before}")).unwrap_or_default();
         format!("  {command}{stage}{before}")
@@ -117,6 +137,13 @@ impl Step {
                 let (command, _) = plain(&format!("encrypt -i{}", strip(strips)));
                 (command, Some(format!("once a creation rule matches it: no rule matches {names} now")))
             }
+            Self::Move { strips, to } => {
+                let encrypted = format!("sealant encrypt -i{} {}", strip(strips), to.to);
+                (
+                    format!("{} && {encrypted}", to.command()),
+                    Some(format!("or add a rule for {names}: none matches it now")),
+                )
+            }
             Self::MakeConfig => {
                 ("sealant init".to_owned(), Some(format!("there is no config yet for {names}")))
             }
@@ -131,10 +158,7 @@ impl Step {
                 Some("shows what is sealed; move the rest to a file of its own, and encrypt that".to_owned()),
             ),
             Self::Resolve { staged: false } => plain("resolve"),
-            Self::Resolve { staged: true } => (
-                format!("git checkout -m {names} && sealant resolve --ours {names}"),
-                Some("or --theirs; --edit opens both sides".to_owned()),
-            ),
+            Self::Resolve { staged: true } => Self::MergeAgain.command(names),
             Self::Repair(line) => {
                 let place = line.map_or_else(|| "it".to_owned(), |line| format!("line {line}"));
                 (plain("encrypt -i").0, Some(format!("first fix {place}, which cannot be read")))
@@ -148,9 +172,13 @@ impl Step {
             Self::Part => {
                 (plain("rotate -i --allow-copied").0, Some("if the copy is meant; else remove it".to_owned()))
             }
-            Self::Restore => (
-                format!("git restore --source=HEAD --staged --worktree -- {names}"),
-                Some("back to the last commit".to_owned()),
+            Self::Restore { commit, because } => (
+                format!("git restore --source={commit} --staged --worktree -- {names}"),
+                Some((*because).to_owned()),
+            ),
+            Self::MergeAgain => (
+                format!("git checkout -m {names} && sealant resolve {names}"),
+                Some("do the merge again".to_owned()),
             ),
             Self::Inspect => (plain("inspect").0, Some("says what is wrong".to_owned())),
             Self::Unstage { known: true } => (format!("git restore --staged -- {names}"), None),
@@ -192,7 +220,7 @@ pub fn tell(found: &[Found], place: &Place<'_>, context: &Context) {
 fn tell_rule(rule: Rule, files: &BTreeMap<&Path, BTreeSet<usize>>, place: &Place<'_>, context: &Context) {
     let mut lines: Vec<(Step, String)> = Vec::new();
     for (file, numbers) in files.iter().take(MOST_SHOWN) {
-        let Some(step) = place.step(rule, file, numbers, context.host) else { continue };
+        let Some(step) = place.step(rule, file, numbers, context) else { continue };
         let name = place.typed(file);
         match lines.iter_mut().find(|(known, _)| step.takes_many() && *known == step) {
             Some((_, names)) => names.extend([" ", &name]),
@@ -225,30 +253,49 @@ impl Place<'_> {
         self.folder.as_os_str().is_empty()
     }
 
-    fn step(&self, rule: Rule, file: &Path, lines: &BTreeSet<usize>, host: &dyn Host) -> Option<Step> {
+    fn step(&self, rule: Rule, file: &Path, lines: &BTreeSet<usize>, context: &Context) -> Option<Step> {
         let path = self.folder.join(file);
         if fs::size(&path).is_some_and(|size| size > MOST_READ) {
             return None;
         }
         match rule {
             Rule::Plaintext | Rule::Comment | Rule::Secret | Rule::LastApplied => {
-                self.encrypted_by(rule, &path, lines)
+                self.encrypted_by(rule, &path, lines, context)
             }
             Rule::Recipients if self.is_staged && self.is_mended(rule, &path) => Some(Step::Stage),
             Rule::Recipients => Some(Step::Recipients),
             Rule::Settings => Some(Step::Settings { rule_first: false }),
             Rule::OwnSettings => Some(Step::Settings { rule_first: true }),
             Rule::Copied | Rule::Moved => Some(Step::Part),
-            Rule::Broken => Some(self.repaired_by(&path, host)),
+            Rule::Broken => Some(self.repaired_by(&path, context.host)),
+            Rule::Weakened
+                if is_config(file)
+                    && path.symlink_metadata().is_err()
+                    && in_last_commit(&path, context.host).is_some() =>
+            {
+                Some(Step::last_commit())
+            }
+            Rule::Altered => match whole(&path, context.host)? {
+                Whole::InMerge => Some(Step::MergeAgain),
+                Whole::Commit(commit) => {
+                    Some(Step::Restore { commit, because: "goes back to what can be opened" })
+                }
+            },
             Rule::PrivateKey if self.is_staged => {
-                Some(Step::Unstage { known: in_last_commit(&path, host).is_some() })
+                Some(Step::Unstage { known: in_last_commit(&path, context.host).is_some() })
             }
             _ => None,
         }
     }
 
     /// What fixes values in plaintext.
-    fn encrypted_by(&self, rule: Rule, path: &Path, lines: &BTreeSet<usize>) -> Option<Step> {
+    fn encrypted_by(
+        &self,
+        rule: Rule,
+        path: &Path,
+        lines: &BTreeSet<usize>,
+        context: &Context,
+    ) -> Option<Step> {
         let Some((format, bytes)) = read(path) else { return self.is_staged.then_some(Step::Stage) };
         if is_conflict(&bytes) {
             return Some(Step::Resolve { staged: self.is_staged });
@@ -263,10 +310,20 @@ impl Place<'_> {
             Some(Meant::Document) if rule == Rule::Plaintext && !finds(rule, format, &bytes, None) => {
                 Step::Settings { rule_first: false }
             }
-            Some(Meant::Document) => Step::TakeOut(lines.clone()),
+            // A value that was replaced is not back when the new one is removed.
+            Some(Meant::Document) => match Whole::of_replaced(context.host, path, &bytes).ok().flatten() {
+                Some(Whole::InMerge) => Step::MergeAgain,
+                Some(Whole::Commit(commit)) => {
+                    Step::Restore { commit, because: "then change the value with `sealant edit`" }
+                }
+                None => Step::TakeOut(lines.clone()),
+            },
             None if self.policy(path).is_some() => Step::Encrypt { strips },
             None if self.configs.config_for(path).is_ok_and(|config| config.is_none()) => Step::MakeConfig,
-            None => Step::AddRule { strips },
+            None => match Move::by_rule(self.configs, path, context) {
+                Some(to) => Step::Move { strips, to },
+                None => Step::AddRule { strips },
+            },
         })
     }
 
@@ -285,7 +342,7 @@ impl Place<'_> {
             is_other && !finds(Rule::Broken, format, bytes, self.policy(path).as_ref())
         };
         match now {
-            _ if before.as_ref().is_some_and(is_whole) => Step::Restore,
+            _ if before.as_ref().is_some_and(is_whole) => Step::last_commit(),
             // Nothing in it is encrypted yet: encrypting says what keeps it from being read.
             Some((format, bytes)) if meant(format, &bytes).is_none() && self.policy(path).is_some() => {
                 match document::parse(format, bytes, false) {
@@ -305,6 +362,12 @@ impl Place<'_> {
     fn policy(&self, path: &Path) -> Option<Policy> {
         self.configs.matching_policy(path).ok().flatten()
     }
+}
+
+/// Where a file is whole that was changed without a key.
+fn whole(path: &Path, host: &dyn Host) -> Option<Whole> {
+    let (_, bytes) = read(path)?;
+    Whole::find(host, path, &bytes).ok()?
 }
 
 /// What the last commit has of a file.

@@ -22,10 +22,12 @@ use crate::cli::encryption::Encrypt;
 use crate::cli::pipeline::{chunks, read};
 use crate::cli::repository::{self, Purpose};
 use crate::config::{Configs, absolute};
+use crate::document::Format;
 use crate::encrypted_file::{OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys::StartedBy;
+use crate::repo::altered::Earlier;
 use crate::repo::before::{Before, Plans};
 use crate::repo::check::{Encoding, Finding, Rule, check_link};
 use crate::repo::copies::{Copies, Held, Named};
@@ -106,9 +108,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let asked = args.inputs.files.clone();
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
-    let (befores, now) = match &args.base {
+    let Since { befores, now, earlier } = match &args.base {
         Some(base) => leave_out_unchanged(&mut inputs, base, context)?,
-        None => (Vec::new(), Tree::default()),
+        None => Since::default(),
     };
     let inputs = inputs;
     let encodings = encodings::of(&inputs.inputs, context);
@@ -168,6 +170,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         added.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
     }
     looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
+    look_at_altered(&earlier, &inputs.inputs, &mut looked, context)?;
     if args.verify {
         verify(&args.identities, formats, &inputs.inputs, &mut looked, context)?;
     }
@@ -199,9 +202,19 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     Ok(looked.exit_code())
 }
 
-/// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it. Then these are
-/// the configs of each commit at which they parted, and what Git has now.
-fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<(Vec<Before>, Tree)> {
+/// What there was where HEAD left another branch.
+#[derive(Default)]
+struct Since {
+    /// The configs of each commit at which they parted.
+    befores: Vec<Before>,
+    /// What Git has now.
+    now: Tree,
+    /// The files that have changed, as they were.
+    earlier: Earlier,
+}
+
+/// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it.
+fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<Since> {
     let mut lookup = context.lookup()?;
     let working_dir = lookup.working_dir.clone();
     lookup.explicit = lookup.explicit.map(|path| absolute(&path, &working_dir));
@@ -231,7 +244,37 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     };
     inputs.links.retain(|link| is_of_change(link, false));
     inputs.inputs.retain(|input| input.path.as_deref().is_none_or(|path| is_of_change(path, input.named)));
-    Ok((Before::read_all(&git, parting.before(), &below, &lookup, &mut blobs)?, now))
+    let befores = Before::read_all(&git, parting.before(), &below, &lookup, &mut blobs)?;
+    let earlier = Earlier::in_commits(&git, parting.before(), &changed)?;
+    Ok(Since { befores, now, earlier })
+}
+
+/// Finds encrypted files that were changed without a key since then.
+fn look_at_altered(
+    earlier: &Earlier,
+    inputs: &[Input],
+    looked: &mut Looked,
+    context: &Context,
+) -> Result<()> {
+    if earlier.is_empty() {
+        return Ok(());
+    }
+    let git = Git::needed(context.host, &context.lookup()?.working_dir)?;
+    let mut blobs = Blobs::open(&git)?;
+    for input in inputs {
+        let Some(real) = input.path.as_deref().map(real) else { continue };
+        let Some(name) = real.strip_prefix(git.top()).ok().filter(|name| earlier.has(name)) else { continue };
+        let shown = plain_path(input.shown());
+        let is_told = |found: &Found| found.file == shown && found.finding.rule.is_of_contents();
+        if looked.found.iter().any(is_told) {
+            continue;
+        }
+        let bytes = input.read(Format::of_path(name).most_bytes())?;
+        if let Some(finding) = earlier.look(name, &bytes, &mut blobs)? {
+            looked.found.push(Found::new(&shown, finding));
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with encrypted files that only those see who have a key.

@@ -12,7 +12,7 @@ use clap::Subcommand;
 use rayon::prelude::*;
 
 use crate::cli::args::{Formats, Input};
-use crate::cli::commands::check::report::{self, Looked};
+use crate::cli::commands::check::report::{self, Found, Looked};
 use crate::cli::commands::check::{Seen, fix, links, mend};
 use crate::cli::context::Context;
 use crate::cli::copies;
@@ -22,6 +22,7 @@ use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, abso
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::repo::altered::Earlier;
 use crate::repo::before::{self, Before, Plans};
 use crate::repo::check::{Encoding, Finding, check_link, check_target, unseen};
 use crate::repo::copies::{Copies, Named};
@@ -231,7 +232,15 @@ fn look_at(
         // What may have been copied is not said to be clean.
         add().unwrap_or_else(|error| looked.failures.add(context.ui, &error));
     }
+    let altered = altered(state, &targets, &tree, &changed, &commits, git, &mut blobs)?;
     drop(blobs);
+    for (file, finding) in altered {
+        // Plaintext in an encrypted file is told of, and whoever removes it learns whether that was all.
+        let is_told = |found: &Found| found.file == file && found.finding.rule.is_of_contents();
+        if !looked.found[found_before..].iter().any(is_told) {
+            looked.add(&file, Ok(vec![finding]), context);
+        }
+    }
     for (file, finding) in copies.found() {
         looked.add(file, Ok(vec![finding]), context);
     }
@@ -469,6 +478,36 @@ fn look(
     let mut looked: Vec<_> = blobs.each(&ids, plan).par_bridge().map(check).collect();
     looked.sort_by_key(|(at, _)| *at);
     looked.into_iter().map(|(_, seen)| seen).collect()
+}
+
+/// Encrypted files that were changed without a key since they were committed last.
+fn altered(
+    state: &Incoming,
+    targets: &[Target],
+    tree: &Tree,
+    changed: &[PathBuf],
+    commits: &[String],
+    git: &Git,
+    blobs: &mut Blobs,
+) -> Result<Vec<(PathBuf, Finding)>> {
+    let changed: HashSet<&PathBuf> = changed.iter().collect();
+    let is_file = |target: &&Target| matches!(tree.get(&target.path), Some(Entry::File(_)));
+    let targets: Vec<&Target> =
+        targets.iter().filter(is_file).filter(|target| changed.contains(&target.path)).collect();
+    if targets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let paths = targets.iter().map(|target| target.path.clone()).collect();
+    let earlier = Earlier::in_commits(git, commits, &paths)?;
+    let earlier = match state {
+        Incoming::Index => earlier.and_sides(git)?,
+        Incoming::Commits(..) => earlier,
+    };
+    let mut found = Vec::new();
+    for Target { path, id } in targets {
+        found.extend(earlier.look_in(path, id, blobs)?.map(|finding| (path.clone(), finding)));
+    }
+    Ok(found)
 }
 
 /// Adds what else would be in the commit and is encrypted.
