@@ -40,6 +40,11 @@ pub(crate) fn misspelt<'a>(name: &str, known: impl IntoIterator<Item = &'a str>)
     known.into_iter().filter_map(near).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
+/// The 1-based line of the first marker that Git has left where it could not merge.
+pub(crate) fn conflict_line(text: &str) -> Option<usize> {
+    text.lines().position(|line| line.starts_with("<<<<<<< ")).map(|index| index + 1)
+}
+
 /// A name as it is compared with others.
 fn comparable(name: &str) -> String {
     name.to_lowercase().replace('-', "_")

@@ -13,6 +13,7 @@ mod child;
 mod claims;
 mod cluster;
 mod commands;
+mod committed;
 mod complete;
 mod context;
 mod copies;

@@ -14,7 +14,7 @@ use crate::config::re2::Patterns;
 use crate::config::selection::{self, Selection, SelectionKind};
 use crate::config::yaml::{self, Entry, Node, Value};
 use crate::error::{Error, Kind, Result};
-use crate::hints::nearest;
+use crate::hints::{conflict_line, nearest};
 use crate::names::Names;
 
 /// Whose manners to follow where sops and Sealant differ.
@@ -154,7 +154,7 @@ pub(super) struct Schema {
 
 /// Reads a config. Every rule is checked, not only the one that a file will need.
 pub(super) fn parse(text: &str, dialect: Dialect, patterns: &Patterns) -> Result<Schema> {
-    let (root, second_document) = yaml::parse(text)?;
+    let (root, second_document) = yaml::parse(text).map_err(|error| in_conflict(text).unwrap_or(error))?;
     let reader = Reader { dialect, patterns };
     if let (Some(line), Dialect::Sealant) = (second_document, dialect) {
         return Err(Error::new(
@@ -168,7 +168,16 @@ pub(super) fn parse(text: &str, dialect: Dialect, patterns: &Patterns) -> Result
 
 /// Whether a text is YAML.
 pub(super) fn syntax(text: &str) -> Result<()> {
-    yaml::parse(text).map(drop)
+    yaml::parse(text).map(drop).map_err(|error| in_conflict(text).unwrap_or(error))
+}
+
+/// What is said of a config that two branches have changed, most often each to let somebody in.
+fn in_conflict(text: &str) -> Option<Error> {
+    let line = conflict_line(text)?;
+    Some(Error::new(Kind::Config, "a merge conflict of Git begins here").on_line(line).advise(
+        "Keep one side, `git checkout --ours FILE` or `--theirs`; add the key that only the other one has, \
+         `sealant recipient add NAME KEY`; then `git add FILE`",
+    ))
 }
 
 struct Reader<'p> {

@@ -48,6 +48,7 @@ pub use yaml::{
 };
 
 use crate::error::{Error, Kind, Result};
+use crate::hints::conflict_line;
 use crate::secret::{SecretBytes, SecretString};
 
 /// The largest document that is read as a tree, in bytes (binary documents are bounded by [`MAX_BINARY`]).
@@ -325,11 +326,6 @@ fn refuse_keys_of_bytes(document: &dyn Document) -> Result<()> {
         Some(node) => Err(Error::new(Kind::Read, "invalid UTF-8 in a key").on_line(document.line(node))),
         None => Ok(()),
     }
-}
-
-/// The 1-based line of the first marker that Git has left where it could not merge.
-pub fn conflict_line(text: &str) -> Option<usize> {
-    text.lines().position(|line| line.starts_with("<<<<<<< ")).map(|index| index + 1)
 }
 
 /// Checks that a file is UTF-8, without copying it.

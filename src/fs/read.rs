@@ -167,10 +167,15 @@ pub(super) fn missing(path: &Path) -> Error {
         Err(_) => "no such file".to_owned(),
     };
     let error = Error::new(Kind::NoFile, message).in_file(path);
-    match beside(path).or_else(|| in_other_folder(path)) {
+    match meant(path) {
         Some(other) => error.advise(format!("Did you mean {}?", typed(&other))),
         None => error,
     }
+}
+
+/// The file that was probably meant by a path where none is.
+pub fn meant(path: &Path) -> Option<PathBuf> {
+    beside(path).or_else(|| in_other_folder(path))
 }
 
 /// The file of the same name that was probably meant: below a folder whose name was misspelt, in a folder above the one that
@@ -204,7 +209,7 @@ fn in_other_folder(path: &Path) -> Option<PathBuf> {
 }
 
 /// The file beside one that is not there, of which the name was probably misspelt.
-pub fn beside(path: &Path) -> Option<PathBuf> {
+fn beside(path: &Path) -> Option<PathBuf> {
     /// In a folder of more files it would take too long.
     const MOST: usize = 10_000;
     let name = path.file_name()?.to_str()?;

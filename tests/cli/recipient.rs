@@ -265,3 +265,50 @@ fn a_key_needs_no_quotes_and_may_come_first() {
     let file = test.sealant(&["recipient", "add", "Ben", "ben.pub", "--rule", "3"]).run().code(64);
     assert!(file.stderr.contains("`sealant recipient add Ben \"$(cat ben.pub)\"`"), "{file}");
 }
+
+#[test]
+fn nobody_is_told_to_type_a_private_key() {
+    let test = at_home();
+    world(&test);
+    let public = |file: &str| {
+        let output = test.sealant(&["recipient", "add", "Ben", file, "--rule", "3"]).run().code(64);
+        let (_, rest) = output.stderr.split_once("\"$(").expect("a command");
+        rest.split_once(")\"").expect("its end").0.to_owned()
+    };
+    test.write("ben.txt", format!("# created: today\n{IDENTITY}"));
+    assert_eq!(public("ben.txt"), "sealant keygen -y ben.txt");
+    assert_eq!(test.sealant(&["keygen", "-y", "ben.txt"]).run().ok().text().trim(), RECIPIENT);
+    test.program("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "id"]).run().ok();
+    assert_eq!(public("id"), "ssh-keygen -y -f id");
+    let key = test.program("ssh-keygen", &["-y", "-f", "id"]).run().ok().text().to_owned();
+    test.sealant(&["recipient", "add", "Ben", key.trim(), "--rule", "3", "--yes"]).run().ok();
+}
+
+#[test]
+fn two_who_ask_for_access_at_once_leave_a_conflict_with_a_way_out() {
+    let test = at_home();
+    let git = |args: &[&str]| test.program("git", args).run();
+    git(&["init", "-q", "-b", "main"]).ok();
+    let config = |keys: &str| format!("creation_rules:\n  - path_regex: ^secrets/\n    age: {keys}\n");
+    let commit = |keys: &str| {
+        test.write(".sops.yaml", config(keys));
+        git(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", keys]).ok();
+    };
+    test.write(".sops.yaml", "");
+    git(&["add", ".sops.yaml"]).ok();
+    commit(RECIPIENT);
+    commit(&format!("{RECIPIENT},{STRANGER}"));
+    git(&["checkout", "-qb", "other", "HEAD~1"]).ok();
+    let key = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+    commit(&format!("{RECIPIENT},{key}"));
+    git(&["-c", "user.name=a", "-c", "user.email=a@b", "merge", "main"]);
+    for command in [&["recipient", "list"][..], &["check"], &["updatekeys", "."]] {
+        let output = test.sealant(command).run();
+        assert!(output.stderr.contains(".sops.yaml:3: a merge conflict of Git begins here"), "{output}");
+        assert!(output.stderr.contains("git checkout --ours"), "{output}");
+    }
+    git(&["checkout", "--ours", ".sops.yaml"]).ok();
+    test.sealant(&["recipient", "add", "--yes", STRANGER]).run().ok();
+    git(&["add", ".sops.yaml"]).ok();
+    assert_eq!(test.read_text(".sops.yaml"), config(&format!("{RECIPIENT},{key},{STRANGER}")));
+}

@@ -21,18 +21,43 @@ fn one_value_changes_and_nothing_else() {
 }
 
 #[test]
-fn a_value_in_the_place_of_a_map_is_told() {
+fn a_value_takes_the_place_of_many_only_once_they_are_removed() {
     let test = with_secret(TEXT);
-    let output = test.sealant(&["set", "secret.yaml", "db", "hunter3"]).run().ok();
-    assert!(output.stderr.contains("[\"db\"] held 2 values, which one value replaces"), "{output}");
-    assert!(output.stderr.contains("`git restore secret.yaml`"), "{output}");
+    let before = test.read("secret.yaml");
+    let output = test.sealant(&["set", "secret.yaml", "db", "hunter3"]).run().code(7);
+    assert!(output.stderr.contains("[\"db\"] holds 2 values, and one value would replace it"), "{output}");
+    assert!(output.stderr.contains("`sealant unset secret.yaml '[\"db\"]'`"), "{output}");
+    assert!(!output.stderr.contains("hunter3") && test.read("secret.yaml") == before, "{output}");
+    test.sealant(&["unset", "secret.yaml", "[\"db\"]"]).run().ok();
     for (path, value) in [("db", "hunter4"), ("hosts", "[\"c\"]")] {
-        let output = test.sealant(&["set", "secret.yaml", path, value]).run().ok();
-        assert!(!output.stderr.contains("held"), "{output}");
+        test.sealant(&["set", "secret.yaml", path, value]).run().ok();
     }
     // What was a list stays one.
     let hosts = test.sealant(&["get", "--format", "json", "secret.yaml", "hosts"]).run().ok();
     assert_eq!(hosts.text().split_whitespace().collect::<String>(), "[\"c\"]");
+    // Whoever says that it is JSON has seen what is there.
+    test.sealant(&["set", "--json", "secret.yaml", "hosts", "1"]).run().ok();
+}
+
+#[test]
+fn a_position_that_has_none_before_it_is_refused() {
+    let test = with_secret("hosts:\n  - a\n");
+    let output = test.sealant(&["set", "secret.yaml", "hosts[5]", "b"]).run().code(7);
+    assert!(output.stderr.contains("has 1 item, so the next one is [1]"), "{output}");
+    assert!(output.stderr.contains("`sealant set secret.yaml '[\"hosts\"][1]'`"), "{output}");
+    test.sealant(&["set", "secret.yaml", "[\"hosts\"][1]", "b"]).run().ok();
+    assert_eq!(decrypted(&test, "secret.yaml"), "hosts:\n  - a\n  - b\n");
+}
+
+#[test]
+fn a_dot_beside_keys_with_dots_is_asked_about() {
+    let test = with_secret("data:\n  tls.crt: a\n");
+    let output = test.sealant(&["set", "secret.yaml", "data.tls.key", "b"]).run().code(7);
+    assert!(output.stderr.contains("`sealant set secret.yaml '[\"data\"][\"tls.key\"]'`"), "{output}");
+    test.sealant(&["set", "secret.yaml", "[\"data\"][\"tls.key\"]", "b"]).run().ok();
+    test.sealant(&["set", "secret.yaml", "[\"data\"][\"tls\"][\"ca\"]", "c"]).run().ok();
+    let expected = "data:\n  tls.crt: a\n  tls.key: b\n  tls:\n    ca: c\n";
+    assert_eq!(decrypted(&test, "secret.yaml"), expected);
 }
 
 #[test]
@@ -309,10 +334,10 @@ fn a_value_in_a_copy_makes_it_one_of_its_own() {
 fn what_a_path_makes_of_other_values_is_said() {
     let test = at_home();
     encrypted(&test, "a.yaml", "password: hunter2\ndb:\n  user: a\n", &[RECIPIENT]);
-    let output = test.sealant(&["set", "a.yaml", "password.foo", "foo"]).run().ok();
+    let output = test.sealant(&["set", "a.yaml", "password.foo", "foo"]).run().code(7);
     assert!(
-        output.stderr.contains("held a value, which a map with")
-            && output.stderr.contains("`git restore a.yaml`"),
+        output.stderr.contains("[\"password\"] holds a value, and a map with")
+            && output.stderr.contains("`sealant unset a.yaml '[\"password\"]'`"),
         "{output}"
     );
     let output = test.sealant(&["set", "a.yaml", "db/user", "x"]).run().ok();

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::batch::{self, OpenedDocument};
 use crate::cli::args::{Destination, FormatArgs, IdentityArgs, InputArgs, Inputs, OutputArgs};
+use crate::cli::committed::tell_unguarded;
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, documents_or_named, in_two_steps};
@@ -82,6 +83,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
     let service = args.identities.key_service(context)?;
     let neighbours = Neighbours::of_plaintext(context, &inputs, &destination)?;
+    let file = match &destination {
+        Destination::File(file) if !args.outputs.dry_run => Some(file.clone()),
+        _ => None,
+    };
     let over_files = Pipeline {
         context,
         inputs,
@@ -96,7 +101,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             other: "not encrypted",
         }),
     };
-    over_files.run(|items| {
+    let code = over_files.run(|items| {
         in_two_steps(items, documents_or_named, |items| {
             let (names, sources): (Vec<_>, Vec<_>) = items
                 .into_iter()
@@ -118,7 +123,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             };
             opened.into_par_iter().zip(&names).map(decrypt).collect()
         })
-    })
+    });
+    if let Some(file) = file {
+        tell_unguarded(&file, context);
+    }
+    code
 }
 
 /// A file, unless it is a copy of one for others in whose place its plaintext would be.

@@ -251,7 +251,7 @@ impl Edit<'_> {
         if self.context.is_sops() {
             return Ok(());
         }
-        let Some(other) = fs::beside(path) else { return Ok(()) };
+        let Some(other) = fs::meant(path) else { return Ok(()) };
         let (format, meant) = (self.formats.of_input(Some(path)), self.formats.of_input(Some(&other)));
         let (file, other) = (typed(path), typed(&other));
         if format == Format::Binary && meant != Format::Binary {
@@ -259,7 +259,14 @@ impl Edit<'_> {
                 "Did you mean `sealant edit {other}`? To make a new file of that name: `sealant edit --input-type {meant} {file}`"
             )));
         }
-        self.context.ui.note(format!("{file} is new; {other} is beside it"));
+        let host = self.context.host;
+        if host.can_ask()
+            && !host.confirm(&format!("{file} is new, and {other} is there. Make a new file?"))?
+        {
+            return Err(Error::new(Kind::NoFile, "no such file")
+                .in_file(path)
+                .advise(format!("The other one: `sealant edit {other}`")));
+        }
         Ok(())
     }
 

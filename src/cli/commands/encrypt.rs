@@ -6,6 +6,7 @@ use crate::batch::{self, Plain};
 use crate::cli::args::{
     AwsArgs, Destination, FormatArgs, IdentityArgs, InputArgs, KeyArgs, OutputArgs, RuleArgs,
 };
+use crate::cli::committed::tell_plaintext_of_last_commit;
 use crate::cli::context::{Context, block_on};
 use crate::cli::encryption::Encrypt;
 use crate::cli::failures::Failures;
@@ -116,6 +117,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     if failures.is_empty() && !dry_run {
         encrypt.destination.tell_only_shown(&named, "is still in plaintext", context);
+        if encrypt.destination == Destination::InPlace {
+            tell_plaintext_of_last_commit(&named, context);
+        }
     }
     Ok(failures.finish(context.ui))
 }

@@ -74,8 +74,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         }),
     };
 
-    if let (None, Some(git)) = (&config, &git) {
-        refuse_deleted_config(git, &working_dir)?;
+    if config.is_none() {
+        refuse_misnamed(context, &working_dir)?;
+        git.as_ref().map_or(Ok(()), |git| refuse_deleted_config(git, &working_dir))?;
     }
 
     let mut recipients = Vec::new();
@@ -141,6 +142,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A config under a name that nobody reads is the one that is meant.
+fn refuse_misnamed(context: &Context, folder: &Path) -> Result<()> {
+    let search = context.configs()?.explain(&folder.join(SOPS_NAME))?.search;
+    let Some((misnamed, warning)) = search.misnamed.first().zip(search.warning()) else { return Ok(()) };
+    let (from, to) = (typed(misnamed), typed(&misnamed.with_file_name(SOPS_NAME)));
+    Err(Error::new(Kind::ConfigNotFound, warning).advise(format!("Give it that name: `mv {from} {to}`")))
 }
 
 /// Tells Git how to work with secrets, if the person wants that; whether it is still to be done.

@@ -15,14 +15,14 @@ use crate::cli::claims::{Strictness, refuse_other_than_asked};
 use crate::cli::context::{Context, block_on};
 use crate::cli::typed_path::{Text, refuse_swapped, text_at};
 use crate::cli::ui::counted;
-use crate::document::{self, Document, Edits, MAX_SOURCE, NodeKind, TreePath, data_from_json};
+use crate::document::{self, Document, Edits, Format, MAX_SOURCE, NodeKind, TreePath, data_from_json};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keys::KeyService;
 use crate::rekey::Wish;
 use crate::sealed_secret::{self, Binding, ItemPath, NewDataKey, SealedFile, SealedSecret};
 use crate::secret::SecretBytes;
-use crate::shown::typed;
+use crate::shown::{typed, word};
 
 /// Set one value of an encrypted file
 ///
@@ -31,7 +31,7 @@ use crate::shown::typed;
 /// a string, in dotenv and INI files, in a Secret, and from a prompt, a file or standard input. In `data` of a Secret
 /// it is encoded as base64. --json and --string override this.
 ///
-/// Missing maps on the path are created, and a position after the end of a list appends. All other values keep their
+/// Missing maps on the path are created, and a position right behind a list appends. All other values keep their
 /// ciphertexts.
 ///
 /// An item of a SealedSecret can be set without any identity: it gets a data key of its own, for the recipients that
@@ -210,27 +210,44 @@ impl Value<'_> {
         }
     }
 
-    /// Says that many values go for one. sops says nothing of it.
-    fn tell_lost(&self, path: &TreePath, document: &dyn Document, value: &Data) {
-        if self.context.is_sops() {
-            return;
+    /// Refuses what somebody hardly means: values that go for another one, keys in the place of one with dots, a position with
+    /// none before it. sops does all that.
+    fn refuse_slips(&self, path: &TreePath, document: &dyn Document, value: &Data) -> Result<()> {
+        if self.context.is_sops() || path.parent().is_none() || document.format() == Format::Binary {
+            return Ok(());
         }
-        let file = typed(&self.args.change.file);
+        let change = &self.args.change;
+        let file = typed(&change.file);
+        let shown = |path: &TreePath| word(path.to_string().as_ref());
+        let refuse =
+            |message: String, advice: String| Err(Error::new(Kind::SetFormat, message).advise(advice));
         if let Some(above) = value_above(path, document) {
-            self.context.ui.warning(format!(
-                "{above} held a value, which a map with {path} replaces. If that was not meant, and {file} is committed: \
-                 `git restore {file}`"
-            ));
+            return refuse(
+                format!("{above} holds a value, and a map with {path} would replace it"),
+                format!("To replace it, remove it first: `sealant unset {file} {}`", shown(&above)),
+            );
         }
-        let Ok(old) = path.find(document) else { return };
-        let lost = document.tree().entries(old).count();
-        if lost == 0 || value.is_object() || value.is_array() {
-            return;
+        if let Some(one) = path.as_one_key(document).filter(|_| !change.path.contains('[')) {
+            return refuse(
+                format!("keys here have dots in them, and {path} would make a map"),
+                format!("For one key: `sealant set {file} {}`. For a map: {}", shown(&one), shown(path)),
+            );
         }
-        self.context.ui.warning(format!(
-            "{path} held {}, which one value replaces. If that was not meant, and {file} is committed: `git restore {file}`",
-            counted(lost, "value")
-        ));
+        if let Some((list, items)) = path.gap(document).filter(|_| !self.args.json) {
+            let next = word(format!("{list}[{items}]").as_ref());
+            return refuse(
+                format!("the list {list} has {}, so the next one is [{items}]", counted(items, "item")),
+                format!("To add one: `sealant set {file} {next}`"),
+            );
+        }
+        let lost = path.find(document).map_or(0, |old| document.tree().entries(old).count());
+        if lost == 0 || self.args.json || value.is_object() || value.is_array() {
+            return Ok(());
+        }
+        refuse(
+            format!("{path} holds {}, and one value would replace it", counted(lost, "value")),
+            format!("To replace it, remove it first: `sealant unset {file} {}`", shown(path)),
+        )
     }
 
     /// The bytes of an item: those of a file or of standard input as they are.
@@ -290,11 +307,9 @@ impl Change for Value<'_> {
 
     fn of_document(self, path: &TreePath, document: &dyn Document) -> Result<Option<Edits>> {
         let value = self.at(path, document)?;
+        self.refuse_slips(path, document, &value)?;
         let edits = path.set(document, &value, self.args.change.copies())?;
         self.args.change.tell_copies(path, document, edits.is_some(), self.context)?;
-        if edits.is_some() {
-            self.tell_lost(path, document, &value);
-        }
         if let Some(nearly) = path.nearly(document) {
             self.context.ui.note(nearly);
         }

@@ -175,6 +175,31 @@ impl TreePath {
         Some(format!("{new} is new; {known} existed already"))
     }
 
+    /// This path with what is not there yet as one key, where keys beside it have dots in them; `None` elsewhere.
+    pub fn as_one_key(&self, document: &dyn Document) -> Option<Self> {
+        let (at, rest) = self.walk(document).ok()?;
+        let (tree, at) = (document.tree(), document.tree().resolve(at));
+        let is_dotted = |entry: NodeId| tree[entry].key.get(document.source()).contains('.');
+        let entries = tree.entries(at).filter(|&entry| !document.is_metadata(entry));
+        if rest.len() < 2 || tree[at].kind != NodeKind::Map || !entries.into_iter().any(is_dotted) {
+            return None;
+        }
+        let way = &self.0[..self.0.len() - rest.len()];
+        let key = Self(rest.to_vec()).keys()?.join(".");
+        Some(Self(way.iter().cloned().chain([Part::Key(key)]).collect()))
+    }
+
+    /// The list on this path and how many items it has, where the position in it has none right before it.
+    pub fn gap(&self, document: &dyn Document) -> Option<(Self, usize)> {
+        let (at, rest) = self.walk(document).ok()?;
+        let (tree, at) = (document.tree(), document.tree().resolve(at));
+        let Part::Index(index) = rest.first().filter(|_| tree[at].kind == NodeKind::List)? else {
+            return None;
+        };
+        let items = tree.entries(at).count();
+        (*index > items).then(|| (Self(self.0[..self.0.len() - rest.len()].to_vec()), items))
+    }
+
     /// Removes what is at the end of the path; `None` when there is nothing. Behind an alias as for [`TreePath::set`].
     pub fn unset(&self, document: &dyn Document, copies: WithCopies) -> Result<Option<Edits>> {
         if self.0.is_empty() {

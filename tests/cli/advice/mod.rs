@@ -123,7 +123,8 @@ fn advised_by(output: &Output) -> BTreeSet<String> {
     let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), output.stderr);
     let own_lines = said.lines().filter_map(|line| {
         let line = line.trim();
-        let is_command = line.starts_with("sealant ") || line.starts_with("git ");
+        let is_command =
+            ["sealant ", "git ", "mv ", "mkdir "].iter().any(|program| line.starts_with(program));
         is_command.then(|| line.split("    # ").next().unwrap_or(line).trim_end().to_owned())
     });
     let quoted = QUOTED.captures_iter(&said).map(|found| found[1].to_owned());

@@ -64,7 +64,7 @@ pub const WALKS: &[Walk] = walks![
     "a Secret, and rules that name no folder": "sed -i 's/path_regex: .*/path_regex: enc/' .sops.yaml; mkdir -p apps; printf 'apiVersion: v1\\nkind: Secret\\nmetadata: {name: a, namespace: b}\\nstringData:\\n  a: hunter2\\n' > apps/secret.yaml",
         "sealant check" => ["! printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml", "sealant encrypt -i apps/secret.yaml"], Gone;
     "a Secret without a config": "git rm -q .sops.yaml; git commit -qm none; mkdir -p apps; printf 'kind: Secret\\napiVersion: v1\\nstringData: {a: hunter2}\\n' > apps/secret.yaml",
-        "sealant check apps" => ["sealant init", "! sed -i 's|path_regex: .*|path_regex: ^apps/|' .sops.yaml", "sealant encrypt -i apps/secret.yaml"], Gone;
+        "sealant check apps" => ["sealant init", "mv apps/secret.yaml secrets/secret.yaml && sealant encrypt -i secrets/secret.yaml"], Gone;
     "kubectl's annotation": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata:\\n  name: a\\n  annotations:\\n    kubectl.kubernetes.io/last-applied-configuration: |\\n      {\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"stringData\":{\"a\":\"hunter2\"}}\\nstringData: {a: hunter2}\\n' > apps/secret.yaml",
         "sealant check" => ["sealant encrypt -i --strip-last-applied apps/secret.yaml"], Gone;
     "a Secret beside a SealedSecret": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > apps/s.yaml; sealant seal -i apps/s.yaml; printf -- '---\\nkind: Secret\\napiVersion: v1\\nmetadata: {name: c, namespace: b}\\nstringData: {a: hunter2}\\n' >> apps/s.yaml",
@@ -115,8 +115,19 @@ pub const WALKS: &[Walk] = walks![
     "a config that is not staged": "mkdir other; cp .sops.yaml other; echo 'a: 1' > other/a.yaml; git add other/a.yaml",
         "sealant hook pre-commit" => ["git add other/.sops.yaml"], Gone;
 
+    "a value that was replaced by hand": "sed -i 's/^password: .*/password: hunter3/' secrets/db.yaml",
+        "sealant check" => ["git restore --source=HEAD --staged --worktree -- secrets/db.yaml"], Gone;
+    "decrypt with a value that was replaced by hand": "sed -i 's/^password: .*/password: hunter3/' secrets/db.yaml",
+        "sealant decrypt secrets/db.yaml" => ["git restore --source=HEAD secrets/db.yaml"], Gone;
+    "a value that was removed by hand": "echo 'user: a' > secrets/two.yaml; echo 'password: b' >> secrets/two.yaml; sealant encrypt -i secrets/two.yaml; git add .; git commit -qm two; sed -i 2d secrets/two.yaml; git add .",
+        "sealant hook pre-commit" => ["git restore --source=HEAD --staged --worktree -- secrets/two.yaml"], Gone;
+    "a value that was removed by hand, and committed": "echo 'user: a' > secrets/two.yaml; echo 'password: b' >> secrets/two.yaml; sealant encrypt -i secrets/two.yaml; git add .; git commit -qm two; git tag two; sed -i 2d secrets/two.yaml; git commit -qam three",
+        "sealant decrypt secrets/two.yaml" => ["! git restore --source=two secrets/two.yaml", "sealant edit secrets/two.yaml"], Gone;
+    "a conflict that was resolved as text": "b() { git checkout -q -b $1; echo \"password: $1\" > secrets/db.yaml; sealant encrypt -i secrets/db.yaml; git commit -qam $1; git checkout -q main; }; b one; b two; git merge -q one; ! git merge two; sed -i -e '/^<<<<<<</,/^=======/d' -e '/^>>>>>>>/d' secrets/db.yaml; sed -i '/^password:/s/data:...../data:AAAAA/' secrets/db.yaml; git add .",
+        "sealant hook pre-commit" => ["git checkout -m secrets/db.yaml && sealant resolve secrets/db.yaml && git add secrets/db.yaml", "sealant resolve --theirs secrets/db.yaml", "git add secrets/db.yaml"], Gone;
+
     "markers that were staged, in the hook": "b() { git checkout -q -b $1; echo \"password: $1\" > secrets/db.yaml; sealant encrypt -i secrets/db.yaml; git commit -qam $1; git checkout -q main; }; b one; b two; git merge -q one; ! git merge two; git add .",
-        "sealant hook pre-commit" => ["git checkout -m secrets/db.yaml && sealant resolve --ours secrets/db.yaml && git add secrets/db.yaml"], Gone;
+        "sealant hook pre-commit" => ["git checkout -m secrets/db.yaml && sealant resolve secrets/db.yaml && git add secrets/db.yaml", "sealant resolve --ours secrets/db.yaml", "git add secrets/db.yaml"], Gone;
 
     // Errors.
     "a Secret that sops has encrypted": "printf '  - path_regex: ^apps/\\n    age: %s\\n' $RECIPIENT >> .sops.yaml; mkdir apps; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > apps/s.yaml; sealant encrypt -i apps/s.yaml",
@@ -143,6 +154,10 @@ pub const WALKS: &[Walk] = walks![
         "sealant init" => ["! mkdir secrets; echo 'a: 1' > secrets/a.yaml", "sealant encrypt -i secrets"], Gone;
     "a new repository without Git's drivers": "git rm -qr .sops.yaml secrets; git commit -qm none; rm -r ~/.config/sops",
         "sealant init" => ["sealant git install"], Gone;
+    "init beside a config of another name": "git mv .sops.yaml .sops.yml; git commit -qm renamed",
+        "sealant init 2>&1 | sed \"s|$PWD/||g\"; test ! -e .sops.yml" => ["mv .sops.yml .sops.yaml"], Gone;
+    "a value that was removed by hand, and is to go": "echo 'user: a' > secrets/two.yaml; echo 'password: b' >> secrets/two.yaml; sealant encrypt -i secrets/two.yaml; git add .; git commit -qm two; sed -i 2d secrets/two.yaml",
+        "sealant decrypt secrets/two.yaml" => ["sealant edit --ignore-mac secrets/two.yaml"], Gone;
     "init where the config was deleted": "rm .sops.yaml",
         "sealant init" => ["git restore --source=HEAD --staged --worktree -- .sops.yaml"], Gone;
     "a deleted config": "git rm -q .sops.yaml",
@@ -179,15 +194,15 @@ pub const WALKS: &[Walk] = walks![
         "sealant decrypt apps/s.yaml" => ["sealant unseal apps/s.yaml"], Shown;
     "unseal of a SOPS file": "true",
         "sealant unseal secrets/db.yaml" => ["sealant decrypt secrets/db.yaml"], Shown;
-    "no config": "rm .sops.yaml; echo 'a: 1' > a.yaml",
+    "no config": "git rm -q .sops.yaml; git commit -qm none; echo 'a: 1' > a.yaml",
         "sealant encrypt -i a.yaml" => ["sealant init", "! sed -i 's|path_regex: .*|path_regex: ^a|' .sops.yaml"], Shown;
-    "seal without a config": "rm .sops.yaml; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > s.yaml",
+    "seal without a config": "git rm -q .sops.yaml; git commit -qm none; printf 'kind: Secret\\napiVersion: v1\\nmetadata: {name: a, namespace: b}\\nstringData: {a: hunter2}\\n' > s.yaml",
         "sealant seal s.yaml" => ["sealant init"], Shown;
     "updatekeys without a file": "true",
         "sealant updatekeys" => ["sealant updatekeys ."], Shown;
     "rewrap without a file": "true",
         "sealant rewrap" => ["sealant rewrap ."], Shown;
-    "recipients without a config": "rm .sops.yaml",
+    "recipients without a config": "git rm -q .sops.yaml; git commit -qm none",
         "sealant recipient list" => ["sealant init"], Gone;
     "a file of another recipient": "echo 'a: 1' > secrets/two.yaml; sealant encrypt -i --age $RECIPIENT,$STRANGER secrets/two.yaml",
         "sealant set --string secrets/two.yaml a 2 && sealant rotate -i secrets/two.yaml" => ["sealant rotate -i --rm-age age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd secrets/two.yaml"], Gone;

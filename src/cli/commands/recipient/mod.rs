@@ -269,11 +269,36 @@ fn of_file(error: Error, name: Option<&str>, key: &str) -> Error {
     if !Path::new(key).is_file() {
         return error;
     }
+    /// A key is shorter.
+    const MOST: u64 = 64 << 10;
     let name = name.map(|name| typed(name.as_ref()) + " ").unwrap_or_default();
     let file = typed(key.as_ref());
-    Error::new(Kind::Usage, "this is a file, and not a key")
-        .in_file(key)
-        .advise(format!("Give the key that is in it: `sealant recipient add {name}\"$(cat {file})\"`"))
+    let error = Error::new(Kind::Usage, "this is a file, and not a key").in_file(key);
+    let Ok(text) = fs::read_found(Path::new(key), MOST) else { return error };
+    let text = String::from_utf8_lossy(&text);
+    let public = match private_key(&text) {
+        None => format!("cat {file}"),
+        Some(PrivateKey::Age) => format!("sealant keygen -y {file}"),
+        Some(PrivateKey::Ssh) => format!("ssh-keygen -y -f {file}"),
+    };
+    error.advise(format!("Give the public key that is in it: `sealant recipient add {name}\"$({public})\"`"))
+}
+
+/// A key that is never given on a command line.
+enum PrivateKey {
+    Age,
+    Ssh,
+}
+
+/// Which private key a text holds, if it holds one.
+fn private_key(text: &str) -> Option<PrivateKey> {
+    let is_age = |line: &str| line.trim_start().to_ascii_uppercase().starts_with("AGE-SECRET-KEY-");
+    let is_ssh = |line: &str| line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY");
+    text.lines().find_map(|line| match line {
+        line if is_age(line) || line.starts_with("-----BEGIN AGE ENCRYPTED FILE") => Some(PrivateKey::Age),
+        line if is_ssh(line) => Some(PrivateKey::Ssh),
+        _ => None,
+    })
 }
 
 /// The config with this name for the key.

@@ -122,7 +122,7 @@ fn parse(text: &str) -> Result<Key> {
         ));
     }
     if text.starts_with("age1") && text.contains(char::is_whitespace) {
-        let message = "more than an age recipient was given: `age1...` and something after a space";
+        let message = "a comma is missing: after `age1...` comes a blank or a new line, and something else";
         return Err(Error::new(Kind::Other, message).advise("put commas between recipients: age1...,age1..."));
     }
     if text.starts_with("age1pq1") {
