@@ -166,7 +166,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/resolve.rs", "sealant edit FILE", 2, By("encrypted already")),
     ("cli/commands/resolve.rs", "sealant edit {}", 1, By("encrypted already")),
     ("cli/commands/resolve.rs", "sealant resolve --edit {0}", 1, In("interop/git_merge/resolve.rs")),
-    ("cli/commands/resolve.rs", "sealant resolve --ours {0}", 2, In("interop/git_merge/resolve.rs")),
+    ("cli/commands/resolve.rs", "sealant resolve --ours {0}", 1, In("interop/git_merge/resolve.rs")),
     ("cli/commands/resolve.rs", "git rm {0}", 1, In("interop/git_merge/resolve.rs")),
     ("cli/commands/resolve.rs", "sealant resolve --ours {0}", 1, By("a conflict")),
     ("cli/commands/resolve.rs", "sealant resolve --theirs {0}", 1, By("decrypt of a conflict")),
@@ -1041,7 +1041,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/init.rs", "mv {file} {file}.damaged && sealant init", 1, In("cli/init.rs")),
     (
         "cli/commands/recipient/mod.rs",
-        "sealant recipient add {name}\"$({public})\"",
+        "sealant recipient add {name}\\\"$({public})\\\"",
         1,
         In("cli/recipient.rs"),
     ),
