@@ -129,7 +129,7 @@ fn leave_out_ignored(inputs: &mut Inputs, purpose: Purpose, context: &Context) -
                 left_out.committed.extend(committed);
             }
             Err(NoGit::Fails(error)) if purpose == Purpose::Look => {
-                let advice = error.advice().map(|advice| format!("\n{advice}")).unwrap_or_default();
+                let advice = error.advice().map(|advice| format!(". {advice}")).unwrap_or_default();
                 context.ui.warning(format!(
                     "{}: Git does not say what it ignores, so ignored files are included: {error}{advice}",
                     folder.display()

@@ -12,6 +12,7 @@ use crate::cli::commands::status;
 use crate::cli::context::{Context, block_on};
 use crate::cli::editor;
 use crate::cli::repository::config_outside;
+use crate::cli::ui::advice_of;
 use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
 use crate::fs::PrivateDir;
@@ -103,7 +104,7 @@ impl Check {
     }
 
     fn failed(name: &'static str, error: &Error) -> Self {
-        let advice = error.advice().map(ToOwned::to_owned);
+        let advice = advice_of(error);
         Self { name, status: Status::Broken, detail: error.to_string(), advice }
     }
 }

@@ -1073,7 +1073,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         By("init where the config was deleted"),
     ),
-    ("cli/commands/groups.rs", "sealant updatekeys {}", 1, In("cli/groups.rs")),
+    ("cli/commands/groups.rs", "sealant updatekeys {}", 1, In("cli/updatekeys.rs")),
     (
         "cli/context.rs",
         "git checkout -m FILE && sealant resolve FILE",

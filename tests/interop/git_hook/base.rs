@@ -226,7 +226,9 @@ fn fix_encrypts_what_is_found_in_clear() {
         assert!(String::from_utf8_lossy(&test.read(file)).contains("ENC[AES256_GCM,"));
     }
     assert!(
-        output.stderr.contains("once a creation rule matches it: no rule matches apps/unruly.yaml"),
+        output
+            .stderr
+            .contains("mv apps/unruly.yaml secrets/unruly.yaml && sealant encrypt -i secrets/unruly.yaml"),
         "{output}"
     );
     assert_eq!(test.read_text("apps/unruly.yaml"), SECRET);

@@ -353,7 +353,9 @@ fn fix_encrypts_what_is_staged_as_it_stands_and_stages_nothing() {
         "{output}"
     );
     assert!(
-        output.stderr.contains("once a creation rule matches it: no rule matches apps/unruly.yaml"),
+        output
+            .stderr
+            .contains("mv apps/unruly.yaml secrets/unruly.yaml && sealant encrypt -i secrets/unruly.yaml"),
         "{output}"
     );
     assert_eq!(test.read_text("secrets/partly.yaml"), "a: hunter2\nb: 3\n");

@@ -1,6 +1,7 @@
 //! What is staged is looked at, with the real Git and the real pre-commit framework on the other side.
 
 // Tests are outside of the doors that the library has.
+mod altered;
 mod archives;
 mod base;
 mod framework;
