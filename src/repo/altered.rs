@@ -80,9 +80,10 @@ impl Earlier {
             let Some(before) = encrypted(path, &before) else { continue };
             // What cannot be compared is broken in another way, which is told already.
             if let Ok(Some(change)) = sops::changed_by_hand(&file, &before) {
-                let what = change.path.map_or_else(|| "it".to_owned(), |path| format!("at {path}, it"));
-                let message =
-                    format!("{what} was changed without sealant or sops, so nobody can open it any more");
+                let what = change.path.as_deref().unwrap_or("the file");
+                let message = format!(
+                    "{what} was changed without sealant or sops, so nobody can open the file any more"
+                );
                 return Ok(Some(Finding::new(change.line, Rule::Altered, message)));
             }
         }
