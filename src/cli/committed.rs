@@ -82,5 +82,5 @@ fn is_unguarded(plaintext: &Path, context: &Context) -> Result<bool> {
     let (git, name) = Git::of_file(context.host, &real(plaintext))?;
     let is_covered =
         context.configs()?.matching_policy(plaintext)?.is_some_and(|policy| policy.rule.path_regex.is_some());
-    Ok(!is_covered && changes::untracked(&git, &[name.clone()])?.contains(&name))
+    Ok(!is_covered && changes::untracked(&git, std::slice::from_ref(&name))?.contains(&name))
 }
