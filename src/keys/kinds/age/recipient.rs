@@ -360,7 +360,7 @@ mod tests {
             ("age1pq1qqqq".to_owned(), "`age1pq1qqqq` is not a valid age recipient", "instead of 1959"),
             ("age1yubikey1qqqq".to_owned(), "is not a valid age recipient", "mistyped"),
             (String::new(), "an age recipient is empty", "comma"),
-            (format!("{X25519} {X25519}"), "more than an age recipient", "put commas"),
+            (format!("{X25519} {X25519}"), "a comma is missing", "put commas"),
             ("alice".to_owned(), "`alice` is not an age recipient", "begins with age1"),
             (
                 "ecdsa-sha2-nistp256 AAAA".to_owned(),
