@@ -16,6 +16,7 @@ use crate::fs;
 use crate::host::Host;
 use crate::journal::{Entry, Journal};
 use crate::keys::vault::user_audit_log;
+use crate::shown::typed;
 
 /// Whether the user wants a log, and where it is or would be.
 pub fn log_of(host: &dyn Host) -> Result<(bool, Option<PathBuf>)> {
@@ -113,10 +114,11 @@ impl Journal for AuditLog {
         let (user, machine) = (host.env_text("USER")?.unwrap_or_default(), fs::host_name());
         let time = host.now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         let cannot = |error: Error| {
-            error.advise(
+            error.advise(format!(
                 "The audit log must be written before anything is decrypted or changed: make it a file that only you \
-                 can read and write (`chmod 600 FILE`).",
-            )
+                 can read and write (`chmod 600 {}`).",
+                typed(&path)
+            ))
         };
         fs::append(&path, |last| {
             let (mut text, mut prev) = (String::new(), last.map(hash));

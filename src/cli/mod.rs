@@ -74,7 +74,7 @@ static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{}\ncommit: {commit}\nplatform: {arch}-{os}\nkeys: {keys}", env!("CARGO_PKG_VERSION"))
 });
 
-/// Secrets in Git, encrypted, byte for byte
+/// Keep secrets in Git, encrypted, and use them from there
 #[derive(Debug, Parser)]
 #[command(name = "sealant", version, long_version = LONG_VERSION.as_str(), disable_help_subcommand = true)]
 struct Cli {

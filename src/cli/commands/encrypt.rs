@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Keep the ciphertexts that this encrypted file has for unchanged values. Added values cause a new data key
+    /// Keep the ciphertexts of this encrypted file if no value was changed or added; else make a new data key
     #[arg(long, value_name = "OLD")]
     pub onto: Option<PathBuf>,
 

@@ -156,7 +156,7 @@ pub fn command() -> clap::Command {
     });
     // Nothing can be sealed for these, and trying it is an error that says so.
     let command = command.mut_subcommand("seal", |command| {
-        ["pgp", "kms", "gcp_kms", "azure_kv", "hckms"]
+        ["pgp", "hckms"]
             .into_iter()
             .fold(command, |command, name| command.mut_arg(name, |arg| arg.hide(true)))
     });

@@ -33,7 +33,7 @@ enum Source {
     Ksops(Box<ksops::Args>),
     GitCrypt(Box<git_crypt::Args>),
     Dotenvx(Box<dotenvx::Args>),
-    /// Show how to move from sops (nothing to convert)
+    /// Nothing to convert: both programs read and write the same files
     Sops(ByHand),
 }
 

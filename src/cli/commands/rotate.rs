@@ -31,8 +31,8 @@ use crate::sops::{Ciphertext, MacCheck};
 #[command(after_help = "\
 Examples:
   sealant rotate -i secrets.enc.yaml
-  sealant rotate -i --rm-age age1leaver... secrets/
-  sealant updatekeys --rotate secrets/     # to the rule's recipients")]
+  sealant updatekeys --rotate secrets/     # to the rule's recipients
+  sealant recipient rm Ben --all-rules     # Ben leaves: out of rules and files")]
 pub struct Args {
     #[command(flatten)]
     pub inputs: InputArgs,

@@ -61,7 +61,7 @@ pub struct FileArgs {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct CopyArgs {
     /// Also migrate what shares a value with a file for other readers, which would then be for both
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&str>)]
     allow_copied: bool,
 }
 
@@ -69,11 +69,11 @@ pub struct CopyArgs {
 #[derive(Debug, clap::Args)]
 pub struct BoundArgs {
     /// The namespace of Secrets that name none
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", help_heading = None::<&str>)]
     namespace: Option<String>,
 
     /// What values are bound to: strict (namespace and name, the default), namespace, or cluster
-    #[arg(long, value_name = "SCOPE", value_parser = scopes(), hide_possible_values = true, default_value_t, hide_default_value = true)]
+    #[arg(long, value_name = "SCOPE", help_heading = None::<&str>, value_parser = scopes(), hide_possible_values = true, default_value_t, hide_default_value = true)]
     scope: Scope,
 }
 

@@ -520,7 +520,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         Not("the beginning of a command that its caller writes out"),
     ),
-    ("cli/audit_log.rs", "chmod 600 FILE", 1, Not("a tool of the system, and what it does is not ours")),
+    ("cli/audit_log.rs", "chmod 600 {}", 1, Not("a tool of the system, and what it does is not ours")),
     ("cli/change.rs", "sealant set {flags} --value-stdin {} {item}", 1, In("cli/set.rs")),
     (
         "cli/cluster.rs",

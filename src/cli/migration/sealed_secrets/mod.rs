@@ -30,8 +30,8 @@ use crate::shown::typed;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  kubectl get secrets -n kube-system -o yaml \\
-    -l sealedsecrets.bitnami.com/sealed-secrets-key > ~/keys.yaml
+  (umask 077; kubectl get secrets -n kube-system -o yaml \\
+    -l sealedsecrets.bitnami.com/sealed-secrets-key > ~/keys.yaml)
   sealant migrate sealed-secrets --key ~/keys.yaml --dry-run apps/
   sealant migrate sealed-secrets --key ~/keys.yaml apps/
   sealant migrate sealed-secrets --cluster-keys --context prod clusters/prod/
@@ -47,7 +47,7 @@ pub struct Args {
     opener: OpenerArgs,
 
     /// The namespace of SealedSecrets that name none
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", help_heading = None::<&str>)]
     namespace: Option<String>,
 }
 
