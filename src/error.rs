@@ -187,6 +187,15 @@ impl Error {
         self
     }
 
+    /// The same error with this advice if it is about a file that is not there, and has none yet.
+    #[must_use]
+    pub fn advise_if_missing(self, advice: impl Into<String>) -> Self {
+        match (self.kind(), self.advice()) {
+            (Kind::NoFile, None) => self.advise(advice),
+            _ => self,
+        }
+    }
+
     /// The same error with what to do instead where the file's creation rule names `key`, which is the reader's own: only
     /// whoever knows the rules can tell.
     #[must_use]

@@ -45,6 +45,17 @@ pub(crate) fn conflict_line(text: &str) -> Option<usize> {
     text.lines().position(|line| line.starts_with("<<<<<<< ")).map(|index| index + 1)
 }
 
+/// The only known name that goes on where `name` ends, or where its parts between dots end: `app.yaml` for `app` and `a.yam`.
+pub(crate) fn cut_short<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let goes_on = |other: &&str| {
+        let mut parts = other.split('.');
+        let is_begun = |part: &str| parts.next().is_some_and(|whole| whole.starts_with(part));
+        other.starts_with(name) || name.split('.').all(is_begun)
+    };
+    let mut found = known.into_iter().filter(goes_on);
+    found.next().filter(|_| !name.is_empty() && found.next().is_none())
+}
+
 /// A name as it is compared with others.
 fn comparable(name: &str) -> String {
     name.to_lowercase().replace('-', "_")
@@ -198,6 +209,21 @@ mod tests {
         }
         assert_eq!(nearest("x", []), None);
         assert_eq!(misspelt("host2", ["host1"]), None);
+    }
+
+    #[test]
+    fn a_name_that_was_cut_short_means_the_only_one_that_goes_on() {
+        let known = ["app.yaml", "db.enc.yaml", "db.enc.json"];
+        for (name, expected) in [
+            ("app", Some("app.yaml")),
+            ("a.yam", Some("app.yaml")),
+            ("db.enc.y", Some("db.enc.yaml")),
+            ("db", None),
+            ("b.yaml", None),
+            ("", None),
+        ] {
+            assert_eq!(cut_short(name, known), expected, "{name}");
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub fn short(name: &str, key: &str) -> String {
 }
 
 /// Whether a name begins as keys do, or is a fingerprint.
-fn is_like_a_key(name: &str) -> bool {
+pub fn is_like_a_key(name: &str) -> bool {
     const BEGINNINGS: [&str; 7] = ["age1", "ssh-", "arn:", "http://", "https://", "projects/", "hckms:"];
     let name = name.trim().to_lowercase();
     let hex = || name.chars().filter(|char| !char.is_whitespace());

@@ -9,8 +9,10 @@ use std::path::Path;
 use crate::config::{Config, Configs, Destination, KeySpec, Policy, RuleKey, Selection};
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure, gcp, huawei};
-use crate::names::Names;
+use crate::keys::{
+    self, Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure, gcp, huawei,
+};
+use crate::names::{self, Names};
 use crate::sops::kubernetes;
 
 /// What was asked for apart from the creation rule, by flags or the environment.
@@ -188,6 +190,22 @@ pub fn typed_key(text: &str, names: &Names) -> Result<MasterKey> {
     master_key(&KeySpec::of_text(text)).or_else(|error| match names.key_called(text) {
         Some(key) => master_key(&KeySpec::of_text(key)),
         None => Err(error),
+    })
+}
+
+/// The same where nothing but a key or a name can be meant. What is neither is said to be no name, with those that there are.
+pub fn key_or_name(text: &str, names: &Names) -> Result<MasterKey> {
+    typed_key(text, names).map_err(|error| {
+        if names::is_like_a_key(text) || keys::looks_secret(text).is_some() {
+            return error;
+        }
+        let known: Vec<String> = names.iter().map(|(key, name)| names::short(name, key)).collect();
+        let message = format!("`{text}` is neither a key nor a name in the config");
+        let advice = match known.is_empty() {
+            true => "`sealant recipient list` shows the keys of each rule.".to_owned(),
+            false => format!("The config has these names: {}.", known.join(", ")),
+        };
+        Error::new(error.kind(), message).advise(advice)
     })
 }
 

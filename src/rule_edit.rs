@@ -283,7 +283,9 @@ impl Parsed {
         for part in self.parts(scalar) {
             let rest = source.get(at..span.end()).unwrap_or_default();
             let Some(found) = rest.find(part) else {
-                return Err(by_hand(format!("`{part}` is written in a way that Sealant cannot edit")));
+                return Err(by_hand(format!(
+                    "Sealant cannot edit the list in which `{part}` is: it is spelled with escapes or line breaks"
+                )));
             };
             spans.push(Span::new(at + found, at + found + part.len()));
             at += found + part.len();

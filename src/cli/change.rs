@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::batch::{self, Parsed};
 use crate::claims::{Edit, Pin};
-use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, LISTED};
 use crate::cli::claims::{Claims, Strictness, tell_place};
 use crate::cli::context::{Context, block_on};
 use crate::cli::pipeline;
@@ -100,7 +100,12 @@ impl ChangeArgs {
         // From reading to writing: of two runs at once, the second one builds on the first. That there is no such file
         // is for reading to tell.
         let lock = Lock::exclusive(path);
-        let source = pipeline::as_taken(pipeline::read(&input, formats)?, context);
+        let source = pipeline::read(&input, formats).map_err(|error| match change.strictness() {
+            _ if context.is_sops() => error,
+            Some(_) => error.advise_if_missing("To make it: `sealant edit FILE`"),
+            None => error.advise_if_missing(LISTED),
+        });
+        let source = pipeline::as_taken(source?, context);
         let format = source.format;
         let _lock = lock?;
         let parsed = batch::parse_one(source)?;

@@ -277,7 +277,7 @@ fn named(policy: &Policy) -> String {
 fn in_plaintext(path: &Path, edit: &Edit<'_>, leaves: &[Exposed], policy: &Policy) -> Error {
     let asked = policy.selection.as_ref().map(ToString::to_string).unwrap_or_default();
     let message = format!(
-        "{} would be in plaintext, as the file's `{}` says; {} says that it is encrypted (`{asked}`)",
+        "{} would be in plaintext, as the file's `{}` says; {} says to encrypt it (`{asked}`)",
         paths(leaves, edit.after),
         edit.selection,
         named(policy)

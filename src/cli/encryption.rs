@@ -213,6 +213,16 @@ impl<'a> Encrypt<'a> {
         }
     }
 
+    /// How somebody makes a file that is not there; `None` where no rule says plainly where it could be.
+    pub fn advice_to_make(&self, file: &Path) -> Option<String> {
+        match self.configs.matching_policy(file) {
+            Ok(Some(_)) => {
+                Some(format!("To make it, encrypted: `sealant edit {}`", typed(&plain_path(file))))
+            }
+            _ => elsewhere(&self.configs, file, "encrypt -i", self.context),
+        }
+    }
+
     /// Whether nothing has told us the file's type yet.
     fn is_of_no_type(&self, source: &Source) -> bool {
         !self.context.is_sops() && self.formats.input.is_none() && source.format == Format::Binary

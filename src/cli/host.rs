@@ -91,14 +91,25 @@ impl<'u> Terminal<'u> {
         Err(Error::new(Kind::Other, format!("this command never asks for {what}")))
     }
 
-    /// Prints a question to the terminal and reads the answer's line.
-    fn ask(&self, question: &str) -> io::Result<String> {
+    /// Asks yes or no, where somebody who only presses Enter means yes.
+    pub fn confirm_or_yes(&self, question: &str) -> Result<bool> {
+        self.refuse_unless_interactive("a confirmation")?;
+        let answer = self.ask(&format!("{question} [Y/n] "));
+        let answer = answer.map_err(|error| cannot_ask("a confirmation", error))?;
+        Ok(answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "" | "y" | "yes")))
+    }
+
+    /// Prints a question to the terminal and reads the answer's line; `None` where somebody ends the input instead.
+    fn ask(&self, question: &str) -> io::Result<Option<String>> {
         self.ui.above_progress(|| {
             let mut terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
             terminal.write_all(shown(question).as_bytes())?;
             let mut answer = String::new();
-            BufReader::new(terminal).read_line(&mut answer)?;
-            Ok(answer.trim().to_owned())
+            if BufReader::new(&terminal).read_line(&mut answer)? == 0 {
+                terminal.write_all(b"\n")?;
+                return Ok(None);
+            }
+            Ok(Some(answer.trim().to_owned()))
         })
     }
 
@@ -135,7 +146,8 @@ impl Host for Terminal<'_> {
 
     fn ask_line(&self, prompt: &str) -> Result<String> {
         self.refuse_unless_interactive("an answer")?;
-        self.ask(&format!("{prompt}: ")).map_err(|error| cannot_ask("an answer", error))
+        let answer = self.ask(&format!("{prompt}: ")).map_err(|error| cannot_ask("an answer", error))?;
+        answer.ok_or_else(|| not_given("an answer", io::ErrorKind::UnexpectedEof.into()))
     }
 
     fn confirm(&self, question: &str) -> Result<bool> {
@@ -144,7 +156,7 @@ impl Host for Terminal<'_> {
         let answer = if self.confirms_on_stdin {
             self.ask_on_stdin(&question).map_err(|error| not_given("a confirmation", error))?
         } else {
-            self.ask(&question).map_err(|error| cannot_ask("a confirmation", error))?
+            self.ask(&question).map_err(|error| cannot_ask("a confirmation", error))?.unwrap_or_default()
         };
         Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
     }

@@ -143,7 +143,7 @@ enum Command {
     Inspect(inspect::Args),
     FetchRecipient(fetch_recipient::Args),
     Check(check::Args),
-    #[command(alias = "ls")]
+    #[command(aliases = ["ls", "list"])]
     Status(status::Args),
     Git(git::Args),
     Hook(hook::Args),

@@ -65,6 +65,9 @@ pub struct Summary {
     pub other: &'static str,
 }
 
+/// What is said of files that are named, though nothing was done to them.
+pub const LEFT_ALONE: &str = "left alone";
+
 /// Why a file that was only found was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passed {
@@ -102,6 +105,15 @@ pub(super) fn lines_of<'p>(files: impl ExactSizeIterator<Item = &'p Path>, most:
     names.chain((count > told).then(|| format!("  and {} more", count - told))).collect()
 }
 
+/// The first of these files, and how many more there are, in one line.
+fn first_of(files: &[&Path]) -> String {
+    const SHOWN: usize = 3;
+    let names: Vec<String> =
+        files.iter().take(SHOWN).map(|file| plain_path(file).display().to_string()).collect();
+    let more = files.len().checked_sub(SHOWN).filter(|more| *more > 0);
+    names.join(", ") + &more.map(|more| format!(" and {more} more")).unwrap_or_default()
+}
+
 /// What became of the files of a run.
 #[derive(Default)]
 struct Told<'i> {
@@ -109,7 +121,7 @@ struct Told<'i> {
     plaintext: Vec<&'i Path>,
     declined: usize,
     already: usize,
-    other: usize,
+    other: Vec<&'i Path>,
     failed: usize,
 }
 
@@ -120,7 +132,7 @@ impl<'i> Told<'i> {
             Ok(Became::Passed(Passed::Plaintext)) => self.plaintext.push(input.shown()),
             Ok(Became::Passed(Passed::Declined)) => self.declined += 1,
             Ok(Became::Passed(Passed::Already)) => self.already += 1,
-            Ok(Became::Passed(Passed::Other)) => self.other += 1,
+            Ok(Became::Passed(Passed::Other)) => self.other.push(input.shown()),
             Err(_) => self.failed += 1,
         }
     }
@@ -138,10 +150,14 @@ impl<'i> Told<'i> {
         }
         let would = if dry_run { "would be " } else { "" };
         let done = format!("{} {would}{}", self.done.len(), words.done);
+        let other = match words.other {
+            LEFT_ALONE => format!("{LEFT_ALONE} ({})", first_of(&self.other)),
+            other => other.to_owned(),
+        };
         let counted = [
             (self.already, words.already),
             (self.plaintext.len() + self.declined, "in plaintext"),
-            (self.other, words.other),
+            (self.other.len(), &*other),
             (ignored, "ignored by Git"),
             (self.failed, "failed"),
         ];

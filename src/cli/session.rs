@@ -18,6 +18,10 @@ use crate::sops::Ciphertext;
 /// An editor that comes back sooner has hardly been read by anybody.
 const GLANCE: Duration = Duration::from_millis(500);
 
+/// Editors that cannot come back sooner than somebody leaves them.
+const IN_TERMINAL: [&str; 11] =
+    ["vi", "vim", "nvim", "view", "ex", "ed", "nano", "pico", "micro", "hx", "kak"];
+
 /// What became of a file.
 pub enum Edited {
     Written,
@@ -106,22 +110,34 @@ impl<'a> Session<'a> {
             return Err(error);
         }
         ui.error(&error);
+        let discarded = || Error::new(error.kind(), "edits discarded; the file is unchanged");
         let mut question = "Press Enter to go back to the editor, or n to discard your edits";
+        let mut is_ended = false;
         loop {
-            match host.ask_line(question)?.trim().to_lowercase().as_str() {
-                "" | "y" | "yes" => return Ok(()),
-                "n" | "no" => return Err(Error::new(error.kind(), "edits discarded; the file is unchanged")),
-                _ => question = "Enter or y goes back to the editor, n discards your edits",
+            let answer = host.ask_line(question).map(|answer| answer.trim().to_lowercase());
+            match answer.as_deref() {
+                Ok("" | "y" | "yes") => return Ok(()),
+                Ok("n" | "no") => return Err(discarded()),
+                // One Ctrl-D is a slip; a terminal that is gone answers nothing else.
+                Err(_) if is_ended => return Err(discarded()),
+                _ => is_ended = answer.is_err(),
             }
+            question = "Enter or y goes back to the editor, n discards your edits";
         }
     }
 
     fn tell_unchanged(&self, path: &Path, time: Duration) {
         let ui = self.context.ui;
         ui.say(format!("{}: nothing was changed", path.display()));
-        if time < GLANCE {
+        if time < GLANCE && !self.is_in_terminal() {
             ui.note("the editor returned at once. Some need an option to wait, as in EDITOR='code --wait'");
         }
+    }
+
+    /// Whether the editor is known to stay in the terminal until it is left.
+    fn is_in_terminal(&self) -> bool {
+        let name = Path::new(&self.editor.program).file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| IN_TERMINAL.contains(&name))
     }
 
     pub fn warn(&self, path: &Path, warnings: &[String]) {

@@ -11,6 +11,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::commands::help;
 use crate::cli::ui;
+use crate::document::Format;
 use crate::error::Kind;
 use crate::keys::Recipient;
 use crate::shown::typed;
@@ -78,7 +79,6 @@ const OTHER_FLAGS: &[(&[&str], &str)] = &[
     ),
     (&["-f", "--file", "--filename", "--secret-file"], "the file is an argument: sealant COMMAND FILE"),
     (&["-i", "--in-place"], "this command has no such flag: sealant COMMAND FILE"),
-    (&["-r", "--recipient"], "name a recipient with --age"),
     (&["-n", "--namespace"], "a namespace is for SealedSecrets: sealant seal --namespace NAMESPACE FILE"),
 ];
 
@@ -114,10 +114,6 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
         "`sealant keygen --default` makes an identity, `sealant keygen -y` prints your recipients",
     ),
     (
-        &["list"],
-        "`sealant status` lists the files that are encrypted, `sealant recipient list` who can decrypt them",
-    ),
-    (
         &["reencrypt", "re-encrypt"],
         "to update recipients: `sealant updatekeys FILE`; for a new data key: `sealant rotate FILE`",
     ),
@@ -133,16 +129,18 @@ const OTHER_COMMANDS: &[(&[&str], &str)] = &[
         "to create a Secret in the cluster from an encrypted manifest: sealant decrypt FILE | kubectl apply -f - (`kubectl \
          apply` takes a SealedSecret as it is)",
     ),
-    (
-        &["share", "invite", "grant", "allow", "adduser", "add-user"],
-        "to let somebody decrypt: sealant recipient add NAME KEY (`sealant init` prints their KEY, on their machine)",
-    ),
+    (&["share", "invite", "grant", "allow", "adduser", "add-user"], TO_LET_IN),
     (
         &["revoke", "deny", "remove", "rm", "delete", "rmuser", "remove-user"],
         "to take somebody's access away: sealant recipient rm NAME. To take a value out of a file: sealant unset FILE \
          PATH. To remove a file: git rm FILE",
     ),
 ];
+
+const TO_LET_IN: &str = "to let somebody decrypt: sealant recipient add NAME KEY (`sealant init` prints their KEY, on their machine)";
+
+/// Flags by which programs are asked for JSON.
+const FOR_JSON: [&str; 4] = ["--json", "--format", "-o", "--output"];
 
 /// What is said of a word that looks like the name of a file, and is no command.
 const NO_SUCH_FILE: &str = "there is no such file. To make it: sealant edit WORD";
@@ -217,6 +215,13 @@ fn by_form(error: &clap::Error, command: Option<&str>, args: &[OsString]) -> Opt
         ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand => {
             Some(format!("for example: {}", first_example(args)?))
         }
+        // A key is no file to encrypt.
+        ErrorKind::InvalidSubcommand
+            if word(ContextKind::InvalidSubcommand) == Some("add")
+                && args.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.starts_with("age1") || arg.starts_with("ssh-")) =>
+        {
+            Some(TO_LET_IN.to_owned())
+        }
         ErrorKind::InvalidSubcommand => {
             let file = Path::new(word(ContextKind::InvalidSubcommand)?);
             let (command, file) = (command.filter(|_| file.is_file())?, typed(file));
@@ -230,6 +235,35 @@ fn by_form(error: &clap::Error, command: Option<&str>, args: &[OsString]) -> Opt
         }
         ErrorKind::UnknownArgument if command.is_none() && word(ContextKind::InvalidArg) == Some("-r") => {
             of_age(args)
+        }
+        ErrorKind::UnknownArgument
+            if command.is_some() && word(ContextKind::InvalidArg).is_some_and(|flag| FOR_JSON.contains(&flag)) =>
+        {
+            json_flag(args).map(|flag| format!("for JSON: {flag}"))
+        }
+        ErrorKind::UnknownArgument
+            if word(ContextKind::InvalidArg) == Some("-r")
+                && args.windows(2).any(|pair| pair[0] == "-r" && Path::new(&pair[1]).is_dir()) =>
+        {
+            let folder = args.windows(2).find(|pair| pair[0] == "-r").map(|pair| typed(Path::new(&pair[1])))?;
+            let output = if command == Some("decrypt") { " --output-dir DIR" } else { "" };
+            Some(format!("all files of a folder are meant, without a flag: sealant {}{output} {folder}", command?))
+        }
+        ErrorKind::UnknownArgument
+            if command != Some("updatekeys")
+                && matches!(word(ContextKind::InvalidArg), Some("-r" | "--recipient"))
+                && takes_recipients(args) =>
+        {
+            Some("name a recipient with --age".to_owned())
+        }
+        // The words may be a value that was meant for `set`.
+        ErrorKind::UnknownArgument if command == Some("get") && word(ContextKind::InvalidArg).is_some_and(is_word) => {
+            let file = args.iter().skip(2).map(Path::new).find(|word| word.is_file()).map(typed);
+            let file = file.unwrap_or_else(|| "FILE".to_owned());
+            Some(format!("a path is one word, with dots between its keys: sealant get {file} database.password"))
+        }
+        ErrorKind::UnknownArgument if command == Some("init") && word(ContextKind::InvalidArg).is_some_and(is_word) => {
+            Some("your key gets the name that Git has for you, `user.name`. To give others a name: sealant recipient add NAME KEY".to_owned())
         }
         ErrorKind::UnknownArgument
             if command == Some("updatekeys")
@@ -272,15 +306,53 @@ fn of_age(args: &[OsString]) -> Option<String> {
     Some(format!("that is age's command line. Here: sealant encrypt --age {recipient}{output} {file}"))
 }
 
+/// The command that was typed, after those that it is below: `sealant`, `recipient`, `list`.
+fn typed_command<'c>(root: &'c clap::Command, args: &[OsString]) -> Vec<&'c clap::Command> {
+    let words = args.iter().skip(1).filter_map(|word| word.to_str()).filter(|word| is_word(word));
+    let mut commands = vec![root];
+    for word in words {
+        match commands.last().and_then(|command| command.find_subcommand(word)) {
+            Some(below) => commands.push(below),
+            None => break,
+        }
+    }
+    commands
+}
+
+/// Whether a flag of the command that was typed names recipients.
+fn takes_recipients(args: &[OsString]) -> bool {
+    let root = help::command();
+    let commands = typed_command(&root, args);
+    commands.last().is_some_and(|command| command.get_arguments().any(|flag| flag.get_long() == Some("age")))
+}
+
+/// Whether it is no flag.
+fn is_word(word: &str) -> bool {
+    !word.starts_with('-')
+}
+
+/// The command that was typed with the flag by which it prints JSON, if it does.
+fn json_flag(args: &[OsString]) -> Option<String> {
+    let root = help::command();
+    let commands = typed_command(&root, args);
+    let command = commands.last()?;
+    let names: Vec<&str> = commands.iter().map(|command| command.get_name()).collect();
+    let flag = |name: &str| command.get_arguments().find(|flag| flag.get_long() == Some(name));
+    let prints_json =
+        |flag: &clap::Arg| flag.get_possible_values().iter().any(|value| value.get_name() == "json");
+    let flag = match (flag("format"), flag("output-type")) {
+        (Some(format), _) if prints_json(format) => "--format json",
+        // Where the flag is hidden, it has no meaning.
+        (_, Some(output)) if !output.is_hide_set() => "--output-type json",
+        _ => return None,
+    };
+    Some(format!("{} {flag}", names.join(" ")))
+}
+
 /// The first example in the help of the command that was typed.
 fn first_example(args: &[OsString]) -> Option<String> {
     let root = help::command();
-    let words = args.iter().skip(1).filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-'));
-    let command = words.fold((&root, false), |(at, is_over), word| match at.find_subcommand(word) {
-        Some(below) if !is_over => (below, false),
-        _ => (at, true),
-    });
-    let examples = command.0.get_after_help()?.to_string();
+    let examples = typed_command(&root, args).last()?.get_after_help()?.to_string();
     let line = examples.lines().map(str::trim).find(|line| line.starts_with("sealant "))?;
     let line = line.split("  #").next().unwrap_or(line).trim_end();
     (!line.ends_with('\\')).then(|| line.to_owned())
@@ -300,8 +372,9 @@ fn without_words(mut error: clap::Error, takes_value: bool) -> clap::Error {
             error.remove(ContextKind::Suggested);
         }
     }
-    // An empty one stands for a value that is missing.
-    let is_given = |value: &ContextValue| !matches!(value, ContextValue::String(text) if text.is_empty());
+    // An empty one stands for a value that is missing, and the name of a type is no secret.
+    let is_harmless = |text: &str| text.is_empty() || Format::from_name(text).is_some();
+    let is_given = |value: &ContextValue| !matches!(value, ContextValue::String(text) if is_harmless(text));
     if error.get(ContextKind::InvalidValue).is_some_and(is_given) {
         error.insert(ContextKind::InvalidValue, hidden());
         error.remove(ContextKind::SuggestedValue);

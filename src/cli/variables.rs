@@ -68,6 +68,12 @@ pub fn read(
     }
 }
 
+/// Whether every shell takes this for the name of a variable.
+pub fn is_name(name: &str) -> bool {
+    let is_letter = |char: char| char.is_ascii_alphabetic() || char == '_';
+    name.starts_with(is_letter) && name.chars().all(|char| is_letter(char) || char.is_ascii_digit())
+}
+
 /// Says what a line of a dotenv file means where a shell would read it in another way. The value is as sops has it, too.
 fn tell_shell_syntax(file: &Path, name: &str, value: &[u8], context: &Context) {
     let shown = file.display();

@@ -73,6 +73,9 @@ pub fn emit_value(document: &dyn Document, node: NodeId, to: Format) -> Result<S
     Ok(to_bytes(to, text))
 }
 
+/// What to do with a file that does not fit into variables.
+const WHOLE: &str = "Pass the whole file: `sealant exec-file FILE 'COMMAND {}'`";
+
 /// The entries of a file's first document as environment variables, as sops's `exec-env` makes them, with the values
 /// that `value_of` knows. What is no flat map of values is an error, and so are names and values that no environment
 /// can hold.
@@ -99,7 +102,7 @@ pub fn variables(
                 .on_line(document.line(node))
         };
         let Some(value) = value_of(node) else {
-            return Err(cannot("its value is nested").advise("Pass the whole file with `sealant exec-file`."));
+            return Err(cannot("its value is nested").advise(WHOLE));
         };
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(cannot("the name is empty, or contains `=` or a zero byte").advise("Rename the key."));
@@ -109,8 +112,7 @@ pub fn variables(
             value => SecretBytes::new(flat::text_of(&value)?.into_bytes()),
         };
         if bytes.contains(&0) {
-            return Err(cannot("its value contains a zero byte")
-                .advise("Pass the whole file with `sealant exec-file`."));
+            return Err(cannot("its value contains a zero byte").advise(WHOLE));
         }
         variables.push((name.to_owned(), bytes));
         Ok(())

@@ -4,6 +4,7 @@
 //! theirs to read; one that a repository has put into the place of a file is not opened, nor is a device ever: that may
 //! wait for ever, or do something.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -167,7 +168,7 @@ pub(super) fn missing(path: &Path) -> Error {
         Err(_) => "no such file".to_owned(),
     };
     let error = Error::new(Kind::NoFile, message).in_file(path);
-    match meant(path) {
+    match meant(path).or_else(|| begun(path)) {
         Some(other) => error.advise(format!("Did you mean {}?", typed(&other))),
         None => error,
     }
@@ -178,26 +179,34 @@ pub fn meant(path: &Path) -> Option<PathBuf> {
     beside(path).or_else(|| in_other_folder(path))
 }
 
-/// The file of the same name that was probably meant: below a folder whose name was misspelt, in a folder above the one that
-/// one is in, or the only one below it.
+/// Further up or down, a file of the same name is another one.
+const LEVELS: usize = 4;
+
+/// The file of the same name that was probably meant: below a folder whose name was misspelt, the only one below the folder that
+/// one is in, or in a folder above it.
 fn in_other_folder(path: &Path) -> Option<PathBuf> {
-    /// Further up or down, a file of the name is another one.
-    const LEVELS: usize = 4;
-    /// More files are not looked through for a guess.
-    const MOST: usize = 5000;
     let name = path.file_name()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
     let other = folder.and_then(beside).map(|other| other.join(name)).filter(|other| other.is_file());
     if other.is_some() || path.is_absolute() {
         return other;
     }
-    let mut above = (1..=LEVELS).map(|levels| Path::new(&"../".repeat(levels)).join(path));
-    if let Some(above) = above.find(|above| above.is_file()) {
-        return Some(above);
-    }
-    if path.components().count() > 1 {
-        return None;
-    }
+    let is_name = path.components().count() == 1;
+    is_name.then(|| below(name)).flatten().or_else(|| above(path))
+}
+
+/// A file above, in the same repository: nobody means a file of another one.
+fn above(path: &Path) -> Option<PathBuf> {
+    let up = |levels| PathBuf::from("../".repeat(levels));
+    let is_within = |levels: &usize| up(levels - 1).join(".git").symlink_metadata().is_err();
+    let mut above = (1..=LEVELS).take_while(is_within).map(|levels| up(levels).join(path));
+    above.find(|above| above.is_file())
+}
+
+/// The only file of this name below.
+fn below(name: &OsStr) -> Option<PathBuf> {
+    /// More files are not looked through for a guess.
+    const MOST: usize = 5000;
     let is_shown =
         |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
     let below = WalkDir::new(".").max_depth(LEVELS).into_iter().filter_entry(is_shown).take(MOST).flatten();
@@ -210,13 +219,23 @@ fn in_other_folder(path: &Path) -> Option<PathBuf> {
 
 /// The file beside one that is not there, of which the name was probably misspelt.
 fn beside(path: &Path) -> Option<PathBuf> {
+    let (name, others) = (path.file_name()?.to_str()?, names_beside(path)?);
+    hints::misspelt(name, others.iter().map(String::as_str)).map(|meant| path.with_file_name(meant))
+}
+
+/// The file beside one that is not there, of which only the beginning was typed.
+fn begun(path: &Path) -> Option<PathBuf> {
+    let (name, others) = (path.file_name()?.to_str()?, names_beside(path)?);
+    hints::cut_short(name, others.iter().map(String::as_str)).map(|meant| path.with_file_name(meant))
+}
+
+/// The names beside that of a file that is not there.
+fn names_beside(path: &Path) -> Option<Vec<String>> {
     /// In a folder of more files it would take too long.
     const MOST: usize = 10_000;
     let name = path.file_name()?.to_str()?;
-    let files = fs::read_dir(atomic::folder_of(path)).ok()?.take(MOST);
-    let files: Vec<_> = files.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     // A link that leads nowhere is there itself; and nobody means a hidden file who types no dot.
-    let is_like = |other: &&str| *other != name && other.starts_with('.') == name.starts_with('.');
-    let name = hints::misspelt(name, files.iter().map(String::as_str).filter(is_like))?;
-    Some(path.with_file_name(name))
+    let is_like = |other: &String| *other != name && other.starts_with('.') == name.starts_with('.');
+    let files = fs::read_dir(atomic::folder_of(path)).ok()?.take(MOST);
+    Some(files.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(is_like).collect())
 }

@@ -30,7 +30,7 @@ pub(crate) use self::entry::{Fields, get, set, text, unusable};
 pub use self::kind::{Credentials, KeyKind, MasterKey, Names};
 pub use self::kinds::age::{
     AgeEntry, Identities, NewIdentity, Recipient, SourceReport, generate_identity, holds_only_identities,
-    lock_identity, recipients_of, stanzas, takes_passphrase,
+    lock_identity, looks_secret, recipients_of, stanzas, takes_passphrase,
 };
 pub use self::kinds::aws_kms::{self as aws, AwsKmsEntry};
 pub use self::kinds::azure_kv::AzureKvEntry;

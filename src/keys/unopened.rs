@@ -139,7 +139,7 @@ impl NotOpened<'_> {
         let own = searched.own.clone()?;
         let who = match self.helpers() {
             helpers if helpers.is_empty() => "Somebody who can open the file".to_owned(),
-            helpers => format!("One of these ({helpers})"),
+            helpers => format!("Whoever has one of these keys ({helpers})"),
         };
         let command = format!("sealant updatekeys --add {} FILE", typed(own.as_ref()));
         let advice = format!(
@@ -162,7 +162,9 @@ impl NotOpened<'_> {
         if let Some(searched) = self.searched.first() {
             return match self.helpers() {
                 helpers if helpers.is_empty() || searched.mistake.is_some() => searched.advice.clone(),
-                helpers => format!("{}. These can let you in: {helpers}", searched.advice),
+                helpers => {
+                    format!("{}. Whoever has one of these keys can let you in: {helpers}", searched.advice)
+                }
             };
         }
         match self.wrapped.groups.iter().flatten().any(|wrapped| wrapped.key.is_supported()) {

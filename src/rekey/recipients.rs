@@ -229,7 +229,8 @@ fn with_newcomer(holder: KeyedPart<'_>, rule: &KeySet, newcomer: &MasterKey) -> 
     if !rule.groups.iter().flatten().any(|key| key == newcomer) {
         let message = format!("its creation rule does not name {newcomer}");
         return Err(Error::new(Kind::Conflict, message).advise(format!(
-            "Add it to the rule, and to the rule's files: `sealant recipient add {} --for FILE`",
+            "If another branch asks for access, go there first: `git switch BRANCH`. To let it in without one: `sealant \
+             recipient add {} --for FILE`",
             shown::typed(newcomer.id().as_ref())
         )));
     }

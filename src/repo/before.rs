@@ -169,11 +169,10 @@ impl<'b> Plans<'b> {
         }
         let then = then.len();
         let message = format!(
-            "{rule} in commit {} says that {} of this file {} encrypted, today's config says so of only {}",
+            "{rule} in commit {} says to encrypt {} of this file, and today's config {}",
             before.commit,
             counted(then),
-            if then == 1 { "is" } else { "are" },
-            if kept == 0 { "none".to_owned() } else { counted(kept) }
+            if kept == 0 { "none".to_owned() } else { format!("only {}", counted(kept)) }
         );
         Some(Finding::new(1, Rule::Weakened, message))
     }

@@ -715,27 +715,29 @@ impl Copies {
     pub fn found(&self) -> Vec<(&Path, Finding)> {
         let found = |unit: &Unit| {
             let line = unit.line?;
-            let (rule, message) = self.copied(unit).or_else(|| self.moved(unit))?;
-            Some((self.files[unit.file].shown.as_path(), Finding::new(line, rule, message)))
+            let (rule, message, other) = self.copied(unit).or_else(|| self.moved(unit))?;
+            let other = Some(self.files[other.file].shown.clone());
+            let finding = Finding { other, ..Finding::new(line, rule, message) };
+            Some((self.files[unit.file].shown.as_path(), finding))
         };
         self.looked_at().filter_map(found).collect()
     }
 
-    fn copied(&self, unit: &Unit) -> Option<(Rule, String)> {
+    fn copied(&self, unit: &Unit) -> Option<(Rule, String, &Unit)> {
         let (what, other) = self.shared(unit, |other, _| !other.is_past())?;
         let whose = match (unit.held.by_rule, other.held.by_rule) {
-            (true, false) => "whose readers no rule names",
+            (true, false) => "for which no rule names readers",
             (false, true) if unit.held.readers == other.held.readers => {
-                "whose readers a rule names, though no rule names this file's"
+                "for which a rule names readers, and for this file none does"
             }
             _ if unit.held.readers.groups == other.held.readers.groups => "which `publish` sends elsewhere",
             _ => "which has other readers",
         };
-        Some((Rule::Copied, format!("{what} {}, {whose}", self.shown(other))))
+        Some((Rule::Copied, format!("{what} {}, {whose}", self.shown(other)), other))
     }
 
     /// What has left a place for one of more readers. What was there for more people is for fewer now.
-    fn moved(&self, unit: &Unit) -> Option<(Rule, String)> {
+    fn moved(&self, unit: &Unit) -> Option<(Rule, String, &Unit)> {
         let here = &self.files[unit.file].path;
         let is_narrower = |other: &Unit, print: Print| {
             other.is_past()
@@ -749,7 +751,7 @@ impl Copies {
             true => "a path that `publish` sends elsewhere, or not at all",
             false => "a path with other readers",
         };
-        Some((Rule::Moved, format!("{what} {}, {place}", self.shown(other))))
+        Some((Rule::Moved, format!("{what} {}, {place}", self.shown(other)), other))
     }
 
     /// Whether some may read at `here` who could not where something of the past was: by its having moved there. A place that no

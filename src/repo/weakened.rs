@@ -4,7 +4,7 @@
 //! less bound, than the rules said. Told is what is done every day and somebody has to look at: readers who are added, a rule
 //! of its own for some of the files of a rule for all, a rule that goes along with its files.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeSet, HashMap, btree_set};
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,9 @@ impl Before {
         let (regions, searches) = (self.regions(), Searches::default());
         let (mut comparisons, mut found) = (Vec::new(), Vec::new());
         let inner = inner(&regions);
+        let files = Files { before: self, today, now, left: Cell::new(MOST_LOOKED_AT) };
         for folder in &regions {
-            match Comparison::of(self, today, folder, &inner[folder], &searches) {
+            match Comparison::of(self, today, folder, &inner[folder], &searches, &files) {
                 Ok(comparison) => comparisons.push(comparison),
                 Err((config, error)) => found.push((config, Err(error))),
             }
@@ -117,6 +118,38 @@ struct Comparison<'c> {
     place: PathBuf,
     weakened: Weakened,
     searches: &'c Searches,
+    files: &'c Files<'c>,
+}
+
+/// How many files are looked at, in all, for one that people know.
+const MOST_LOOKED_AT: usize = 20_000;
+
+/// The files that there are.
+struct Files<'c> {
+    before: &'c Before,
+    today: &'c Configs,
+    now: &'c Tree,
+    /// How many may still be looked at: a config may have a thousand rules.
+    left: Cell<usize>,
+}
+
+impl Files<'_> {
+    /// A file below a folder that has these rules, before and today.
+    fn with_rules(&self, folder: &Path, before: &Policy, today: Option<&Policy>) -> Option<&Path> {
+        let rule = |policy: Result<Option<Policy>>| policy.ok().flatten().map(|policy| policy.rule);
+        let is_one = |path: &Path| {
+            let file = self.before.top.join(path);
+            rule(self.today.matching_policy(&file)).as_ref() == today.map(|policy| &policy.rule)
+                && rule(self.before.configs.matching_policy(&file)).as_ref() == Some(&before.rule)
+        };
+        let mut files =
+            self.now.iter().map(|(path, _)| path.as_path()).filter(|path| path.starts_with(folder));
+        files.find(|path| {
+            let left = self.left.get();
+            self.left.set(left.saturating_sub(1));
+            left > 0 && !is_config(path) && is_one(path)
+        })
+    }
 }
 
 /// What became of the files of an earlier rule.
@@ -199,6 +232,7 @@ impl<'c> Comparison<'c> {
         folder: &'c Path,
         inner: &BTreeSet<PathBuf>,
         searches: &'c Searches,
+        files: &'c Files<'c>,
     ) -> Result<Self, (PathBuf, Error)> {
         let path = before.top.join(folder);
         let file = path.join("file");
@@ -208,7 +242,7 @@ impl<'c> Comparison<'c> {
         let place = config.as_ref().or(earlier.as_ref()).map_or(&*file, |config| config.path()).to_path_buf();
         let weakened = Config::weakened(config.as_deref(), earlier.as_deref(), &path, inner, searches);
         let weakened = weakened.map_err(|error| (place.clone(), error))?;
-        Ok(Self { before, folder, earlier, config, place, weakened, searches })
+        Ok(Self { before, folder, earlier, config, place, weakened, searches, files })
     }
 
     fn findings<'t>(
@@ -239,7 +273,11 @@ impl<'c> Comparison<'c> {
                     excludes.remove(pattern);
                 }
                 let Some(rule) = self.rule_of(parting, weaker, new, traces) else { continue };
-                let line = parting.today.as_ref().map_or(1, |today| today.rule.line);
+                let of_rule = || parting.today.as_ref().map_or(1, |today| today.rule.line);
+                let line = match weaker {
+                    Weaker::Readers(keys) => keys.first().map_or_else(of_rule, |key| key.line),
+                    _ => of_rule(),
+                };
                 found.push(Finding::new(line, rule, self.message(parting, weaker)));
             }
         }
@@ -344,7 +382,11 @@ impl<'c> Comparison<'c> {
 
     fn message(&self, parting: &Parting, weaker: &Weaker) -> String {
         let config = self.config.as_deref();
-        let file = self.folder.join(&parting.example);
+        let known = match weaker {
+            Weaker::Readers(_) => self.files.with_rules(self.folder, &parting.before, parting.today.as_ref()),
+            _ => None,
+        };
+        let file = known.map_or_else(|| self.folder.join(&parting.example), Path::to_path_buf);
         let file = file.display();
         let rule = &parting.before.rule;
         let name = rule.file.strip_prefix(&self.before.top).unwrap_or(&rule.file);

@@ -57,7 +57,7 @@ impl Nature {
             Self::Encrypted => Err(super::already_encrypted()),
             Self::Damaged(why) => {
                 let line = why.line();
-                let message = format!("the file is not encrypted a second time: {}", why.message());
+                let message = format!("the file is encrypted already, but damaged: {}", why.message());
                 let error = Error::new(Kind::AlreadyEncrypted, message).advise(RESTORE);
                 Err(match line {
                     Some(line) => error.on_line(line),

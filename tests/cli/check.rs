@@ -37,12 +37,12 @@ fn each_finding_is_told_with_its_line_and_without_the_value() {
         (
             "secrets/a.yaml",
             "# x\na: hunter2\n".into(),
-            "2: a value is in plaintext that .sops.yaml:2 says is encrypted [plaintext]",
+            "2: a value is in plaintext, but .sops.yaml:2 says to encrypt it [plaintext]",
         ),
         (
             "secrets/a b.bin",
             "hunter2".into(),
-            "1: is in plaintext, but .sops.yaml:2 says that it is encrypted [plaintext]",
+            "1: is in plaintext, but .sops.yaml:2 says to encrypt it [plaintext]",
         ),
         ("secrets/a.json", "{".into(), "[broken]"),
         (
@@ -80,7 +80,7 @@ fn a_value_that_was_put_into_an_encrypted_file_and_a_stranger_are_found() {
     let lines: Vec<_> = output.text().lines().collect();
     assert_eq!(
         lines[0],
-        "secrets/more.yaml:1: added is in plaintext, but its metadata says that it is encrypted [plaintext]"
+        "secrets/more.yaml:1: added is in plaintext, but the file's metadata says to encrypt it [plaintext]"
     );
     let line = 1 + test.read_text("stranger.yaml").lines().position(|line| line == "sops:").unwrap();
     assert_eq!(
@@ -334,7 +334,7 @@ fn an_extension_in_capitals_hides_no_secret() {
             "deploy/a.JSON:1: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
             "deploy/a.YAML:5: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
             "deploy/a.Yml:5: a Kubernetes Secret has a value in plaintext [kubernetes-secret]",
-            "secrets/a.YAML:1: is in plaintext, but .sops.yaml:2 says that it is encrypted [plaintext]",
+            "secrets/a.YAML:1: is in plaintext, but .sops.yaml:2 says to encrypt it [plaintext]",
         ]
     );
     let files = ["deploy/a.YAML", "deploy/a.Yml", "deploy/a.JSON", "secrets/a.YAML"];
@@ -440,4 +440,23 @@ fn what_goes_deeper_than_anybody_looks_is_told_and_takes_no_memory() {
         );
     }
     assert!(output.to_string().contains("d.yaml"), "{output}");
+}
+
+#[test]
+fn what_is_advised_fits_what_was_found() {
+    let test = super::at_home();
+    let rule = |keys: &str| format!("creation_rules:\n  - path_regex: ^secrets/\n    age: {keys}\n");
+    encrypted(&test, "secrets/a.yaml", "a: 1\n", &[RECIPIENT]);
+    test.write(".sops.yaml", rule(&format!("{RECIPIENT},{STRANGER}")));
+    // Nobody was removed, and whoever is asked for gets a command of their own.
+    let asked = test.sealant(&["check"]).run().code(1);
+    assert!(asked.stderr.starts_with(&format!("{STRANGER} asks for access")), "{asked}");
+    test.write(".sops.yaml", rule(STRANGER));
+    let removed = test.sealant(&["check"]).run().code(1);
+    assert!(removed.stderr.contains("no longer names somebody, add `--rotate`"), "{removed}");
+    test.write(".sops.yaml", rule(RECIPIENT));
+    test.write("secrets/README.md", "how to\n");
+    let other = test.sealant(&["check"]).run().code(1);
+    let line = "  sealant encrypt -i secrets/README.md    # if it is no secret: move it, or add it to `check.exclude` of the config\n";
+    assert!(other.stderr.contains(line), "{other}");
 }

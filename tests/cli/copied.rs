@@ -78,7 +78,7 @@ fn who_is_listed_where_no_rule_is_is_no_reader_of_what_a_rule_is_for() {
         test.write(original, &forged);
         test.write("dev/copy.yaml", &forged);
         let found = copied(&test);
-        let expected = format!("has the data key of {original}, whose readers no rule names");
+        let expected = format!("has the data key of {original}, for which no rule names readers");
         assert!(
             found.iter().any(|line| line.starts_with("dev/copy") && line.contains(&expected)),
             "{found:?}"
@@ -754,4 +754,32 @@ fn a_forged_commit_graph_hides_no_history() {
     assert_eq!(git(&test, &["log", "--oneline"]).ok().text().lines().count(), 1, "Git believes it");
     let output = test.sealant(&["rotate", "-i", "dev/a.yaml"]).run();
     assert!(output.status != 0 && !opens(&test, "dev/a.yaml"), "{output}");
+}
+
+/// Whoever types all that is advised must not part with the original.
+#[test]
+fn only_the_copy_is_to_be_changed_or_removed() {
+    let (test, _) = two_places();
+    let git = |args: &[&str]| {
+        test.program("git", &["-c", "user.name=a", "-c", "user.email=a@b"]).args(args).run().ok();
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "first"]);
+    test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+    let output = test.sealant(&["check"]).run().code(1);
+    assert!(
+        output.stderr.contains("--allow-copied dev/copy.yaml    # if both are meant; else remove it\n"),
+        "{output}"
+    );
+    assert!(!output.stderr.contains("--allow-copied prod/a.yaml"), "{output}");
+    // Where both are committed, nothing says which one it is.
+    git(&["add", "."]);
+    git(&["commit", "-qm", "second"]);
+    let output = test.sealant(&["check"]).run().code(1);
+    for file in ["dev/copy.yaml", "prod/a.yaml"] {
+        let line =
+            format!("--allow-copied {file}    # if both are meant; else remove the one that is a copy\n");
+        assert!(output.stderr.contains(&line), "{output}");
+    }
 }

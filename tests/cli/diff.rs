@@ -248,3 +248,44 @@ fn a_commit_may_stand_in_front_of_the_files() {
     let output = diff(&["old"]);
     assert!(!output.text().contains("hunter2"), "{output}");
 }
+
+#[test]
+fn of_a_folder_what_is_below_it_is_compared() {
+    let test = committed();
+    encrypt(&test, "sub/a.yaml", "a: 1\n");
+    encrypt(&test, "sub/deep/b.yaml", "b: 1\n");
+    test.write("sub/plain.yaml", "c: 1\n");
+    git(&test, &["add", "."]);
+    git(&test, &["commit", "-qm", "second"]);
+    test.sealant(&["set", "sub/a.yaml", "a", "2"]).run().ok();
+    set(&test, "db.port", "1");
+    let names = |args: &[&str]| test.sealant(&["diff", "--names-only"]).args(args).run();
+    assert_eq!(names(&["sub"]).code(1).text(), "sub/a.yaml\n~ [\"a\"]\n");
+    assert_eq!(names(&["sub/", "--from", "HEAD"]).code(1).text(), "sub/a.yaml\n~ [\"a\"]\n");
+    let output = names(&["HEAD~1", "HEAD", "sub"]).code(1);
+    let files: Vec<&str> = output.text().lines().filter(|line| line.ends_with("yaml")).collect();
+    assert_eq!(files, ["HEAD:sub/a.yaml", "HEAD:sub/deep/b.yaml"]);
+    names(&["HEAD", "HEAD", "sub"]).ok();
+    // One that only a commit has.
+    git(&test, &["rm", "-qrf", "sub"]);
+    let output = names(&["sub"]).code(1);
+    assert!(
+        output.text().contains("HEAD:sub/a.yaml\n") && output.text().contains("HEAD:sub/deep/b.yaml\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn what_is_advised_about_a_commits_version_names_the_file() {
+    let test = committed();
+    git(&test, &["commit", "-q", "--allow-empty", "-m", "second"]);
+    set(&test, "db.port", "1");
+    test.write(test.home(super::KEYS_TXT), "");
+    let other = super::identity(&test, "other.txt");
+    let output = test.sealant(&["diff", "HEAD~1", "secret.yaml", "--identity", "other.txt"]).run().code(128);
+    assert!(
+        output.stderr.contains(&format!("`sealant recipient add {other} --for secret.yaml`")),
+        "{output}"
+    );
+    assert!(!output.stderr.contains("--for HEAD"), "{output}");
+}

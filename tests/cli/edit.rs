@@ -55,6 +55,31 @@ fn nothing_changed_writes_nothing() {
     assert_wiped(&test);
 }
 
+/// An editor in the terminal that comes back at once was left at once.
+#[test]
+fn an_editor_that_cannot_have_waited_for_nothing_is_not_told_to_wait() {
+    let test = with_secret(TEXT);
+    test.write("bin/vi", "#!/bin/sh\n");
+    test.program("chmod", &["+x", "bin/vi"]).run().ok();
+    let output = test.sealant(&["edit", "secret.yaml"]).env("EDITOR", test.path("bin/vi")).run().code(200);
+    assert_eq!(output.stderr, "secret.yaml: nothing was changed\n");
+}
+
+#[test]
+fn a_terminal_that_gives_no_answer_is_asked_twice() {
+    let test = with_secret(TEXT);
+    let before = test.read("secret.yaml");
+    let mut terminal = edit(&test, "echo 'c: [' >> \"$1\"", &["secret.yaml"]).on_terminal();
+    terminal.wait_for("Press Enter to go back to the editor, or n to discard your edits: ");
+    terminal.send(b"\x04");
+    terminal.wait_for("Enter or y goes back to the editor, n discards your edits: ");
+    terminal.send(b"\x04");
+    let output = terminal.finish();
+    assert!(output.status != 0 && output.to_string().contains("edits discarded"), "{output}");
+    assert_eq!(test.read("secret.yaml"), before);
+    assert_wiped(&test);
+}
+
 #[test]
 fn editors_are_chosen_as_by_sops() {
     let test = with_secret(TEXT);

@@ -67,6 +67,8 @@ fn what_no_environment_can_hold_is_refused() {
         encrypted(&test, "a.yaml", plaintext, &[RECIPIENT]);
         let output = test.sealant(&["exec-env", "a.yaml", "true"]).run().code(1);
         assert!(output.stderr.contains(message) && output.stderr.contains("help:"), "{output}");
+        let whole = "`sealant exec-file a.yaml 'COMMAND {}'`";
+        assert_eq!(output.stderr.contains(whole), message.contains("its value"), "{output}");
     }
 }
 

@@ -62,14 +62,17 @@ fn of_a_folder_what_a_rule_names_is_encrypted_and_the_rest_is_told() {
         output.stderr,
         "encrypted:\n  secrets/a.yaml\n\
          no creation rule matches these, which stay in plaintext:\n  README.md\n  package.json\n\
-         1 encrypted, 2 in plaintext, 1 left alone, 3 ignored by Git\n"
+         1 encrypted, 2 in plaintext, 1 left alone (secrets/.gitkeep), 3 ignored by Git\n"
     );
     // What the hook asks for is what encrypting a folder does.
     git(&test, &["add", "-A"]);
     test.sealant(&["check"]).run().ok();
     test.sealant(&["hook", "pre-commit"]).run().ok();
     let again = test.sealant(&["encrypt", "-i", "secrets"]).run().ok();
-    assert_eq!(again.stderr, "0 encrypted, 1 encrypted already, 1 left alone, 3 ignored by Git\n");
+    assert_eq!(
+        again.stderr,
+        "0 encrypted, 1 encrypted already, 1 left alone (secrets/.gitkeep), 3 ignored by Git\n"
+    );
     let dry = test.sealant(&["encrypt", "-i", "--dry-run", "."]).run().ok();
     assert!(dry.stderr.contains("0 would be encrypted, 1 encrypted already, 2 in plaintext"), "{dry}");
 }
@@ -119,7 +122,7 @@ fn where_nobody_can_be_asked_what_no_rule_names_stays_and_that_is_an_error() {
         assert_eq!(
             output.stderr,
             "no creation rule matches these, which stay in plaintext:\n  secrets/a.yaml\n\
-             0 encrypted, 1 in plaintext, 1 left alone, 3 ignored by Git\n\
+             0 encrypted, 1 in plaintext, 1 left alone (secrets/.gitkeep), 3 ignored by Git\n\
              error: secrets: 1 file stayed in plaintext: no path_regex of a creation rule matches it, and there is no terminal to ask\n  \
              help: Name the files, or give their rule a path_regex; or include all that are in plaintext there: \
              `sealant encrypt -i --yes secrets`.\n"

@@ -12,7 +12,7 @@ fn a_newcomer_gets_an_identity_and_a_config() {
             "Identity: HOME/{KEYS_TXT} is new: keep a copy in a safe place\n\
              Config:   WORK/.sops.yaml is new, for {recipient}\n\
              Next:\n  \
-             sealant edit secrets/app.yaml    # make your first secret; `sealant encrypt -i secrets` encrypts files\n"
+             sealant edit secrets/app.yaml        # make a secret; `sealant encrypt -i secrets` encrypts files\n"
         )
     );
     assert!(test.read_text(".sops.yaml").contains(recipient));
@@ -41,7 +41,7 @@ fn the_founder_of_a_repository_has_a_name_in_its_config() {
     let closed = closed.env("SOPS_AGE_KEY", IDENTITY).env("XDG_CONFIG_HOME", "/nowhere").run().code(128);
     let command = format!("`sealant recipient add {RECIPIENT} --for secrets/a.yaml`");
     assert!(closed.stderr.contains(&command), "{closed}");
-    assert!(closed.stderr.contains("These can let you in: Anna Ek (..."), "{closed}");
+    assert!(closed.stderr.contains("Whoever has one of these keys can let you in: Anna Ek (..."), "{closed}");
     let asks = ["recipient", "add", RECIPIENT, "--for", "secrets/a.yaml", "--yes"];
     let asked =
         test.sealant(&asks).cwd("two").env("SOPS_AGE_KEY", IDENTITY).env("XDG_CONFIG_HOME", "/nowhere").run();

@@ -126,3 +126,14 @@ fn an_identity_with_a_passphrase_opens_with_it() {
     terminal.send_hidden_line("correct horse");
     assert!(terminal.finish().ok().text().contains("age1"));
 }
+
+#[test]
+fn an_identity_that_git_would_take_is_told_of() {
+    let test = sandbox();
+    test.program("git", &["init", "-q", "repo"]).run().ok();
+    let output = test.sealant(&["keygen", "-o", "key.txt"]).cwd("repo").run().ok();
+    assert!(output.stderr.contains("key.txt is in a Git repository"), "{output}");
+    test.write("repo/.gitignore", "*.key\n");
+    let ignored = test.sealant(&["keygen", "-o", "repo/mine.key"]).run().ok();
+    assert!(ignored.stderr.starts_with("Public key: "), "{ignored}");
+}

@@ -95,6 +95,36 @@ fn it_says_which_rules_there_are_and_what_an_anchor_reaches() {
 }
 
 #[test]
+fn a_name_without_a_key_is_answered_and_other_words_mean_the_same() {
+    let test = at_home();
+    world(&test);
+    let nina = identity(&test, "nina.txt");
+    let output = test.sealant(&["recipient", "add", "Nina", "--rule", "3"]).run().code(64);
+    assert!(output.stderr.contains("`sealant recipient add Nina KEY`"), "{output}");
+    let secret = test.read_text("nina.txt");
+    let secret = secret.lines().find(|line| line.starts_with("AGE-SECRET-KEY")).unwrap();
+    for verb in ["add", "rm"] {
+        let output = test.sealant(&["recipient", verb, secret, "--rule", "3"]).run();
+        assert!(output.status != 0 && output.stderr.contains("an age secret key was given"), "{output}");
+        assert!(!output.stderr.contains(secret), "{output}");
+    }
+    let added = test.sealant(&["recipient", "add", "Nina", &nina, "--rule", "3", "--yes"]).run().ok();
+    assert!(added.text().contains(&format!("    + {nina} (Nina)\n")), "{added}");
+    // Her name is there, too, where the config has it no more.
+    let removed = test.sealant(&["recipient", "remove", "Nina", "--rule", "3", "--yes"]).run().ok();
+    assert!(removed.text().contains(&format!("c/x.yaml\n  - {nina} (Nina)\n")), "{removed}");
+    assert!(removed.stderr.contains("whoever has this key may have kept what it decrypted"), "{removed}");
+    let listed = test.sealant(&["recipient", "ls", "c/x.yaml"]).run().ok();
+    assert!(listed.text().ends_with(&format!(":\n  {RECIPIENT}\n")), "{listed}");
+    // A question names only what there is to change.
+    std::fs::remove_file(test.path("c/x.yaml")).unwrap();
+    let mut terminal = test.sealant(&["recipient", "add", &nina, "--rule", "3"]).on_terminal();
+    terminal.wait_for(&format!("Add {nina} to 1 rule of .sops.yaml? [y/N]"));
+    terminal.send_line("y");
+    terminal.finish().ok();
+}
+
+#[test]
 fn nobody_else_comes_in_and_nothing_is_written_where_something_is_wrong() {
     let test = at_home();
     let nina = identity(&test, "nina.txt");
@@ -224,7 +254,8 @@ fn whoever_has_asked_is_told_to_wait_and_for_whom() {
     let finish = format!("`sealant updatekeys --add {RECIPIENT} secrets/a.yaml`");
     assert!(wait.stderr.contains("you have asked for access") && wait.stderr.contains(&finish), "{wait}");
     assert!(
-        wait.stderr.contains("One of these (Anna (...") && !wait.stderr.contains("recipient add"),
+        wait.stderr.contains("Whoever has one of these keys (Anna (...")
+            && !wait.stderr.contains("recipient add"),
         "{wait}"
     );
     // Whoever asks once more is asked nothing, since nothing would be written.

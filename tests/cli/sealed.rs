@@ -258,7 +258,7 @@ fn the_rule_is_that_of_the_file_or_of_where_it_goes() {
     for part in [
         "no creation rule matches `plain.yaml`",
         "path_regex `^apps/` does not match",
-        "/.sops.yaml matches it: change the path_regex",
+        "`mv plain.yaml apps/plain.yaml && sealant seal -i apps/plain.yaml`. Or name recipients with --age",
     ] {
         assert!(output.stderr.contains(part), "{part}\n{output}");
     }

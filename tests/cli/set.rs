@@ -61,6 +61,16 @@ fn a_dot_beside_keys_with_dots_is_asked_about() {
 }
 
 #[test]
+fn a_name_that_no_shell_takes_is_told_of() {
+    let test = at_home();
+    encrypt(&test, "a.env", "A=1\n");
+    let output = test.sealant(&["set", "a.env", "B.C", "x"]).run().ok();
+    assert!(output.stderr.contains("`B.C` is not a valid variable name"), "{output}");
+    assert_eq!(test.sealant(&["set", "a.env", "B", "x"]).run().ok().stderr, "");
+    test.sealant(&["export", "a.env"]).run().code(8);
+}
+
+#[test]
 fn a_path_and_its_value_in_one_word_are_refused_and_not_repeated() {
     let test = with_secret(TEXT);
     let before = test.read("secret.yaml");

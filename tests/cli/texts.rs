@@ -161,3 +161,23 @@ fn a_question_lists_recipients_safely() {
     terminal.send_line("n");
     let _ = terminal.finish();
 }
+
+/// A guess is about what somebody sees, and never about another repository.
+#[test]
+fn a_file_that_is_not_there_is_looked_for_in_the_repository_alone() {
+    let test = super::sandbox();
+    test.program("git", &["init", "-q", "repo"]).run().ok();
+    test.write("alpha.yaml", "a: 1\n");
+    test.write("repo/bravissimo.yaml", "a: 1\n");
+    test.write("repo/deep/charlie.yaml", "a: 1\n");
+    test.write("repo/deep/er/delta.yaml", "a: 1\n");
+    let said = |folder: &str, file: &str| test.sealant(&["decrypt", file]).cwd(folder).run().code(100).stderr;
+    assert!(!said("repo", "alpha.yaml").contains("../alpha.yaml"));
+    assert!(!said("repo/deep/er", "alpha.yaml").contains("../alpha.yaml"));
+    assert!(said("repo/deep/er", "bravissimo.yaml").contains("Did you mean ../../bravissimo.yaml?"));
+    assert!(said("repo", "delta.yaml").contains("Did you mean deep/er/delta.yaml?"));
+    assert!(said("repo", "deep/char").contains("Did you mean deep/charlie.yaml?"));
+    // Below before above.
+    test.write("repo/deep/er/bravissimo.yaml", "a: 1\n");
+    assert!(said("repo/deep", "bravissimo.yaml").contains("Did you mean er/bravissimo.yaml?"));
+}

@@ -38,6 +38,33 @@ fn what_stays_stays_byte_for_byte() {
 }
 
 #[test]
+fn a_newcomer_is_named_by_the_config_alone() {
+    let test = at_home();
+    let nina = identity(&test, "nina.txt");
+    encrypted(&test, "a.yaml", PLAIN, &[RECIPIENT]);
+    rule(&test, &[RECIPIENT]);
+    let add = |who: &str| test.sealant(&["updatekeys", "--yes", "--add", who, "a.yaml"]).run();
+    let unknown = add("Nina");
+    assert!(
+        unknown.status != 0 && unknown.stderr.contains("`Nina` is neither a key nor a name"),
+        "{unknown}"
+    );
+    assert!(unknown.stderr.contains("`git switch BRANCH`"), "{unknown}");
+    let unnamed = add(&nina).code(8);
+    assert!(unnamed.stderr.contains("`git switch BRANCH`"), "{unnamed}");
+    assert!(!test.read_text("a.yaml").contains(&nina));
+    // A name for a key that the rule does not name lets nobody in.
+    let names = format!("sealant:\n  recipients:\n    {nina}: Nina\n");
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT}\n{names}"));
+    add("Nina").code(8);
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT},{nina}\n{names}"));
+    let added = add("Nina").ok();
+    assert_eq!(added.text(), format!("a.yaml\n  + {nina} (Nina)\n"));
+    let alone = test.sealant(&["updatekeys"]).run().code(64);
+    assert!(alone.stderr.contains("`sealant updatekeys .`") && !alone.stderr.contains("pipe"), "{alone}");
+}
+
+#[test]
 fn who_is_removed_is_warned_about_and_with_rotate_shut_out() {
     let test = at_home();
     let leaver = identity(&test, "leaver.txt");

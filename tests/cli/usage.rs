@@ -196,6 +196,7 @@ fn no_usage_error_repeats_a_word_that_nobody_asked_for() {
 fn words_of_other_programs_are_answered() {
     let test = sandbox();
     test.write("a b.yaml", "a: 1\n");
+    test.write("folder/a.yaml", "a: 1\n");
     for (args, answer) in [
         (&["-d", "a b.yaml"][..], "sealant decrypt 'a b.yaml' (or: sealant sops -d 'a b.yaml')"),
         (&["-e", "a b.yaml"], "sealant encrypt 'a b.yaml'"),
@@ -242,7 +243,19 @@ fn words_of_other_programs_are_answered() {
         (&["revoke", "Ben"], "sealant recipient rm NAME"),
         (&["-e", "-i", "a b.yaml"], "sealant encrypt -i 'a b.yaml'"),
         (&["restore", "a b.yaml"], "git restore 'a b.yaml'"),
-        (&["list"], "`sealant status` lists the files that are encrypted, `sealant recipient list`"),
+        (&["add", "Ben", "age1xyz"], "sealant recipient add NAME KEY"),
+        (&["add", "a b.yaml"], "sealant encrypt -i 'a b.yaml'"),
+        (&["check", "--json"], "For JSON: sealant check --format json"),
+        (&["recipient", "list", "-o", "json"], "For JSON: sealant recipient list --format json"),
+        (&["decrypt", "--format", "json", "a b.yaml"], "For JSON: sealant decrypt --output-type json"),
+        (&["decrypt", "--output", "json", "a b.yaml"], "invalid value 'json' for '--output <FILE>'"),
+        (&["decrypt", "-r", "folder"], "sealant decrypt --output-dir DIR folder"),
+        (&["check", "-r", "folder"], "sealant check folder"),
+        (
+            &["get", "a b.yaml", "a", "b"],
+            "A path is one word, with dots between its keys: sealant get 'a b.yaml'",
+        ),
+        (&["init", "Anna"], "sealant recipient add NAME KEY"),
         (&["key"], "`sealant keygen --default` makes an identity, `sealant keygen -y`"),
         (&["reencrypt", "a b.yaml"], "`sealant rotate 'a b.yaml'`"),
         (&["get", "a b.yaml"], "For example: sealant get secrets.enc.yaml database.password"),
@@ -264,6 +277,10 @@ fn words_of_other_programs_are_answered() {
         missing.stderr.contains("There is no such file. To make it: sealant edit secrets/none.yaml"),
         "{missing}"
     );
+    for args in [["decrypt", "-r", "age1x"], ["edit", "--json", "a b.yaml"]] {
+        let output = test.sealant(&args).run().code(64);
+        assert!(!output.stderr.contains("help:"), "{output}");
+    }
     // No editor for what is misspelt, or is not there.
     for word in ["chekc", "none.yaml", "."] {
         let output = test.sealant(&[word]).env("EDITOR", "touch opened").run().code(64);
@@ -275,7 +292,7 @@ fn words_of_other_programs_are_answered() {
         let output = test.sealant(&[named]).env("EDITOR", "true").run();
         assert!(output.stderr.contains("is not encrypted"), "{output}");
     }
-    for (name, meant) in [("cat", "decrypt"), ("view", "decrypt"), ("ls", "status"), ("run", "exec-env")] {
+    for (name, meant) in [("cat", "decrypt"), ("view", "decrypt"), ("list", "status"), ("run", "exec-env")] {
         let usage = format!("Usage: sealant {meant}");
         assert!(test.sealant(&["help", name]).run().ok().text().contains(&usage), "{name}");
     }

@@ -180,7 +180,7 @@ fn a_name_is_that_of_one_key_and_an_error_says_whom_to_ask() {
     for expected in [
         &format!("{STRANGER} (Anna)")[..],
         "`sealant recipient add ",
-        "These can let you in: Anna (...ss4yshtd)",
+        "Whoever has one of these keys can let you in: Anna (...ss4yshtd)",
     ] {
         assert!(output.stderr.contains(expected), "{expected}: {output}");
     }

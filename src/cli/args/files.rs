@@ -93,7 +93,20 @@ pub struct Inputs {
     pub many: bool,
 }
 
+/// How somebody finds the name of an encrypted file.
+pub const LISTED: &str = "`sealant status` lists the files that are encrypted.";
+
 impl Inputs {
+    /// Says something else of files that are not there, and have no likely other name, than how to find encrypted ones.
+    pub fn advise_missing(&mut self, advice: impl Fn(&Path) -> Option<String>) {
+        for error in &mut self.errors {
+            let file = error.file().filter(|_| error.advice() == Some(LISTED));
+            if let Some(advice) = file.and_then(&advice) {
+                *error = std::mem::replace(error, Error::new(Kind::NoFile, "")).advise(advice);
+            }
+        }
+    }
+
     /// Whether all that was given is a pattern that no file matches.
     fn is_unmatched(&self) -> bool {
         self.inputs.is_empty() && !self.errors.is_empty() && !self.folders.is_empty()
@@ -101,6 +114,11 @@ impl Inputs {
 }
 
 impl InputArgs {
+    /// Whether standard input is meant.
+    pub fn takes_stdin(&self) -> bool {
+        self.files.is_empty() || self.files == [Path::new("-")]
+    }
+
     /// The inputs that are meant. Without any FILE it is standard input, unless that is a terminal.
     pub fn inputs(&self) -> Result<Inputs> {
         let is_stdin = |path: &Path| path == Path::new("-");
@@ -138,13 +156,8 @@ impl InputArgs {
 
     /// What is said of a file that is not there, and has no likely other name.
     fn looked_for(&self, error: Error) -> Error {
-        let file = self.files.iter().find(|file| error.file() == Some(file.as_path()));
-        match (file, error.kind(), error.advice()) {
-            (Some(_), Kind::NoFile, None) => {
-                error.advise("`sealant status` lists the files that are encrypted.")
-            }
-            _ => error,
-        }
+        let is_named = self.files.iter().any(|file| error.file() == Some(file.as_path()));
+        if is_named { error.advise_if_missing(LISTED) } else { error }
     }
 
     fn walk(&self, many: bool) -> Inputs {
@@ -299,7 +312,21 @@ pub enum Destination {
     Folder(PathBuf),
 }
 
+/// Where the results of several files can go.
+const SEVERAL: &str = "Add --in-place to replace the files, or --output-dir DIR to write copies.";
+
 impl OutputArgs {
+    /// As [`OutputArgs::destination`], of plaintext: it is not meant to lie in the repository.
+    pub fn destination_of_plaintext(&self, inputs: &Inputs) -> Result<Destination> {
+        self.destination(inputs).map_err(|error| match error.advice() == Some(SEVERAL) {
+            true => error.advise(
+                "Add --output-dir DIR to write the plaintext to another folder. --in-place leaves it here in the place of the \
+                 encrypted files.",
+            ),
+            false => error,
+        })
+    }
+
     /// A command of ours with these flags, as it is typed.
     pub fn shown_in(&self, command: &str) -> String {
         let folder = self.output_dir.as_deref().map(|folder| format!(" --output-dir {}", typed(folder)));
@@ -319,8 +346,7 @@ impl OutputArgs {
         match &destination {
             // That nothing matches a pattern is for its own error to say.
             Destination::Stdout | Destination::File(_) if inputs.many && !inputs.is_unmatched() => {
-                Err(conflict("the results of several files cannot go into one output")
-                    .advise("Add --in-place to replace the files, or --output-dir DIR to write copies."))
+                Err(conflict("the results of several files cannot go into one output").advise(SEVERAL))
             }
             Destination::InPlace | Destination::Folder(_)
                 if inputs.inputs.iter().any(|input| input.path.is_none()) =>

@@ -7,7 +7,9 @@ mod keys;
 mod place;
 mod rules;
 
-pub use files::{Destination, FormatArgs, Formats, Input, InputArgs, Inputs, OutputArgs, STDIN, plain_path};
+pub use files::{
+    Destination, FormatArgs, Formats, Input, InputArgs, Inputs, LISTED, OutputArgs, STDIN, plain_path,
+};
 pub use keys::{AwsArgs, ChangeKeyArgs, IdentityArgs, KeyArgs, by_name};
 pub use place::{PlaceArgs, scopes};
 pub use rules::RuleArgs;

@@ -111,7 +111,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             if !found.exposed.is_empty() {
                 context.ui.table(HEADER, &rows(&found.exposed, short))?;
             }
-            tell(&found, context);
+            tell(&found, args.compare, context);
         }
     }
     Ok(failures.finish(context.ui))
@@ -224,14 +224,13 @@ fn word(state: Fate) -> &'static str {
     }
 }
 
-fn tell(found: &Found, context: &Context) {
+fn tell(found: &Found, is_compared: bool, context: &Context) {
     let count = |state| found.exposed.iter().filter(|exposed| exposed.state == state).count();
     let commits = counted(found.commits, "commit");
     context.ui.say(match found.exposed.len() {
         0 => format!("nothing in {commits} could be decrypted by this recipient"),
         values => format!(
-            "{} in {commits}: {} live, {} encrypted again, {} gone{}; replace each at its \
-             source, unless you already have",
+            "{} in {commits}: {} live, {} re-encrypted, {} gone{}",
             counted(values, "value"),
             count(Fate::Live),
             count(Fate::ReEncrypted),
@@ -242,6 +241,18 @@ fn tell(found: &Found, context: &Context) {
             }
         ),
     });
+    if count(Fate::Changed) < found.exposed.len() {
+        let but = if count(Fate::Changed) > 0 { " but the changed ones" } else { "" };
+        context
+            .ui
+            .say(format!("Take all{but} for known, and replace them at their source, such as the database."));
+    }
+    if count(Fate::ReEncrypted) > 0 && !is_compared {
+        context.ui.say(
+            "re-encrypted: has another ciphertext now, perhaps of the same value. With your key, --compare says which \
+             have changed.",
+        );
+    }
 }
 
 /// A day, from its first moment in UTC, or a moment.

@@ -75,7 +75,7 @@ fn refuse_identities(inputs: &Inputs, destination: &Destination) -> Result<()> {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = inputs_to_write(&args.inputs, context)?;
-    let destination = args.outputs.destination(&inputs)?;
+    let destination = args.outputs.destination_of_plaintext(&inputs)?;
     refuse_identities(&inputs, &destination)?;
     let formats = args.formats.formats(context);
     let read = if context.is_sops() { Spelled::in_brackets } else { Spelled::parse };

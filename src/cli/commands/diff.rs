@@ -6,10 +6,11 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value as Data, json};
 
 use crate::batch::{self, Source};
-use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs, plain_path};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
 use crate::cli::pipeline;
+use crate::cli::ui::with_file;
 use crate::config::Configs;
 use crate::diff::{self, Change, Difference, Fact, FileState, ValueChange};
 use crate::document::{self, Value};
@@ -20,6 +21,7 @@ use crate::keys::KeyService;
 use crate::names::Names;
 use crate::repo::git::tree::Tree;
 use crate::repo::git::{Git, changes, configs};
+use crate::shown::typed;
 use crate::sops::{MacCheck, Nature};
 
 const HEADER: Style = Style::new().bold();
@@ -31,8 +33,8 @@ const CHANGED: Style = AnsiColor::Yellow.on_default();
 /// Show the changes between two versions of files, decrypted
 ///
 /// One file is compared with its version at HEAD, and two files with each other. Without a file, all encrypted files
-/// below this folder are compared with HEAD. A commit or branch before the files means --from, and OLD..NEW means
-/// --from and --to. Added and removed recipients and rules are shown too.
+/// below this folder are compared with HEAD; of a folder, those below it. A commit or branch before the files means
+/// --from, and OLD..NEW means --from and --to. Added and removed recipients and rules are shown too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -195,16 +197,14 @@ impl Comparison<'_> {
         let is_ranged = named.count() > 0;
         match files {
             [old, new] if !is_ranged => Ok(vec![self.two_files(old, new)?]),
-            [] => {
-                let pairs = self.changed_files(range)?.into_iter().map(|file| self.within(range, &file));
-                // Files that are encrypted in neither state are not shown.
-                let is_ours = |pair: &Pair<Option<Source>>| {
-                    [&pair.old.state, &pair.new.state].into_iter().flatten().any(is_encrypted)
-                };
-                Ok(pairs.collect::<Result<Vec<_>>>()?.into_iter().filter(is_ours).collect())
+            [] => self.below(range, Path::new(".")),
+            files if is_ranged || files.len() == 1 => {
+                let pairs = files.iter().map(|file| match self.is_folder(range, file) {
+                    true => self.below(range, file),
+                    false => Ok(vec![self.within(range, file)?]),
+                });
+                Ok(pairs.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
             }
-            [_] => files.iter().map(|file| self.within(range, file)).collect(),
-            files if is_ranged => files.iter().map(|file| self.within(range, file)).collect(),
             _ => Err(Error::new(Kind::Usage, "at most two files can be compared, and more were given")
                 .advise("Add --from HEAD to compare each with its committed version.")),
         }
@@ -310,15 +310,38 @@ impl Comparison<'_> {
         }))
     }
 
-    fn changed_files(&self, range: Range<'_>) -> Result<Vec<PathBuf>> {
-        let here = Path::new(".");
+    /// Whether this is a folder in any of the states.
+    fn is_folder(&self, range: Range<'_>, path: &Path) -> bool {
+        if path.is_dir() {
+            return true;
+        }
+        let Ok((git, name)) = Git::of_file(self.context.host, path) else { return false };
+        let mut commits = [Some(range.from.unwrap_or(HEAD)), range.to].into_iter().flatten();
+        commits.any(|commit| changes::has_folder(&git, commit, &name).unwrap_or(false))
+    }
+
+    /// The files below a folder that differ, but for those that are encrypted in neither state.
+    fn below(&self, range: Range<'_>, folder: &Path) -> Result<Vec<Pair<Option<Source>>>> {
         let names = || {
-            let git = Git::of(self.context.host, here)?;
-            let folder = git.name_of_folder(here)?;
-            let names = changes::from(&git, range.from.unwrap_or(HEAD), range.to, &folder)?.into_iter();
-            Ok(names.map(|name| name.strip_prefix(&folder).map(Path::to_path_buf).unwrap_or(name)).collect())
+            let (git, name) = match folder.is_dir() {
+                true => {
+                    let git = Git::of(self.context.host, folder)?;
+                    let name = git.name_of_folder(folder)?;
+                    (git, name)
+                }
+                false => Git::of_file(self.context.host, folder)?,
+            };
+            let names = changes::from(&git, range.from.unwrap_or(HEAD), range.to, &name)?.into_iter();
+            let below = |path: PathBuf| {
+                path.strip_prefix(&name).map(|below| plain_path(&folder.join(below))).unwrap_or(path)
+            };
+            Ok(names.map(below).collect::<Vec<_>>())
         };
-        names().map_err(nothing_to_compare)
+        let pairs = names().map_err(nothing_to_compare)?.into_iter().map(|file| self.within(range, &file));
+        let is_ours = |pair: &Pair<Option<Source>>| {
+            [&pair.old.state, &pair.new.state].into_iter().flatten().any(is_encrypted)
+        };
+        Ok(pairs.collect::<Result<Vec<_>>>()?.into_iter().filter(is_ours).collect())
     }
 
     /// Opens the states of all files, with one request for their data keys.
@@ -354,12 +377,20 @@ impl Comparison<'_> {
             }
         });
         let mut next = || states.next().unwrap_or_else(|| Ok(FileState::absent()));
-        let pair = |(file, old, new)| {
-            let (before, after) = (next(), next());
+        let pair = |(file, old, new): (PathBuf, String, String)| {
+            // What was in a commit is called by that, too, and no command takes such a name.
+            let in_file = |error: Error| {
+                let advice = error.advice().filter(|_| error.file() != Some(file.as_path()));
+                match advice.map(|advice| with_file(advice, &typed(&file))) {
+                    Some(advice) => error.advise(advice),
+                    None => error,
+                }
+            };
+            let (before, after) = (next().map_err(in_file), next().map_err(in_file));
             Ok(Pair {
-                file,
                 old: Side { label: old, state: before? },
                 new: Side { label: new, state: after? },
+                file,
             })
         };
         labels.into_iter().map(pair).collect()

@@ -24,7 +24,7 @@ use crate::keys::{
 };
 use crate::names::Names;
 use crate::policy;
-use crate::repo::git::install::Setup;
+use crate::repo::git::install::{Setup, Step};
 use crate::repo::git::{Git, NoGit};
 
 /// Check your set-up: config, identities, editor, Git
@@ -450,6 +450,8 @@ fn check_git(context: &Context) -> Vec<Check> {
     };
     let mut checks = Vec::new();
     let install = "Run `sealant git install`.";
+    // Where others own the hooks, that changes nothing about them.
+    let left: Vec<String> = survey.left.iter().filter_map(to_do).collect();
     if survey.caches {
         let detail = "diff.sealant.cachetextconv is true: Git stores the plaintext that it shows";
         checks.push(Check::broken("git", detail, install));
@@ -469,7 +471,8 @@ fn check_git(context: &Context) -> Vec<Check> {
             if !survey.unseen.is_empty() {
                 let detail =
                     "no hook keeps plaintext out of commits, and Git neither shows nor merges secrets";
-                checks.push(Check::warning("git", detail, install));
+                let advice = [&[install.to_owned()][..], &left].concat().join("\n");
+                checks.push(Check::warning("git", detail, advice));
             }
             return checks;
         }
@@ -481,13 +484,22 @@ fn check_git(context: &Context) -> Vec<Check> {
     let unseen: Vec<_> = survey.unseen.iter().map(|event| event.what()).collect();
     if !unseen.is_empty() {
         let detail = format!("no hook looks at {}", unseen.join(", nor at "));
-        checks.push(Check::warning("git", detail, install));
+        let advice = if left.is_empty() { install.to_owned() } else { left.join("\n") };
+        checks.push(Check::warning("git", detail, advice));
     }
     if checks.is_empty() {
         checks
             .push(Check::ok("git", "Git shows and merges secrets with Sealant, and its hook checks commits"));
     }
     checks
+}
+
+/// What only a person can do.
+fn to_do(step: &Step) -> Option<String> {
+    match step {
+        Step::Left { what, advice } => Some(format!("{what}. {advice}")),
+        _ => None,
+    }
 }
 
 fn print(checks: &[Check], report: ReportArgs, context: &Context) -> Result<()> {
@@ -503,7 +515,7 @@ fn print(checks: &[Check], report: ReportArgs, context: &Context) -> Result<()> 
         let rest = format!(" {:<10} {}", check.name, check.detail);
         context.ui.styled_line(&[(style, &format!("{word:<8}")), (Style::new(), &rest)])?;
         if let Some(advice) = &check.advice {
-            context.ui.line(format!("{:19} {advice}", ""))?;
+            context.ui.lines(advice.lines().map(|line| format!("{:19} {line}", "")))?;
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::cli::committed::tell_plaintext_of_last_commit;
 use crate::cli::context::{Context, block_on};
 use crate::cli::encryption::Encrypt;
 use crate::cli::failures::Failures;
-use crate::cli::pipeline::{Item, Pipeline, Summary, in_two_steps};
+use crate::cli::pipeline::{Item, LEFT_ALONE, Pipeline, Summary, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::unnamed::Unnamed;
 use crate::error::{Error, Kind, Result};
@@ -85,6 +85,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     let formats = args.formats.formats(context);
     let mut encrypt = Encrypt::new(context, formats, &args.keys.using(&args.aws, context), &args.rules)?;
+    inputs.advise_missing(|file| encrypt.advice_to_make(file));
     encrypt.destination = destination.clone();
     encrypt.strip_last_applied = args.strip_last_applied;
     let (yes, dry_run) = (args.yes, args.outputs.dry_run);
@@ -100,7 +101,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         dry_run,
         mode: Mode::Public,
         doing: "encrypting",
-        summary: Some(Summary { done: "encrypted", already: "encrypted already", other: "left alone" }),
+        summary: Some(Summary { done: "encrypted", already: "encrypted already", other: LEFT_ALONE }),
     };
     let mut failures = Failures::default();
     pipeline.run_among(&mut failures, |items| {

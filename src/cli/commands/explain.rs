@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::args::{KeyArgs, ReportArgs};
 use crate::cli::context::Context;
 use crate::cli::failures::Failures;
+use crate::cli::unnamed::elsewhere;
 use crate::config::{Configs, Explanation, Policy, Selection, SelectionKind, TrialResult};
 use crate::document::{self, Format};
 use crate::encrypted_file::{Meant, format_in, meant};
@@ -43,7 +44,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let from_environment = KeyArgs::default().key_set(context.host)?;
     let (mut found, mut failures) = (Vec::new(), Failures::default());
     for file in &args.files {
-        match Found::of(file, &configs, from_environment.clone()) {
+        match Found::of(file, &configs, from_environment.clone(), context) {
             Ok(this) => {
                 // Its rule depends on its path alone.
                 this.unread.iter().for_each(|error| failures.add(context.ui, error));
@@ -76,6 +77,8 @@ struct Found<'a> {
     content: Option<Content>,
     /// Why it cannot be read.
     unread: Option<Error>,
+    /// How a rule comes to match it, where none does.
+    to_match: Vec<String>,
 }
 
 /// What a rule means for a file that exists.
@@ -96,7 +99,12 @@ struct IsEncrypted {
 }
 
 impl<'a> Found<'a> {
-    fn of(file: &'a Path, configs: &Configs, from_environment: Option<KeySet>) -> Result<Self> {
+    fn of(
+        file: &'a Path,
+        configs: &Configs,
+        from_environment: Option<KeySet>,
+        context: &Context,
+    ) -> Result<Self> {
         let explanation = configs.explain(file)?;
         let matches = explanation.trials.iter().any(|trial| trial.verdict == TrialResult::Matches);
         let policy = if matches { configs.policy_for(file)? } else { None };
@@ -113,7 +121,25 @@ impl<'a> Found<'a> {
             _ => policy.as_ref().map(|_| asked.unwrap_or_default()),
         };
         let keys = from_environment.or(of_rule);
-        Ok(Self { file, explanation, policy, keys, keys_are_from_environment, selection, content, unread })
+        let to_match = match policy {
+            None => {
+                let is_encrypted = content.as_ref().is_some_and(|content| content.encrypted.is_some());
+                let command = if is_encrypted { "updatekeys" } else { "encrypt -i" };
+                to_match(&explanation, elsewhere(configs, file, command, context))
+            }
+            Some(_) => Vec::new(),
+        };
+        Ok(Self {
+            file,
+            explanation,
+            policy,
+            keys,
+            keys_are_from_environment,
+            selection,
+            content,
+            unread,
+            to_match,
+        })
     }
 
     fn to_lines(&self, with_name: bool) -> Vec<String> {
@@ -124,6 +150,7 @@ impl<'a> Found<'a> {
         lines.extend(self.explanation.lines());
         if self.policy.is_none() && !self.explanation.trials.is_empty() {
             lines.push("no rule matches".to_owned());
+            lines.extend(self.to_match.iter().map(|way| format!("  {way}")));
         }
         lines.extend(self.keys_to_lines());
         if self.selection.is_some()
@@ -214,6 +241,19 @@ impl<'a> Found<'a> {
             })),
         })
     }
+}
+
+/// What to do so that a rule matches a file: another rule, or another place.
+fn to_match(explanation: &Explanation, place: Option<String>) -> Vec<String> {
+    // What is outside of the config's folder is matched by all of its path.
+    if explanation.trials.is_empty() || Path::new(&explanation.path).is_absolute() {
+        return Vec::new();
+    }
+    let pattern = regex::escape(&explanation.path);
+    let rule = format!(
+        "to match it, add `|^{pattern}$` to a path_regex, or make a rule with `path_regex: ^{pattern}$`"
+    );
+    [rule].into_iter().chain(place.map(|way| format!("or: {way}"))).collect()
 }
 
 fn selection_to_json(selection: &Selection) -> Value {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::cli::args::{FormatArgs, IdentityArgs};
 use crate::cli::context::Context;
 use crate::cli::redact::Forms;
-use crate::cli::variables::{self, Dangerous, Variable};
+use crate::cli::variables::{self, Dangerous, Variable, is_name};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::SecretBytes;
@@ -107,10 +107,7 @@ fn only_these(files: &[&Path], variables: &[Variable], dangerous: &Dangerous<'_>
 }
 
 fn refuse_name(variable: &Variable) -> Result<()> {
-    let name = variable.name.as_bytes();
-    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
-    if name.first().is_some_and(is_letter) && name.iter().all(|byte| is_letter(byte) || byte.is_ascii_digit())
-    {
+    if is_name(&variable.name) {
         return Ok(());
     }
     let message = format!("{:?} is not a valid variable name: use letters, digits and `_`", variable.name);

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::batch::{self, Parsed};
-use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, ReportArgs};
+use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, LISTED, ReportArgs};
 use crate::cli::context::{Context, block_on};
 use crate::cli::pipeline;
 use crate::cli::typed_path::{refuse_swapped, within};
@@ -49,7 +49,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let input = Input::of(&args.file);
     let formats = args.formats.formats(context);
     let service = args.identities.key_service(context)?;
-    let parsed = batch::parse_one(pipeline::read(&input, formats)?)?;
+    let source = pipeline::read(&input, formats).map_err(|error| error.advise_if_missing(LISTED));
+    let parsed = batch::parse_one(source?)?;
     let shown = match parsed.file {
         EncryptedFile::Sealed(file) => show_item(&args, &file, context, &service),
         EncryptedFile::Document(_) => show_value(&args, parsed, formats, context, &service),

@@ -92,7 +92,7 @@ const STAY_OF_THEIR_TYPE: &[&str] = &[
 pub const TOPIC_EXIT_CODES: &str = "exit-codes";
 pub const TOPIC_CONFIG_SCHEMA: &str = "config-schema";
 
-/// Print help about a command, exit codes, the config's schema
+/// Print help on a command, exit codes, or the config's schema
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

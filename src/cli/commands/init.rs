@@ -10,13 +10,12 @@ use crate::cli::repository::{config_outside, refuse_deleted_config};
 use crate::config::{Config, KeySpec, Policy, Preset, SOPS_NAME, starter};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
-use crate::host::Host;
 use crate::keys::vault::Vault;
 use crate::keys::{Identities, Recipient, SourceReport, StartedBy, TransitKey};
 use crate::names::Names;
 use crate::policy;
 use crate::repo::git::Git;
-use crate::repo::git::install::{Attributes, Setup};
+use crate::repo::git::install::{Attributes, Setup, Step};
 use crate::shown::typed;
 
 /// Set up a repository: a key, a config, and what Git needs
@@ -107,40 +106,46 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 git.top().display()
             ));
         }
-        let git_is_open = offer_git(git.as_ref(), args.git, context)?;
-        ui.say("Next:");
-        if git_is_open {
-            ui.say("  sealant git install              # readable diffs, automatic merges, no plaintext in commits");
-        }
+        let mut next = set_up_git(git.as_ref(), args.git, context)?;
         if git.is_some() {
-            ui.say(format!(
-                "  git add {SOPS_NAME}               # others need it, and the hook reads only what is staged"
-            ));
+            let attributes = if next.is_to_commit { " .gitattributes" } else { "" };
+            let command = format!("git add {SOPS_NAME}{attributes}");
+            next.command(&command, "others need it, and the hook reads only what is staged");
         }
-        ui.say("  sealant edit secrets/app.yaml    # make your first secret; `sealant encrypt -i secrets` encrypts files");
+        next.command(
+            "sealant edit secrets/app.yaml",
+            "make a secret; `sealant encrypt -i secrets` encrypts files",
+        );
+        next.tell(context);
         return Ok(ExitCode::SUCCESS);
     };
     ui.say(format!("Config:   {}, unchanged", config.path().display()));
-    if offer_git(git.as_ref(), args.git, context)? {
-        ui.say("Git:      `sealant git install` gives readable diffs and automatic merges, and blocks commits of plaintext");
+    let mut next = set_up_git(git.as_ref(), args.git, context)?;
+    if next.is_to_commit {
+        next.command("git add .gitattributes", "others need it");
     }
     if config.policies().is_empty() {
-        ui.say(format!("Next:     it has no creation rules: delete it and run `sealant init` again, or add one (`creation_rules: [{{age: {}}}]`)", recipients.join(",")));
+        next.lines.push(format!("it has no creation rules: delete it and run `sealant init` again, or add one (`creation_rules: [{{age: {}}}]`)", recipients.join(",")));
+        next.tell(context);
         return Ok(ExitCode::SUCCESS);
     }
     match recipients.iter().find(|recipient| !names(&config, recipient)) {
-        Some(missing) => ui.say(format!(
-            "Next:     ask for access: `sealant recipient add {missing}` (with your name before the key, if you like), commit \
-             {SOPS_NAME}, and open a pull request. `sealant check` tells whoever can decrypt how to let you in"
+        Some(missing) => next.lines.push(format!(
+            "ask for access: `sealant recipient add {missing}` (with your name before the key, if you like), commit {SOPS_NAME}, \
+             and open a pull request. `sealant check` tells whoever can decrypt how to let you in"
         )),
         None => match git.as_ref().map(|git| config_outside(config.path(), git, context)).transpose()?.flatten() {
             Some(outside) => {
                 ui.warning_of(&outside);
-                ui.say(format!("Next:     {}", outside.advice().unwrap_or_default()));
+                next.lines.push(outside.advice().unwrap_or_default().to_owned());
             }
-            None => ui.say("Next:     nothing; `sealant doctor` checks your set-up"),
+            None if next.lines.is_empty() => {
+                next.lines.push("nothing; `sealant doctor` checks your set-up".to_owned());
+            }
+            None => {}
         },
     }
+    next.tell(context);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -152,20 +157,69 @@ fn refuse_misnamed(context: &Context, folder: &Path) -> Result<()> {
     Err(Error::new(Kind::ConfigNotFound, warning).advise(format!("Give it that name: `mv {from} {to}`")))
 }
 
-/// Tells Git how to work with secrets, if the person wants that; whether it is still to be done.
-fn offer_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<bool> {
-    let Some(git) = git else { return Ok(false) };
+/// What is left for people to do.
+#[derive(Default)]
+struct Next {
+    lines: Vec<String>,
+    /// There are attributes that others need.
+    is_to_commit: bool,
+}
+
+impl Next {
+    /// A command, and what it is for.
+    fn command(&mut self, command: &str, what_for: &str) {
+        self.lines.push(format!("{command:<33}    # {what_for}"));
+    }
+
+    fn tell(mut self, context: &Context) {
+        if self.is_to_commit {
+            self.command("sealant git install", "once in every other clone");
+        }
+        match &self.lines[..] {
+            [only] if !only.contains('\n') && !only.contains(" # ") => {
+                context.ui.say(format!("Next:     {only}"))
+            }
+            lines => context.ui.say_list(
+                "Next:",
+                lines.iter().flat_map(|line| line.lines()).map(|line| format!("  {line}")),
+            ),
+        }
+    }
+}
+
+/// Tells Git how to work with secrets, if the person wants that.
+fn set_up_git(git: Option<&Git>, asked_for: bool, context: &Context) -> Result<Next> {
+    let mut next = Next::default();
+    let Some(git) = git else { return Ok(next) };
     let survey = Setup::of(git)?.survey()?;
     if survey.unseen.is_empty() && survey.drivers.iter().all(Option::is_some) {
-        return Ok(false);
+        return Ok(next);
     }
     let question = "Set up Git in this clone: readable diffs, automatic merges, no plaintext in commits \
          (`sealant git install`)?";
-    if asked_for || (context.host.can_ask() && context.host.confirm(question)?) {
-        install::install(git, Attributes::Committed, context)?;
-        return Ok(false);
+    let is_wanted = asked_for || (context.host.can_ask() && context.host.confirm_or_yes(question)?);
+    if !is_wanted {
+        next.command("sealant git install", "readable diffs, automatic merges, no plaintext in commits");
+        return Ok(next);
     }
-    Ok(true)
+    let steps = Setup::of(git)?.install(Attributes::Committed)?;
+    next.is_to_commit = install::is_to_commit(&steps);
+    let mut written = Vec::new();
+    for step in steps {
+        match step {
+            Step::Written(path) | Step::Removed(path) => written.push(install::shown(&path, git)),
+            Step::AsItWas(_) => {}
+            // Nobody is protected before that is done.
+            Step::Left { what, advice } => {
+                next.lines.push(format!("{what}\n  {}", advice.replace('\n', "\n  ")))
+            }
+        }
+    }
+    if !written.is_empty() {
+        context.ui.say(format!("Git:      set up: {}", written.join(", ")));
+    }
+    install::warn_of_path(context);
+    Ok(next)
 }
 
 /// The recipient of the person's first age identity, which is made if there is none.

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
 use crate::keys::{self, Identities, NewIdentity, Recipient};
+use crate::repo::git::{Git, changes};
 use crate::secret::{SecretBytes, SecretString};
 
 /// Below this many characters a passphrase is guessed, though scrypt makes each guess slow.
@@ -81,7 +82,8 @@ fn print_identity(args: &Args, context: &Context) -> Result<()> {
     };
     match &args.output {
         Some(path) => {
-            fs::write_atomic_if_unchanged(path, file.as_bytes(), Mode::Private, &Snapshot::absent())?
+            fs::write_atomic_if_unchanged(path, file.as_bytes(), Mode::Private, &Snapshot::absent())?;
+            warn_of_git(path, context);
         }
         None => {
             if stdout_is_open_to_others() {
@@ -100,6 +102,19 @@ fn print_identity(args: &Args, context: &Context) -> Result<()> {
         context.ui.say(format!("Public key: {recipient}"));
     }
     Ok(())
+}
+
+/// Warns of an identity that `git add .` would take.
+fn warn_of_git(path: &Path, context: &Context) {
+    let is_taken =
+        |git: &Git, name: PathBuf| changes::untracked(git, &[name]).is_ok_and(|files| !files.is_empty());
+    // Where there is no repository, there is nothing to warn of.
+    if Git::of_file(context.host, path).is_ok_and(|(git, name)| is_taken(&git, name)) {
+        let shown = path.display();
+        context.ui.warning(format!(
+            "{shown} is in a Git repository, and `git add .` would take it: move it out of there, or add it to .gitignore"
+        ));
+    }
 }
 
 /// A passphrase that was typed twice.

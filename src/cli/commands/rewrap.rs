@@ -50,14 +50,11 @@ struct Done {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let inputs = inputs_to_write(&args.inputs, context)?;
-    if inputs.inputs.iter().any(|input| input.path.is_none()) {
-        return Err(Error::new(
-            Kind::Conflict,
-            "rewrap changes files in place, and standard input is not a file",
-        )
-        .advise("Name files or folders, as in `sealant rewrap .`"));
+    if args.inputs.takes_stdin() {
+        return Err(Error::new(Kind::Usage, "rewrap changes files in place, and no file was named")
+            .advise("Name files or folders, as in `sealant rewrap .`"));
     }
+    let inputs = inputs_to_write(&args.inputs, context)?;
     let service = args.identities.key_service(context)?;
     let pipeline = Pipeline {
         context,

@@ -15,6 +15,7 @@ use crate::cli::claims::{Strictness, refuse_other_than_asked};
 use crate::cli::context::{Context, block_on};
 use crate::cli::typed_path::{Text, refuse_swapped, text_at};
 use crate::cli::ui::counted;
+use crate::cli::variables::is_name;
 use crate::document::{self, Document, Edits, Format, MAX_SOURCE, NodeKind, TreePath, data_from_json};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -88,7 +89,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let (bytes, is_argument) = match &args.value {
         Some(file) if args.value_file => (Input::of(Path::new(file)).read(MAX_SOURCE)?, false),
         Some(value) if value == "-" => {
-            return Err(Error::new(Kind::Usage, "`-` is no value here")
+            return Err(Error::new(Kind::Usage, "`-` does not mean standard input here")
                 .advise("For standard input: --value-stdin. For the text `-`: --json '\"-\"'"));
         }
         Some(value) => (SecretBytes::new(value.clone().into_bytes()), true),
@@ -250,6 +251,18 @@ impl Value<'_> {
         )
     }
 
+    /// Says that no shell gets a value of this name. sops says nothing of it.
+    fn tell_no_variable(&self, path: &TreePath, document: &dyn Document) {
+        let keys = path.keys().filter(|_| document.format() == Format::Dotenv && !self.context.is_sops());
+        let Some([name]) = keys.as_deref() else { return };
+        if !is_name(name) {
+            self.context.ui.warning(format!(
+                "`{name}` is not a valid variable name, so `sealant export` refuses it, and shells do not see it: use letters, \
+                 digits and `_`"
+            ));
+        }
+    }
+
     /// The bytes of an item: those of a file or of standard input as they are.
     fn as_item(&self) -> Result<SecretBytes> {
         if !self.is_json() && !self.is_argument {
@@ -313,6 +326,7 @@ impl Change for Value<'_> {
         if let Some(nearly) = path.nearly(document) {
             self.context.ui.note(nearly);
         }
+        self.tell_no_variable(path, document);
         Ok(if self.args.change.idempotent { edits } else { edits.or(Some(Edits::default())) })
     }
 

@@ -59,7 +59,7 @@ struct Found {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let inputs = inputs_to_write(&args.inputs, context)?;
-    let destination = args.outputs.destination(&inputs)?;
+    let destination = args.outputs.destination_of_plaintext(&inputs)?;
     if inputs.many && args.item.is_some() {
         return Err(Error::new(Kind::Conflict, "--item is for one file, but several were given"));
     }

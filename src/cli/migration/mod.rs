@@ -28,7 +28,7 @@ use crate::cli::args::{
 use crate::cli::context::Context;
 use crate::cli::copies::Neighbours;
 use crate::cli::failures::Failures;
-use crate::cli::pipeline::{Item, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
+use crate::cli::pipeline::{Item, LEFT_ALONE, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::encrypted_file::EncryptedFile;
 use crate::error::{Error, Kind, Result};
@@ -181,7 +181,7 @@ fn over_files<T: Send>(
         dry_run: args.dry_run,
         mode: Mode::Public,
         doing: "migrating",
-        summary: Some(Summary { done: "migrated", already, other: "left alone" }),
+        summary: Some(Summary { done: "migrated", already, other: LEFT_ALONE }),
     };
     let mut failures = Failures::default();
     pipeline.run_among(&mut failures, |items| in_two_steps(items, &prepare, &make));

@@ -36,7 +36,7 @@ pub fn check_target(link: &Path, target: &[u8], is_there: bool, configs: &Config
     let policy = located.policy_of_name()?.filter(|policy| policy.rule.path_regex.is_some());
     if let Some(policy) = policy.filter(|_| !is_there) {
         let message = format!(
-            "leads to nothing here, so its target may be a value, which is in plaintext in Git, but {} says that it is encrypted",
+            "leads to nothing here, so its target may be a value, which is in plaintext in Git, but {} says to encrypt it",
             shown(&policy)
         );
         findings.push(Finding::new(1, Rule::Link, message));

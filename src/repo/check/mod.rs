@@ -21,6 +21,7 @@ mod unread;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -63,11 +64,14 @@ pub struct Finding {
     /// Who is waiting for access, if nothing else is wrong with the readers.
     #[serde(skip)]
     pub pending: Option<Box<Pending>>,
+    /// The file with which it shares something, called as in the message.
+    #[serde(skip)]
+    pub other: Option<PathBuf>,
 }
 
 impl Finding {
     pub fn new(line: usize, rule: Rule, message: impl Into<String>) -> Self {
-        Self { line, rule, message: message.into(), pending: None }
+        Self { line, rule, message: message.into(), pending: None, other: None }
     }
 
     /// Decides the order of findings, and which of them are the same.
@@ -174,7 +178,7 @@ impl Check<'_> {
                 self.add(
                     1,
                     Rule::Plaintext,
-                    format!("is in plaintext, but {} says that it is encrypted", shown(policy)),
+                    format!("is in plaintext, but {} says to encrypt it", shown(policy)),
                 );
             }
             return Ok(());
@@ -272,8 +276,8 @@ impl Check<'_> {
             Some((
                 line,
                 match nodes.len() {
-                    1 => format!("{one} is in plaintext that {shown} says is encrypted"),
-                    count => format!("{count} {many} are in plaintext that {shown} says are encrypted"),
+                    1 => format!("{one} is in plaintext, but {shown} says to encrypt it"),
+                    count => format!("{count} {many} are in plaintext, but {shown} says to encrypt them"),
                 },
             ))
         };
@@ -286,7 +290,7 @@ impl Check<'_> {
             && !selection.encrypts_matches()
             && let Some(line) = text::first_line_with_text(view.document.source())
         {
-            let message = format!("comments are in plaintext that {} says are encrypted", shown(policy));
+            let message = format!("comments are in plaintext, but {} says to encrypt them", shown(policy));
             self.add(line, Rule::Comment, message);
         }
         found.values.into_iter().collect()
@@ -295,7 +299,7 @@ impl Check<'_> {
     fn encrypted(&mut self, view: &View<'_>, covering: Option<&Policy>) -> Result<()> {
         let Some(data) = view.document.metadata()? else { return Ok(()) };
         let own = sops::Metadata::from_data(&data)?.selection;
-        let of_file = (own.clone(), "its metadata".to_owned());
+        let of_file = (own.clone(), "the file's metadata".to_owned());
         // What a rule leaves unsaid is what encrypting by it would have done, if the file is its business at all.
         let of_rule = self.policy.and_then(|policy| {
             let asked = policy.selection.clone();
@@ -311,11 +315,11 @@ impl Check<'_> {
             let values = new(values, &mut reported);
             self.add_each(view, &values, Rule::Plaintext, "values are", |node| {
                 let path = path_of(view.document, node);
-                format!("{path} is in plaintext, but {who} says that it is encrypted")
+                format!("{path} is in plaintext, but {who} says to encrypt it")
             });
             let comments = new(comments, &mut reported);
             self.add_each(view, &comments, Rule::Comment, "comments are", |_| {
-                format!("a comment is in plaintext, but {who} says that it is encrypted")
+                format!("a comment is in plaintext, but {who} says to encrypt it")
             });
         }
         if covering.is_none() && self.policy.is_none_or(|policy| policy.selection.is_none()) {

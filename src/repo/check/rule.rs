@@ -106,9 +106,10 @@ rules! {
     Recipients {
         id: "recipients",
         finds: "A file has other recipients than its creation rule says.",
-        advice: "Make the file match the rule with `sealant updatekeys FILE`. Removed recipients may have read it: \
-                 `--rotate` also makes a new data key.",
-        besides: "Removed recipients may have read it: `--rotate` also makes a new data key.",
+        advice: "Make the file match the rule with `sealant updatekeys FILE`. If the rule no longer names somebody, \
+                 add `--rotate`, which makes a new data key: they may have kept the old one.",
+        besides: "If the rule no longer names somebody, add `--rotate`, which makes a new data key: they may have kept \
+                  the old one.",
     }
     /// The same in the commit of somebody who asks for access, and cannot grant it themselves.
     AccessRequest {

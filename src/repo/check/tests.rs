@@ -200,7 +200,7 @@ fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
     let text = encrypted(&format!("a: {TOKEN}\nb: {{c: [hunter2]}}\nd: {TOKEN} hunter3\n"));
     assert_eq!(found(Format::Yaml, &text, &None), ["2 plaintext", "3 plaintext"]);
     let told = messages(&text, &None);
-    assert_eq!(told[0], "b.c[0] is in plaintext, but its metadata says that it is encrypted");
+    assert_eq!(told[0], "b.c[0] is in plaintext, but the file's metadata says to encrypt it");
     assert!(told.iter().all(|message| !message.contains("hunter")));
     // Something that only looks like a ciphertext hides nothing.
     for made_up in ["data:hunter2,iv:x,tag:y", "data:AA==,iv:AA==,tag:AA=="] {
@@ -214,7 +214,7 @@ fn a_value_that_came_into_an_encrypted_file_is_found_and_not_quoted() {
     assert_eq!(
         messages(&text, &all),
         [
-            "b_unencrypted is in plaintext, but .sops.yaml:2 says that it is encrypted",
+            "b_unencrypted is in plaintext, but .sops.yaml:2 says to encrypt it",
             "encrypts by `unencrypted_suffix: _unencrypted`, but .sops.yaml:2 says `unencrypted_suffix: _plain`: which \
              leaves a value in plaintext",
         ]
@@ -254,10 +254,7 @@ fn metadata_cannot_take_back_what_a_rule_implies() {
         encrypted(lines).replace("unencrypted_suffix: _unencrypted", &regex)
     };
     let text = of(&format!("a: {TOKEN}\npassword: hunter2\nb_unencrypted: 1\n"), "^x$");
-    assert_eq!(
-        messages(&text, &secrets),
-        ["password is in plaintext, but .sops.yaml:2 says that it is encrypted"]
-    );
+    assert_eq!(messages(&text, &secrets), ["password is in plaintext, but .sops.yaml:2 says to encrypt it"]);
     // A rule for every file does not say which are secret: names alone do.
     let by_name = "its own `encrypted_regex: ^x$` leaves these in plaintext, and no rule does: password";
     assert_eq!(messages(&text, &all), [by_name]);

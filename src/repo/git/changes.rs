@@ -120,6 +120,12 @@ pub fn from(git: &Git, commit: &str, to: Option<&str>, folder: &Path) -> Result<
     Ok(names)
 }
 
+/// Whether a commit has a folder of this name.
+pub fn has_folder(git: &Git, commit: &str, name: &Path) -> Result<bool> {
+    let args = ["ls-tree", "-d", "-z", "--name-only", "--full-tree", revision(commit)?, "--"].map(OsStr::new);
+    Ok(!git.paths_of(args.into_iter().chain([name.as_os_str()]))?.is_empty())
+}
+
 /// Which of these files, named from the top folder, Git neither has in its index nor is told to ignore.
 pub fn untracked(git: &Git, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     if files.is_empty() {

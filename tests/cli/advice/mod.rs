@@ -89,7 +89,8 @@ fn follow(walk: &Walk) -> Result<(), String> {
         if !done.insert(*step) {
             return fail(&format!("`{step}` is advised a second time: a circle"), &last);
         }
-        last = match step.starts_with("sealant updatekeys") {
+        let asks = ["sealant updatekeys", "sealant recipient"].iter().any(|asks| step.starts_with(asks));
+        last = match asks {
             true => answered(shell(step)),
             false => shell(step).run(),
         };

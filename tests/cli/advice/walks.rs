@@ -17,6 +17,22 @@ pub const WALKS: &[Walk] = walks![
     // A file that was misspelt.
     "a file that is not there": "true",
         "sealant decrypt secrets/none.yaml" => ["sealant status"], Shown;
+    "a file to encrypt that is not there": "true",
+        "sealant encrypt -i secrets/something.yaml" => ["sealant edit secrets/something.yaml"], Shown;
+    "a file to change that is not there": "true",
+        "sealant set secrets/something.yaml a b" => ["sealant edit secrets/something.yaml"], Shown;
+    "a file to print that is not there": "true",
+        "sealant get secrets/something.yaml a" => ["sealant status"], Shown;
+    "how a rule comes to match a file": "echo A=1 > .env",
+        "sealant explain .env" => ["mv .env secrets/.env && sealant encrypt -i secrets/.env"], Shown;
+    "a Secret to seal outside the rules": SECRET,
+        "sealant seal apps/secret.yaml" => ["mv apps/secret.yaml secrets/secret.yaml && sealant seal -i secrets/secret.yaml"], Shown;
+    "a newcomer whom no rule names": "true",
+        "sealant updatekeys --add $STRANGER secrets/db.yaml" => ["sealant recipient add age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd --for secrets/db.yaml"], Shown;
+    "a new key for a name": "printf 'sealant:\\n  recipients:\\n    %s: Anna\\n' $RECIPIENT >> .sops.yaml",
+        "sealant recipient add Anna $STRANGER --for secrets/db.yaml" => ["sealant recipient add 'Anna 2' age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd --for secrets/db.yaml"], Shown;
+    "a lost key of a name": "printf 'sealant:\\n  recipients:\\n    %s: Anna\\n' $STRANGER >> .sops.yaml; sed -i \"s/age: /age: $STRANGER,/\" .sops.yaml; sealant updatekeys --yes secrets/db.yaml",
+        "sealant recipient add Anna $RECIPIENT --for secrets/db.yaml" => ["sealant recipient rm Anna --all-rules"], Shown;
     "a file outside the rules": "echo A=1 > .env",
         "sealant encrypt -i .env" => ["mv .env secrets/.env && sealant encrypt -i secrets/.env"], Shown;
     "a file outside the rules, before there is a folder": "git rm -q -r secrets; echo A=1 > .env",
@@ -105,7 +121,7 @@ pub const WALKS: &[Walk] = walks![
     "fixed, and not staged": "echo 'a: 1' > secrets/new.yaml; git add .",
         "sealant hook pre-commit --fix" => ["git add secrets/new.yaml"], Gone;
     "gone, and staged": "echo 'a: 1' > secrets/new.yaml; git add .; rm secrets/new.yaml",
-        "sealant hook pre-commit" => ["git add secrets/new.yaml"], Gone;
+        "sealant hook pre-commit" => ["git rm --cached -q -- secrets/new.yaml"], Gone;
     "a value that came in later, staged": "sed -i '1i new: hunter3' secrets/db.yaml; git add .",
         "sealant hook pre-commit" => ["! sed -i 1d secrets/db.yaml", "sealant edit secrets/db.yaml && git add secrets/db.yaml"], Gone;
     "a private key": "cp ~/.config/sops/age/keys.txt key.txt; git add .",

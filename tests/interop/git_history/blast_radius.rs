@@ -194,7 +194,7 @@ fn the_list_is_for_people_and_for_spreadsheets() {
     let lines: Vec<&str> = output.text().lines().collect();
     assert_eq!(lines[0], "state         file      value  readable  versions  newest      commit");
     assert!(lines[1].starts_with("re-encrypted  app.yaml  [\"a\"]  alone     1         "), "{output}");
-    assert!(output.stderr.contains("2 values in 2 commits: 0 live, 2 encrypted again, 0 gone"), "{output}");
+    assert!(output.stderr.contains("2 values in 2 commits: 0 live, 2 re-encrypted, 0 gone"), "{output}");
     let output = repo.sealant(&[&args[..], &["--format", "csv"]].concat()).run().ok();
     assert!(output.text().contains("\r\nre-encrypted,app.yaml,\"[\"\"b\"\"]\",alone,1,"), "{output}");
     let commit = repo.git(&["rev-parse", "HEAD~"]);

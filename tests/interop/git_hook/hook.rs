@@ -8,7 +8,7 @@ use sealant_test_support::Output;
 
 use super::*;
 
-const FOUND: &str = "a value is in plaintext that .sops.yaml:2 says is encrypted [plaintext]";
+const FOUND: &str = "a value is in plaintext, but .sops.yaml:2 says to encrypt it [plaintext]";
 
 #[test]
 fn what_is_staged_counts_and_not_what_stands_in_the_working_tree() {
@@ -95,8 +95,7 @@ fn a_config_that_is_not_staged_fails_the_commit() {
     let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
     git(&test, &["init", "-q", "-b", "main"]).run().ok();
     let output = program(&test, env!("CARGO_BIN_EXE_sealant"), &["init", "--git"]).run().ok();
-    assert!(output.stderr.contains("Next: commit .gitattributes"), "{output}");
-    assert!(output.stderr.contains("git add .sops.yaml"), "{output}");
+    assert!(output.stderr.contains("git add .sops.yaml .gitattributes "), "{output}");
     add(&test, "secrets/deep/db.yaml", "a: hunter2\n");
     let told = "error: .sops.yaml: this config is not staged, but files that it covers are";
     for args in [&[][..], &["secrets/deep/db.yaml"], &["--fix"]] {

@@ -123,6 +123,31 @@ fn has_hook(test: &Sandbox, file: &str) {
     assert!(doctor(test).starts_with("ok "), "{}", doctor(test));
 }
 
+/// What only a person can do is said once, where they look for what to do next.
+#[test]
+fn what_is_left_to_do_is_next() {
+    let test = repository();
+    git(&test, &["config", "core.hooksPath", ".husky/_"]).run().ok();
+    let output = install(&test, &[]).run().ok();
+    assert_eq!(output.stderr.matches("warning:").count(), 1, "{output}");
+    let left = "Add the line `sealant hook pre-commit` to .husky/pre-commit.\nAdd the line `sealant hook pre-commit` to \
+                .husky/pre-merge-commit.\nAdd the line `sealant hook pre-commit` to .husky/pre-applypatch.\nRun `npx husky`.\n";
+    assert!(output.stderr.contains(left), "{output}");
+
+    let test = repository();
+    test.write(".git/hooks/pre-commit", "#!/bin/sh\nmake lint\n");
+    chmod(&test, ".git/hooks/pre-commit", 0o755);
+    let line = "Add the line `sealant hook pre-commit || exit` to it.";
+    let output = program(&test, env!("CARGO_BIN_EXE_sealant"), &["init", "--git"]).run().ok();
+    let (_, next) = output.stderr.split_once("Next:\n").expect("what to do next");
+    assert!(next.lines().nth(1).is_some_and(|told| told.trim() == line), "{output}");
+    assert!(
+        doctor(&test).contains(line) && !doctor(&test).contains("Run `sealant git install`"),
+        "{}",
+        doctor(&test)
+    );
+}
+
 fn chmod(test: &Sandbox, file: &str, mode: u32) {
     std::fs::set_permissions(test.path(file), PermissionsExt::from_mode(mode)).unwrap();
 }

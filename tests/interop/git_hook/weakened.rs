@@ -420,7 +420,7 @@ fn who_is_added_to_a_rule_is_told_and_nobody_is_kept_from_it() {
         "files such as `secrets/a` have these new recipients: {OTHER} (Anna); .sops.yaml:2 in commit "
     );
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with(&format!(".sops.yaml:2: warning: {expected}")), "{found:?}");
+    assert!(found[0].starts_with(&format!(".sops.yaml:3: warning: {expected}")), "{found:?}");
     assert!(found[0].ends_with("does not name them [config-change]"), "{found:?}");
     let json = check_base(&test, &["--format", "json"]).run().ok();
     assert!(

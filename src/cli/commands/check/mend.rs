@@ -45,11 +45,15 @@ pub struct Place<'a> {
 /// What fixes a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
+    /// `is_data`: of a type that holds values.
     Encrypt {
         strips: bool,
+        is_data: bool,
     },
     /// Nothing is wrong in the working tree.
     Stage,
+    /// It is staged, and not in the working tree any more.
+    StageRemoval,
     /// No creation rule names recipients.
     AddRule {
         strips: bool,
@@ -72,7 +76,8 @@ enum Step {
     Settings {
         rule_first: bool,
     },
-    Part,
+    /// It shares something with another file, and this is to be thought of.
+    Part(&'static str),
     /// A commit has it whole; `because` it says something that is to be known.
     Restore {
         commit: String,
@@ -100,6 +105,7 @@ impl Step {
             self,
             Self::Encrypt { .. }
                 | Self::Stage
+                | Self::StageRemoval
                 | Self::Recipients
                 | Self::Settings { rule_first: false }
                 | Self::Unstage { .. }
@@ -113,6 +119,7 @@ impl Step {
             && !matches!(
                 self,
                 Self::Stage
+                    | Self::StageRemoval
                     | Self::MakeConfig
                     | Self::Inspect
                     | Self::Separate
@@ -132,8 +139,16 @@ impl Step {
         let strip = |strips: &bool| if *strips { " --strip-last-applied" } else { "" };
         let plain = |command: &str| (format!("sealant {command} {names}"), None);
         match self {
-            Self::Encrypt { strips } => plain(&format!("encrypt -i{}", strip(strips))),
+            Self::Encrypt { strips, is_data } => {
+                let (command, _) = plain(&format!("encrypt -i{}", strip(strips)));
+                let other = "if it is no secret: move it, or add it to `check.exclude` of the config";
+                (command, (!is_data).then(|| other.to_owned()))
+            }
             Self::Stage => (format!("git add {names}"), Some("the working tree is in order".to_owned())),
+            Self::StageRemoval => (
+                format!("git rm --cached -q -- {names}"),
+                Some("staged under this name, though the file is gone".to_owned()),
+            ),
             Self::AddRule { strips } => {
                 let (command, _) = plain(&format!("encrypt -i{}", strip(strips)));
                 (command, Some(format!("once a creation rule matches it: no rule matches {names} now")))
@@ -170,9 +185,7 @@ impl Step {
                 plain("updatekeys --settings").0,
                 Some("once the rule says which values are secret".to_owned()),
             ),
-            Self::Part => {
-                (plain("rotate -i --allow-copied").0, Some("if the copy is meant; else remove it".to_owned()))
-            }
+            Self::Part(when) => (plain("rotate -i --allow-copied").0, Some((*when).to_owned())),
             Self::Restore { commit, because } => (
                 format!("git restore --source={commit} --staged --worktree -- {names}"),
                 Some((*because).to_owned()),
@@ -199,7 +212,13 @@ pub fn tell(found: &[Found], place: &Place<'_>, context: &Context) {
         .filter(|found| found.finding.rule == Rule::Broken)
         .map(|found| found.file.as_path())
         .collect();
+    let copies = copies(found, place, context.host);
     for Found { file, finding, .. } in found {
+        // One new data key is enough, and the copy is to have it, not the original.
+        let is_copied_by = finding.other.as_deref().is_some_and(|other| copies.contains(other));
+        if finding.rule == Rule::Copied && is_copied_by && !copies.contains(file.as_path()) {
+            continue;
+        }
         // Of half a file, what is left says nothing that could be mended.
         if is_broken.contains(file.as_path())
             && matches!(finding.rule, Rule::Settings | Rule::OwnSettings | Rule::Recipients)
@@ -207,15 +226,22 @@ pub fn tell(found: &[Found], place: &Place<'_>, context: &Context) {
             continue;
         }
         // Requests for access are reported separately, so that nobody gets access by accident.
-        let is_told = finding.pending.is_some() && !place.is_staged;
-        let lines = files.entry(finding.rule).or_default();
-        if !is_told {
-            lines.entry(file).or_default().insert(finding.line);
+        if finding.pending.is_some() && !place.is_staged {
+            continue;
         }
+        files.entry(finding.rule).or_default().entry(file).or_default().insert(finding.line);
     }
     for (rule, files) in files {
         tell_rule(rule, &files, place, context);
     }
+}
+
+/// The files that share something with others and are in no commit yet: those are the copies.
+fn copies<'f>(found: &'f [Found], place: &Place<'_>, host: &dyn Host) -> BTreeSet<&'f Path> {
+    let copied = found.iter().filter(|found| found.finding.rule == Rule::Copied);
+    let files: BTreeSet<&Path> = copied.map(|found| found.file.as_path()).collect();
+    let is_new = |file: &&Path| in_last_commit(&place.folder.join(file), host).is_none();
+    files.into_iter().take(MOST_SHOWN).filter(is_new).collect()
 }
 
 fn tell_rule(rule: Rule, files: &BTreeMap<&Path, BTreeSet<usize>>, place: &Place<'_>, context: &Context) {
@@ -267,7 +293,11 @@ impl Place<'_> {
             Rule::Recipients => Some(Step::Recipients),
             Rule::Settings => Some(Step::Settings { rule_first: false }),
             Rule::OwnSettings => Some(Step::Settings { rule_first: true }),
-            Rule::Copied | Rule::Moved => Some(Step::Part),
+            Rule::Copied => Some(Step::Part(match in_last_commit(&path, context.host) {
+                Some(_) => "if both are meant; else remove the one that is a copy",
+                None => "if both are meant; else remove it",
+            })),
+            Rule::Moved => Some(Step::Part("if it is meant for the readers of its new path")),
             Rule::Broken => Some(self.repaired_by(&path, context.host)),
             Rule::Weakened
                 if is_config(file)
@@ -297,7 +327,9 @@ impl Place<'_> {
         lines: &BTreeSet<usize>,
         context: &Context,
     ) -> Option<Step> {
-        let Some((format, bytes)) = read(path) else { return self.is_staged.then_some(Step::Stage) };
+        let Some((format, bytes)) = read(path) else {
+            return self.is_staged.then_some(Step::StageRemoval);
+        };
         if is_conflict(&bytes) {
             return Some(Step::Resolve { staged: self.is_staged });
         }
@@ -319,7 +351,9 @@ impl Place<'_> {
                 }
                 None => Step::TakeOut(lines.clone()),
             },
-            None if self.policy(path).is_some() => Step::Encrypt { strips },
+            None if self.policy(path).is_some() => {
+                Step::Encrypt { strips, is_data: format != Format::Binary }
+            }
             None if self.configs.config_for(path).is_ok_and(|config| config.is_none()) => Step::MakeConfig,
             None => match Move::by_rule(self.configs, path, context) {
                 Some(to) => Step::Move { strips, to },
@@ -348,7 +382,7 @@ impl Place<'_> {
             Some((format, bytes)) if meant(format, &bytes).is_none() && self.policy(path).is_some() => {
                 match document::parse(format, bytes, false) {
                     Err(error) => Step::Repair(error.line()),
-                    Ok(_) => Step::Encrypt { strips: false },
+                    Ok(_) => Step::Encrypt { strips: false, is_data: true },
                 }
             }
             _ => Step::Inspect,

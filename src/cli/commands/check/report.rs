@@ -79,8 +79,9 @@ impl Looked {
     pub fn tell_count(&mut self, files: usize, context: &Context) {
         self.failures.tell_rest(context.ui);
         let verified = self.verified.map(|count| match count {
-            0 => ", none of them decrypted".to_owned(),
-            count => format!(", {count} of them decrypted and verified"),
+            0 => ", no encrypted file verified".to_owned(),
+            1 => ", 1 encrypted file verified".to_owned(),
+            count => format!(", {count} encrypted files verified"),
         });
         let files = counted(files, "file") + " checked" + verified.as_deref().unwrap_or_default();
         let in_files = self.found.iter().map(|found| &found.file).collect::<BTreeSet<_>>().len();

@@ -54,35 +54,42 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Place::Committed => Attributes::Committed,
         Place::Info => Attributes::Info,
     };
-    install(&git, place, context)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Installs all of it, and says what was done.
-pub fn install(git: &Git, place: Attributes, context: &Context) -> Result<()> {
-    let steps = Setup::of(git)?.install(place)?;
-    let is_to_commit =
-        steps.iter().any(|step| matches!(step, Step::Written(path) if path.ends_with(".gitattributes")));
-    tell(steps, git, context);
-    if !is_found(OsStr::new("sealant"), context.host) {
-        context.ui.warning("sealant is not on the PATH, where Git will look for it");
-    }
+    let steps = Setup::of(&git)?.install(place)?;
+    let is_to_commit = is_to_commit(&steps);
+    tell(steps, &git, context);
+    warn_of_path(context);
     if is_to_commit {
         context.ui.say("Next: commit .gitattributes; in every other clone, run `sealant git install` once");
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether there are attributes that others need.
+pub fn is_to_commit(steps: &[Step]) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Written(path) if path.ends_with(".gitattributes")))
+}
+
+/// Warns where Git will not find us.
+pub fn warn_of_path(context: &Context) {
+    if !is_found(OsStr::new("sealant"), context.host) {
+        context.ui.warning("sealant is not on the PATH, where Git will look for it");
+    }
 }
 
 fn tell(steps: Vec<Step>, git: &Git, context: &Context) {
-    let shown = |path: &Path| path.strip_prefix(git.top()).unwrap_or(path).display().to_string();
     for step in steps {
         match step {
-            Step::Written(path) => context.ui.say(format!("written: {}", shown(&path))),
-            Step::Removed(path) => context.ui.say(format!("removed: {}", shown(&path))),
-            Step::AsItWas(path) => context.ui.say(format!("unchanged: {}", shown(&path))),
+            Step::Written(path) => context.ui.say(format!("written: {}", shown(&path, git))),
+            Step::Removed(path) => context.ui.say(format!("removed: {}", shown(&path, git))),
+            Step::AsItWas(path) => context.ui.say(format!("unchanged: {}", shown(&path, git))),
             Step::Left { what, advice } => context.ui.warning_list(what, advice.lines().map(str::to_owned)),
         }
     }
+}
+
+/// A path as it is called from the top of the working tree.
+pub fn shown(path: &Path, git: &Git) -> String {
+    path.strip_prefix(git.top()).unwrap_or(path).display().to_string()
 }
 
 /// Whether a program is where Git would find it.

@@ -25,8 +25,8 @@ use crate::encrypted_file::{EncryptedFile, OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
-use crate::keys::{KeyService, MasterKey};
-use crate::names::Names;
+use crate::keys::{self, KeyService, MasterKey};
+use crate::names::{self, Names};
 use crate::policy;
 use crate::rule_edit;
 use crate::shown::typed;
@@ -52,8 +52,10 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(alias = "ls")]
     List(ListArgs),
     Add(AddArgs),
+    #[command(aliases = ["remove", "delete"])]
     Rm(RmArgs),
 }
 
@@ -90,6 +92,17 @@ struct RuleArgs {
     /// In this key group of the rule, counted from 1
     #[arg(long, value_name = "N")]
     group: Option<usize>,
+}
+
+impl RuleArgs {
+    /// The flags as they are typed, each after a space.
+    fn typed(&self) -> String {
+        let path = self.path.as_deref().map(|path| format!(" --for {}", typed(path)));
+        let rule = self.rule.map(|number| format!(" --rule {number}"));
+        let all = self.all_rules.then(|| " --all-rules".to_owned());
+        let group = self.group.map(|number| format!(" --group {number}"));
+        [path, rule, all, group].into_iter().flatten().collect()
+    }
 }
 
 /// What is done, and how.
@@ -229,7 +242,8 @@ fn add(args: &AddArgs, context: &Context) -> Result<ExitCode> {
             .advise("Their key is what `sealant keygen -y` prints on their machine."));
     }
     let spec = KeySpec::of_text(&key);
-    let master = policy::master_key(&spec).map_err(|error| of_file(error, name, &key))?;
+    let master =
+        policy::master_key(&spec).map_err(|error| without_key(of_file(error, name, &key), &args.words))?;
     if let Some(why) = master.why_unsupported() {
         return Err(Error::new(Kind::Other, why).advise(master.instead()));
     }
@@ -244,7 +258,7 @@ fn add(args: &AddArgs, context: &Context) -> Result<ExitCode> {
         }
     }
     if let Some(name) = name {
-        text = named(&text, &target.names, name, &master)?;
+        text = named(&text, &target.names, name, &master, &args.rules)?;
     }
     let task =
         Task { aim: Aim::Add(master.clone()), rotate: false, act: &args.act, master, target, chosen, text };
@@ -301,8 +315,21 @@ fn private_key(text: &str) -> Option<PrivateKey> {
     })
 }
 
+/// The error for a name without a key.
+fn without_key(error: Error, words: &[String]) -> Error {
+    let [word] = words else { return error };
+    if names::is_like_a_key(word) || keys::looks_secret(word).is_some() || error.kind() == Kind::Usage {
+        return error;
+    }
+    Error::new(Kind::Usage, format!("`{word}` is no key")).advise(format!(
+        "If that is their name, their key goes behind it: `sealant recipient add {} KEY`. `sealant keygen -y` prints it on \
+         their machine.",
+        typed(word.as_ref())
+    ))
+}
+
 /// The config with this name for the key.
-fn named(text: &str, names: &Names, name: &str, key: &MasterKey) -> Result<String> {
+fn named(text: &str, names: &Names, name: &str, key: &MasterKey, rules: &RuleArgs) -> Result<String> {
     if name.to_lowercase().contains("secret-key") || name.is_empty() {
         return Err(Error::new(Kind::Usage, "a recipient cannot have this name")
             .advise("NAME goes before KEY: `sealant recipient add NAME KEY`"));
@@ -310,9 +337,16 @@ fn named(text: &str, names: &Names, name: &str, key: &MasterKey) -> Result<Strin
     match (names.key_called(name), names.get(key.id())) {
         (Some(other), _) if other == key.id() => Ok(text.to_owned()),
         (Some(other), _) => {
-            Err(Error::new(Kind::Conflict, format!("`{name}` is the name of another key: {other}")).advise(
-                "Give the key a name of its own. To remove the other key: `sealant recipient rm NAME`.",
-            ))
+            let mut numbered = (2..).map(|number| format!("{} {number}", name.trim()));
+            let free = numbered.find(|name| names.key_called(name).is_none()).unwrap_or_default();
+            Err(Error::new(Kind::Conflict, format!("`{name}` is the name of another key: {other}")).advise(format!(
+                "Give the new key a name of its own: `sealant recipient add {} {}{}`. If the other key is lost, then remove it: \
+                 `sealant recipient rm {} --all-rules`.",
+                typed(free.as_ref()),
+                typed(key.id().as_ref()),
+                rules.typed(),
+                typed(names.get(other).unwrap_or(other).as_ref())
+            )))
         }
         (None, Some(known)) => {
             Err(Error::new(Kind::Conflict, format!("the config calls this key `{known}`"))
@@ -332,16 +366,7 @@ fn has(policy: &Policy, group: Option<usize>, key: &MasterKey) -> bool {
 
 fn remove(args: &RmArgs, context: &Context) -> Result<ExitCode> {
     let target = Target::of(args.rules.path.as_deref(), context)?;
-    let master = policy::typed_key(&args.who, &target.names).map_err(|error| {
-        let names: Vec<String> =
-            target.names.iter().map(|(key, name)| crate::names::short(name, key)).collect();
-        let message = format!("`{}` is neither a key nor a name in the config", args.who);
-        let advice = match names.is_empty() {
-            true => "`sealant recipient list` shows the keys of each rule.".to_owned(),
-            false => format!("The config has these names: {}.", names.join(", ")),
-        };
-        Error::new(error.kind(), message).advise(advice)
-    })?;
+    let master = policy::key_or_name(&args.who, &target.names)?;
     let chosen = target.choose(&args.rules, |policy| has(policy, None, &master), context)?;
     let mut text = target.text.clone();
     for at in &chosen {
@@ -422,6 +447,7 @@ impl Task<'_> {
         let (inputs, others) = self.inputs(&reached, &changed)?;
         let update =
             Update::of(&changed, &service, Formats::default(), self.aim.clone(), self.rotate, &inputs)?;
+        let update = update.naming(self.target.names.clone());
         let mut failures = Failures::default();
         let plans = update.plan(inputs, &mut failures);
         let work: Vec<Plan> = plans.into_iter().filter(|plan| !plan.change.is_empty()).collect();
@@ -463,7 +489,8 @@ impl Task<'_> {
     }
 
     fn named(&self) -> String {
-        self.target.names.beside(self.master.id(), self.master.to_string())
+        let after = self.target.parsed(&self.text).map(|config| config.names().clone()).unwrap_or_default();
+        self.target.names.or(&after).beside(self.master.id(), self.master.to_string())
     }
 
     /// The files of the rules that change, and all others around the config.
@@ -559,14 +586,13 @@ impl Task<'_> {
             return Ok(true);
         }
         let (act, place) = if self.is_addition() { ("Add", "to") } else { ("Remove", "from") };
-        let rules = match reached.len() {
-            0 => String::new(),
-            rules => {
-                let config = self.target.config.path().file_name().unwrap_or_default();
-                format!("{} of {} and ", counted(rules, "rule"), config.display())
-            }
-        };
-        let question = format!("{act} {} {place} {rules}{}?", self.named(), counted(files, "file"));
+        let config = self.target.config.path().file_name().unwrap_or_default();
+        let rules = (!reached.is_empty())
+            .then(|| format!("{} of {}", counted(reached.len(), "rule"), config.display()));
+        let files = (files > 0).then(|| counted(files, "file"));
+        let places: Vec<String> = rules.into_iter().chain(files).collect();
+        let places = if places.is_empty() { config.display().to_string() } else { places.join(" and ") };
+        let question = format!("{act} {} {place} {places}?", self.named());
         let go_on = context.host.confirm(&question).map_err(|error| {
             Error::new(error.kind(), error.to_string())
                 .advise("Add --yes to go on without being asked, or --dry-run to only see what would change.")
@@ -618,7 +644,7 @@ impl Task<'_> {
         failures.add(
             context.ui,
             &error.advise(format!(
-                "One of these can finish it, once the config is committed: {}. The command: `sealant {command} {}`",
+                "Whoever has one of these keys can finish it, once the config is committed: {}. The command: `sealant {command} {}`",
                 self.helpers(first),
                 files.join(" ")
             )),
@@ -647,16 +673,18 @@ impl Task<'_> {
             let more = more.map(|more| format!("  and {more} more"));
             let lines =
                 still.iter().take(SHOWN).map(|file| format!("  {}", plain_path(file).display())).chain(more);
-            context.ui.warning_list("they can still decrypt these, by other rules or without one:", lines);
+            context
+                .ui
+                .warning_list("this key can still decrypt these, by other rules or without one:", lines);
         }
         let keeps = if self.rotate {
             ""
         } else {
-            " They can read new values too, because the data keys stay the same."
+            " It decrypts new values too, because the data keys stay the same."
         };
         context.ui.warning(format!(
-            "they may have kept copies of what they could decrypt, and it stays in Git's history.{keeps} So change \
-             these values where they come from: `sealant blast-radius --recipient {}` lists them.",
+            "whoever has this key may have kept what it decrypted, which stays in Git's history.{keeps} So change these \
+             values where they come from: `sealant blast-radius --recipient {}` lists them.",
             typed(self.master.id().as_ref())
         ));
     }

@@ -20,7 +20,7 @@ use crate::cli::failures::Failures;
 use crate::cli::manifests::{self, ManifestArgs};
 use crate::cli::pipeline::{self, Item, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
 use crate::cli::repository::inputs_to_write;
-use crate::cli::unnamed::{Unnamed, is_named_by};
+use crate::cli::unnamed::{Unnamed, elsewhere, is_named_by};
 use crate::config::{Configs, Policy};
 use crate::document::{self, Document, Format, MAX_SOURCE};
 use crate::encrypted_file::{Meant, meant};
@@ -395,7 +395,9 @@ impl Seal<'_> {
 
     /// Why no rule says for whom a file is; `error` where there are no rules.
     fn no_rule(&self, name: &Path, error: Error) -> Error {
-        let advice = format!("{}, or name recipients with --age.", self.configs.advice_for(name));
+        let rules = elsewhere(&self.configs, name, "seal -i", self.context)
+            .unwrap_or_else(|| self.configs.advice_for(name));
+        let advice = format!("{rules}. Or name recipients with --age.");
         match self.context.lookup().and_then(|lookup| self.configs.policy_for(&lookup.working_dir.join(name)))
         {
             Err(none) if none.kind() == Kind::Other => none.advise(advice),

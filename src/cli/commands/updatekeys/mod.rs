@@ -28,7 +28,8 @@ use crate::encrypted_file::{EncryptedFile, KeyedPart, OpenedFile};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Mode, Snapshot};
 use crate::host::Host;
-use crate::keys::{KeyService, KeySet, MasterKey, WrappedDataKey};
+use crate::keys::{self, KeyService, KeySet, MasterKey, WrappedDataKey};
+use crate::names::{self, Names};
 use crate::policy;
 use crate::rekey::{self, Change, Decide, Readers};
 use crate::secret::{DataKey, SecretBytes};
@@ -57,10 +58,10 @@ pub struct Args {
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Only add this recipient, which the creation rules name
+    /// Only add this recipient, by key or name, which the creation rules name
     ///
     /// Other differences between the files and their rules are listed, and stay.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["rotate", "settings"])]
+    #[arg(long, value_name = "NAME|KEY", conflicts_with_all = ["rotate", "settings"])]
     pub add: Option<String>,
 
     /// Also make a new data key, so that removed recipients cannot decrypt new values
@@ -88,16 +89,14 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let inputs = inputs_to_write(&args.inputs, context)?;
-    if inputs.inputs.iter().any(|input| input.path.is_none()) {
-        return Err(Error::new(
-            Kind::Conflict,
-            "updatekeys changes files in place, and standard input is not a file",
-        )
-        .advise("Name files or folders, as in `sealant updatekeys .`"));
+    if args.inputs.takes_stdin() {
+        return Err(Error::new(Kind::Usage, "updatekeys changes files in place, and no file was named")
+            .advise("Name files or folders, as in `sealant updatekeys .`"));
     }
+    let inputs = inputs_to_write(&args.inputs, context)?;
     let service = args.identities.key_service(context)?;
-    let newcomer = args.add.as_deref().map(|key| policy::typed_key(key, &context.names())).transpose()?;
+    let newcomer = args.add.as_deref().map(|key| policy::key_or_name(key, &context.names()));
+    let newcomer = newcomer.transpose().map_err(|error| or_on_branch(error, args.add.as_deref()))?;
     let aim = newcomer.map_or(Aim::Rule, Aim::Add);
     let formats = args.formats.input_only(context)?;
     let update = Update::of(context, &service, formats, aim, args.rotate, &inputs)?;
@@ -110,6 +109,15 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         update.write(&service, work, &mut failures);
     }
     Ok(failures.finish(context.ui))
+}
+
+/// The error about a newcomer of whom nothing here knows: those who ask for access do so on a branch.
+fn or_on_branch(error: Error, typed: Option<&str>) -> Error {
+    if typed.is_none_or(|typed| names::is_like_a_key(typed) || keys::looks_secret(typed).is_some()) {
+        return error;
+    }
+    let known = error.advice().unwrap_or_default().to_owned();
+    error.advise(format!("{known} If they ask for access on a branch, go there first: `git switch BRANCH`"))
 }
 
 /// What a person is told who answered no.
@@ -140,6 +148,8 @@ pub(super) struct Update<'a> {
     rotate: bool,
     settings: bool,
     is_json: bool,
+    /// What keys were called before the change, where the config has names for them no more.
+    earlier: Names,
 }
 
 /// What is to be done to a file.
@@ -261,7 +271,13 @@ impl<'a> Update<'a> {
             rotate,
             settings: false,
             is_json: false,
+            earlier: Names::default(),
         })
+    }
+
+    /// The same where keys were called so before the change.
+    pub fn naming(self, earlier: Names) -> Self {
+        Self { earlier, ..self }
     }
 
     /// Reads the files and says what has to change. No key is needed.
@@ -416,11 +432,11 @@ impl<'a> Update<'a> {
         }
         let new_data_key = self.rotate.then(|| "  a new data key".to_owned());
         alike(work).into_iter().try_for_each(|plans| {
-            let files = plans.iter().map(|plan| plan.file.display().to_string());
+            let files = plans.iter().map(|plan| plain_path(&plan.file).display().to_string());
             let settings = plans[0].settings.iter().flat_map(SettingsPlan::lines);
             ui.lines(
                 files
-                    .chain(plans[0].change.lines(&plans[0].policy.names))
+                    .chain(plans[0].change.lines(&plans[0].policy.names.or(&self.earlier)))
                     .chain(settings)
                     .chain(new_data_key.clone()),
             )

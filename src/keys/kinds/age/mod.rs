@@ -19,7 +19,7 @@ use self::identities::TYPE_AGAIN;
 pub use self::identities::{Identities, SourceReport};
 pub use self::identity::holds_only_identities;
 pub use self::keygen::{NewIdentity, generate_identity, lock_identity, recipients_of};
-pub use self::recipient::{Recipient, stanzas, takes_passphrase};
+pub use self::recipient::{Recipient, looks_secret, stanzas, takes_passphrase};
 pub use self::sealed::AgeEntry;
 use super::Searched;
 use crate::error::Result;
@@ -90,8 +90,9 @@ impl Identities {
         } else if self.any_failed() {
             "fix what is listed under the sources above".to_owned()
         } else {
-            "name your identity file with --identity or SOPS_AGE_KEY_FILE. If you have lost it, get it back from a backup: \
-             nobody can make it again. If you never had one, `sealant init` makes one, and says how to ask for access"
+            "name your identity file with --identity or SOPS_AGE_KEY_FILE. If you have lost it, get it back from a backup: a \
+             new one opens nothing that it opened. If you never had one, `sealant init` makes one, and says how to ask for \
+             access"
                 .to_owned()
         };
         let mistake = mistyped.map(|place| format!("wrong passphrase for {place}"));

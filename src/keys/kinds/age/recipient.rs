@@ -156,7 +156,7 @@ fn native(recipient: impl ::age::Recipient + Send + Sync + 'static) -> Key {
 }
 
 /// Names what kind of secret a text seems to hold: an identity that was pasted for a recipient.
-fn looks_secret(text: &str) -> Option<&'static str> {
+pub fn looks_secret(text: &str) -> Option<&'static str> {
     let text = text.to_ascii_uppercase();
     if text.contains("SECRET-KEY") {
         Some("an age secret key")

@@ -134,9 +134,7 @@ impl<'a, 'h> Setup<'a, 'h> {
         for event in Event::ALL {
             steps.push(self.write_hook(event)?);
         }
-        // What is to be said of all hooks is said once.
-        steps.dedup();
-        Ok(steps)
+        Ok(joined(steps))
     }
 
     /// Refuses what Git or we would write through, before anything is written.
@@ -348,6 +346,7 @@ impl<'a, 'h> Setup<'a, 'h> {
             attributes: PATTERNS.iter().any(|pattern| self.has_attributes(pattern).unwrap_or(false)),
             caches: self.caches()?,
             unseen: Vec::new(),
+            left: Vec::new(),
             outdated,
             drivers: [textconv, driver],
         };
@@ -356,10 +355,34 @@ impl<'a, 'h> Setup<'a, 'h> {
             survey.outdated |= hook.is_outdated();
             if hook.caller()?.is_none() {
                 survey.unseen.push(event);
+                survey.left.extend(if hook.is_outdated() { None } else { hook.missing()? });
             }
         }
+        survey.left = joined(survey.left);
         Ok(survey)
     }
+}
+
+/// Steps of which each is said once: what is left to a person for one reason is one step.
+fn joined(steps: Vec<Step>) -> Vec<Step> {
+    let mut joined: Vec<Step> = Vec::new();
+    for step in steps {
+        let same = |known: &&mut Step| match (&step, &**known) {
+            (Step::Left { what, .. }, Step::Left { what: known, .. }) => what == known,
+            (step, known) => step == known,
+        };
+        match (joined.iter_mut().find(same), step) {
+            (Some(Step::Left { advice: known, .. }), Step::Left { advice, .. }) => {
+                // What is to be done after all of it comes last, once.
+                let is_new = |line: &&str| !advice.lines().any(|other| other == *line);
+                let lines: Vec<&str> = known.lines().filter(is_new).chain(advice.lines()).collect();
+                *known = lines.join("\n");
+            }
+            (Some(_), _) => {}
+            (None, step) => joined.push(step),
+        }
+    }
+    joined
 }
 
 /// What Git has been told in a clone.
@@ -374,6 +397,8 @@ pub struct Survey {
     pub caches: bool,
     /// When Git commits, and runs nothing that has Sealant look at it.
     pub unseen: Vec<Event>,
+    /// What of that only a person can change, for others own the hooks.
+    pub left: Vec<Step>,
 }
 
 fn read(path: &Path) -> Result<Option<SecretBytes>> {
