@@ -185,7 +185,7 @@ pub(super) fn exposed(
     let leaves = compared(document, file, asked, form)?;
     let counts = |leaf: &&Compared| {
         leaf.is_exposed()
-            && (form == Form::Plaintext || !leaf.is_comment && sops::is_clear(document, leaf.at))
+            && (form == Form::Plaintext || !leaf.is_comment && sops::is_clear(document, leaf.node))
     };
     Ok(leaves.iter().filter(counts).map(Compared::told).collect())
 }

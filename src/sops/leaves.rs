@@ -75,7 +75,8 @@ pub fn for_each_encrypted(
     visit_all(document, selection, true, Exempt::Metadata, visit)
 }
 
-/// Whether a scalar of a document holds something that is no ciphertext.
+/// Whether a scalar of a document, or one that an alias stands for, holds something that is no ciphertext. A map or a list
+/// that one stands for has no text of its own: ask about what is in it.
 pub fn is_clear(document: &dyn Document, leaf: NodeId) -> bool {
     let tree = document.tree();
     let leaf = tree.resolve(leaf);
@@ -102,6 +103,7 @@ pub fn is_ciphertext(text: &str) -> bool {
 /// What a rule says is encrypted, and is not.
 #[derive(Debug, Default)]
 pub struct InPlaintext {
+    /// Where they appear, one after another: an alias of a map or a list stands for all that is in it.
     pub values: Vec<NodeId>,
     /// sops encrypts comments, too, and reads ones in plaintext without a word.
     pub comments: Vec<NodeId>,
@@ -119,7 +121,7 @@ pub fn in_plaintext(document: &dyn Document, selection: &Selection, exempt: Exem
             if is_clear_comment(document, leaf.node) {
                 found.comments.push(leaf.node);
             }
-        } else if is_clear(document, leaf.at) {
+        } else if is_clear(document, leaf.node) && found.values.last() != Some(&leaf.at) {
             found.values.push(leaf.at);
         }
         Ok(())
@@ -310,6 +312,33 @@ mod tests {
         let found = in_plaintext(&*document, &Selection::default(), Exempt::Metadata).unwrap();
         let keys = found.values.iter().map(|&node| document.tree()[node].key.get(document.source()));
         assert_eq!(keys.collect::<Vec<_>>(), ["d", "e", "f"]);
+    }
+
+    #[test]
+    fn what_an_alias_stands_for_is_in_clear_where_it_appears() {
+        for entry in [
+            "p: *map",
+            "p: *list",
+            "p: {<<: *map}",
+            "p: {<<: [*map, *list]}",
+            "p: [*map]",
+            "p: {q: [{r: *list}]}",
+            "p: *text",
+            "p: {q: *nested}",
+        ] {
+            let text = format!(
+                "map: &map {{k: hunter2, l: hunter2}}\nlist: &list [hunter2]\ntext: &text hunter2\nnested: &nested {{k: *map}}\n{entry}\n"
+            );
+            let document = document::parse(Format::Yaml, SecretBytes::new(text.into_bytes()), true).unwrap();
+            let selection = Selection::from_field("encrypted_regex", "^p$").unwrap();
+            let found = in_plaintext(&*document, &selection, Exempt::Nothing).unwrap();
+            let lines: Vec<_> = found.values.iter().map(|&node| document.line(node)).collect();
+            assert!(!lines.is_empty() && lines.iter().all(|line| *line == 5), "{entry}: {lines:?}");
+        }
+        let empty = "map: &map {k: '', l: ~}\np: *map\nq: {<<: *map}\n";
+        let document = document::parse(Format::Yaml, SecretBytes::new(empty.into()), true).unwrap();
+        let found = in_plaintext(&*document, &Selection::default(), Exempt::Nothing).unwrap();
+        assert!(found.values.is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::config::{Selection, SelectionKind};
 use crate::document::{Document, Format, NodeId, NodeKind};
 use crate::error::Result;
 use crate::keys::{KeyKind, WrappedDataKey, WrappedKey, get, set, text, unusable};
+use crate::sops::cipher::Token;
 
 /// The version that is written into new files: the newest sops whose format this is.
 pub const SOPS_VERSION: &str = "3.13.3";
@@ -182,12 +183,36 @@ const FIELDS: [&str; 8] = [
 pub(super) fn is_known(document: &dyn Document, node: NodeId) -> bool {
     let names = names_to(document, node);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let tree = document.tree();
+    if !is_alone(names.last().copied(), tree[tree.resolve(node)].text.get(document.source())) {
+        return false;
+    }
     match names.as_slice() {
         [name] => FIELDS.contains(name) || SelectionKind::from_field(name).is_some(),
         [KEY_GROUPS, key @ ..] => is_field_of_key(key),
         key => is_field_of_key(key),
     }
 }
+
+/// Whether the text of a field has nothing beside what is read of it: a ciphertext, or an armor.
+fn is_alone(field: Option<&str>, text: &str) -> bool {
+    // Flat formats may spell line breaks out.
+    let text = text.trim().trim_end_matches("\\n").trim_end();
+    match field {
+        Some("mac") => Token::parse(text).map_or(true, |token| token.text() == text),
+        Some("enc") if text.contains(ARMOR) => {
+            let end = text.rfind(END_OF_ARMOR).map(|at| &text[at..]);
+            text.starts_with(ARMOR)
+                && text.matches(ARMOR).count() == 1
+                && end.is_some_and(|end| end.ends_with("-----") && !end.contains('\n'))
+        }
+        _ => true,
+    }
+}
+
+/// How an armor begins and ends, those of age and of OpenPGP alike.
+const ARMOR: &str = "-----BEGIN ";
+const END_OF_ARMOR: &str = "-----END ";
 
 fn is_field_of_key(names: &[&str]) -> bool {
     let has =

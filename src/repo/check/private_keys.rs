@@ -22,6 +22,9 @@ pub enum PrivateKey {
     /// The same, behind a passphrase.
     EncryptedPem,
     Pgp,
+    /// As PuTTY keeps them, in `.ppk` files.
+    Putty,
+    EncryptedPutty,
 }
 
 impl PrivateKey {
@@ -32,6 +35,8 @@ impl PrivateKey {
             Self::Pem => "a private key in PEM",
             Self::EncryptedPem => "a private key in PEM, which only a passphrase protects",
             Self::Pgp => "a private key of OpenPGP",
+            Self::Putty => "a private key of PuTTY",
+            Self::EncryptedPutty => "a private key of PuTTY, which only a passphrase protects",
         }
     }
 }
@@ -56,8 +61,52 @@ static HEADER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?-u)-{4,5} ?BEGIN ((?:[A-Z0-9]{1,20} ){0,4})PRIVATE KEY( BLOCK)? ?-{4,5}").ok()
 });
 
-/// A file in base64 that begins as PEM does, as the values of a Secret are and `client-key-data` of a kubeconfig.
-static ENCODED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?-u)LS0tLS1CRUdJT").ok());
+/// The first line of a key of PuTTY: its manual, "PPK file format".
+static PUTTY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?-u)PuTTY-User-Key-File-[0-9]:[^\n]{0,80}").ok());
+
+/// How texts with keys begin that are kept in base64, as the values of a Secret are and `client-key-data` of a kubeconfig. What
+/// is before them need not be a multiple of three bytes.
+const BEGINS: [&[u8]; 3] = [b"-----BEGIN", b"AGE-SECRET-KEY-", b"PuTTY-User-Key-File-"];
+
+/// What of such a beginning is the same in every text in base64 that has it at some distance from its start.
+struct EncodedSign {
+    /// Stands for what is in the same group of characters before it.
+    lead: Vec<u8>,
+    text: Vec<u8>,
+}
+
+static ENCODED_SIGNS: LazyLock<Vec<EncodedSign>> = LazyLock::new(|| {
+    let places = BEGINS.iter().flat_map(|begin| (0..3).map(move |before| (before, begin)));
+    let sign = |(before, begin): (usize, &&[u8])| {
+        let text = LENIENT.encode([&[0; 2][..before], *begin].concat()).into_bytes();
+        let (from, to) = ((before * 8).div_ceil(6), (before + begin.len()) * 8 / 6);
+        EncodedSign { lead: text[..from].to_vec(), text: text[from..to].to_vec() }
+    };
+    places.map(sign).collect()
+});
+
+/// Any of these, whatever a program has around its lines.
+static ENCODED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let within = r#"(?:\\[nrt]|[\s\\"',#*>|])*"#;
+    let spread = |sign: &EncodedSign| {
+        sign.text
+            .iter()
+            .map(|&byte| regex::escape(&char::from(byte).to_string()))
+            .collect::<Vec<_>>()
+            .join(within)
+    };
+    Regex::new(&format!("(?-u){}", ENCODED_SIGNS.iter().map(spread).collect::<Vec<_>>().join("|"))).ok()
+});
+
+/// Without one of these there is no key in base64: a line break is in one half of a sign at most.
+pub(super) fn signs_of_encoded() -> Vec<String> {
+    let halves = |sign: &EncodedSign| {
+        let (first, second) = sign.text.split_at(sign.text.len() / 2);
+        [first, second].map(|half| String::from_utf8_lossy(half).into_owned())
+    };
+    ENCODED_SIGNS.iter().flat_map(halves).collect()
+}
 
 /// Keys in examples are one letter many times; random ones of this length have more different ones.
 const FEWEST_DIFFERENT: usize = 8;
@@ -67,6 +116,9 @@ const MATERIAL: usize = 60;
 
 /// How many different ones are among these, at least.
 const DIFFERENT_IN_MATERIAL: usize = 18;
+
+/// The same of a key of PuTTY, which has its public half elsewhere: one of Ed25519 has 48.
+const PUTTY_MATERIAL: usize = 40;
 
 /// How far behind a first line key material is looked for: headers of PEM may be between.
 const REACH: usize = 4 << 10;
@@ -86,15 +138,22 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// The private keys in a file, with the lines on which they are.
 pub fn private_keys(file: &[u8]) -> Vec<(usize, PrivateKey)> {
+    let mut found = spelled_out(file);
+    found.extend(encoded(file));
+    found.sort_unstable();
+    with_lines(file, found)
+}
+
+/// Those that nobody has encoded, with their offsets.
+fn spelled_out(file: &[u8]) -> Vec<(usize, PrivateKey)> {
     let mut found = Vec::new();
     for (regex, kind) in &*TOKENS {
         let keys = regex.find_iter(file).filter(|key| is_random(key.as_bytes(), *kind));
         found.extend(keys.map(|key| (key.end(), *kind)));
     }
     found.extend(blocks(file));
-    found.extend(encoded_blocks(file));
-    found.sort_unstable();
-    with_lines(file, found)
+    found.extend(of_putty(file));
+    found
 }
 
 /// The lines of offsets that are in order.
@@ -127,44 +186,68 @@ fn different(text: &[u8]) -> usize {
     seen.iter().filter(|&&seen| seen).count()
 }
 
-/// Blocks of PEM with the offsets at which they begin.
+/// Blocks of PEM with the offsets at which they begin. One ends where the next one begins, if not before.
 fn blocks(file: &[u8]) -> Vec<(usize, PrivateKey)> {
     let Some(header) = &*HEADER else { return Vec::new() };
-    let block = |found: regex::bytes::Captures<'_>| {
-        let whole = found.get(0)?;
-        let behind = &file[whole.end()..file.len().min(whole.end() + REACH)];
-        let body = Body::read(behind);
+    let mut headers = header.captures_iter(file).peekable();
+    let mut found = Vec::new();
+    while let Some(words) = headers.next() {
+        let Some(whole) = words.get(0) else { continue };
+        let next = headers.peek().and_then(|next| next.get(0)).map_or(file.len(), |next| next.start());
+        let body = Body::read(&file[whole.end()..next.min(whole.end() + REACH)]);
         if !body.holds_key() {
-            return None;
+            continue;
         }
-        let says = |word: &[u8]| found.get(1).is_some_and(|words| holds(words.as_bytes(), word));
-        Some((
-            whole.start(),
-            match () {
-                () if says(b"PGP ") => PrivateKey::Pgp,
-                () if says(b"ENCRYPTED ") || body.is_encrypted() => PrivateKey::EncryptedPem,
-                () => PrivateKey::Pem,
-            },
-        ))
-    };
-    header.captures_iter(file).filter_map(block).collect()
+        let says = |word: &[u8]| words.get(1).is_some_and(|words| holds(words.as_bytes(), word));
+        let kind = match () {
+            () if says(b"PGP ") => PrivateKey::Pgp,
+            () if says(b"ENCRYPTED ") || body.is_encrypted() => PrivateKey::EncryptedPem,
+            () => PrivateKey::Pem,
+        };
+        found.push((whole.start(), kind));
+    }
+    found
+}
+
+/// Keys of PuTTY with the offsets at which they begin.
+fn of_putty(file: &[u8]) -> Vec<(usize, PrivateKey)> {
+    let Some(first_line) = &*PUTTY else { return Vec::new() };
+    let mut lines = first_line.find_iter(file).peekable();
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        let next = lines.peek().map_or(file.len(), |next| next.start());
+        let behind = &file[line.end()..next.min(line.end() + REACH)];
+        let Some(at) = memmem::find(behind, b"Private-Lines:") else { continue };
+        let (headers, behind) = behind.split_at(at);
+        let key = end_of_line(behind).map(|end| base64_run(&behind[end..], PUTTY_MATERIAL, &[]).0);
+        if !key.is_some_and(|key| key.len() == PUTTY_MATERIAL && different(&key) >= FEWEST_DIFFERENT) {
+            continue;
+        }
+        let is_encrypted = !holds(headers, b"Encryption: none");
+        found.push((line.start(), if is_encrypted { PrivateKey::EncryptedPutty } else { PrivateKey::Putty }));
+    }
+    found
 }
 
 fn holds(text: &[u8], part: &[u8]) -> bool {
     memmem::find(text, part).is_some()
 }
 
-/// Blocks of PEM in files that are base64, with the offsets of these.
-fn encoded_blocks(file: &[u8]) -> Vec<(usize, PrivateKey)> {
-    let Some(encoded) = &*ENCODED else { return Vec::new() };
+/// Keys in texts that are base64, with the offsets at which they begin to be known as such.
+fn encoded(file: &[u8]) -> Vec<(usize, PrivateKey)> {
+    let Some(signs) = &*ENCODED else { return Vec::new() };
     let (mut found, mut at) = (Vec::new(), 0);
-    while let Some(start) = encoded.find_at(file, at).map(|sign| sign.start()) {
-        let text = &file[start..file.len().min(start + ENCODED_REACH)];
-        let (mut text, length) = base64_run(text, ENCODED_REACH);
-        let whole = text.len() / 4 * 4;
-        text.truncate(whole);
+    while let Some(spread) = signs.find_at(file, at) {
+        let start = spread.start();
+        let (sign, _) = base64_run(spread.as_bytes(), usize::MAX, &[]);
+        let lead =
+            ENCODED_SIGNS.iter().find(|known| known.text == *sign).map_or(&[][..], |known| &known.lead);
+        let (mut text, length) = base64_run(&file[start..], ENCODED_REACH, lead);
+        if text.len() % 4 == 1 {
+            text.pop();
+        }
         let decoded = Zeroizing::new(LENIENT.decode(&*text).unwrap_or_default());
-        found.extend(blocks(&decoded).first().map(|(_, kind)| (start, *kind)));
+        found.extend(spelled_out(&decoded).iter().min().map(|(_, kind)| (start, *kind)));
         at = start + length.max(1);
     }
     found
@@ -182,7 +265,7 @@ impl Body {
     fn read(mut behind: &[u8]) -> Self {
         let mut headers = Vec::new();
         loop {
-            let (material, length) = base64_run(behind, MATERIAL);
+            let (material, length) = base64_run(behind, MATERIAL, &[]);
             let rest = &behind[length..];
             // `Proc-Type: 4,ENCRYPTED`: a name in a line of its own, a colon, and what belongs to it up to its end.
             let is_name = material.len() < MATERIAL && matches!(rest.first(), Some(b':' | b'-'));
@@ -222,14 +305,26 @@ fn end_of_line(text: &[u8]) -> Option<usize> {
     text.windows(2).position(|pair| pair[0] == b'\n' || pair == b"\\n")
 }
 
-/// Up to `most` characters of base64, and how far it goes: line breaks, also escaped, and what a program or a comment has
-/// around its lines do not count.
-fn base64_run(text: &[u8], most: usize) -> (Zeroizing<Vec<u8>>, usize) {
-    let mut run = Zeroizing::new(Vec::with_capacity(most.min(text.len())));
-    let mut at = 0;
-    while let Some(&byte) = text.get(at).filter(|_| run.len() < most) {
+/// `lead` and up to `most` characters of base64, and how far these go: line breaks, also escaped, and what a program or a
+/// comment has around its lines do not count. It ends at its padding.
+fn base64_run(text: &[u8], most: usize, lead: &[u8]) -> (Zeroizing<Vec<u8>>, usize) {
+    let mut count = 0;
+    let length = for_each_in_run(text, most, |_| count += 1);
+    // With room for all of it, and no more: whoever repeats the beginning of a key does not have us wipe it all each time.
+    let mut run = Zeroizing::new(Vec::with_capacity(lead.len() + count));
+    run.extend_from_slice(lead);
+    for_each_in_run(&text[..length], most, |byte| run.push(byte));
+    (run, length)
+}
+
+fn for_each_in_run(text: &[u8], most: usize, mut visit: impl FnMut(u8)) -> usize {
+    let (mut at, mut count) = (0, 0);
+    while let Some(&byte) = text.get(at).filter(|_| count < most) {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' => run.push(byte),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
+                visit(byte);
+                count += 1;
+            }
             b'\\' if matches!(text.get(at + 1), Some(b'n' | b'r' | b't')) => at += 1,
             b'\\' | b'"' | b'\'' | b',' | b'#' | b'*' | b'>' | b'|' => {}
             _ if byte.is_ascii_whitespace() => {}
@@ -237,7 +332,7 @@ fn base64_run(text: &[u8], most: usize) -> (Zeroizing<Vec<u8>>, usize) {
         }
         at += 1;
     }
-    (run, at)
+    at
 }
 
 #[cfg(test)]
@@ -360,6 +455,59 @@ mod tests {
     }
 
     #[test]
+    fn a_key_anywhere_in_a_text_in_base64_is_found() {
+        let keys_txt = format!("# created: 2026-01-01\n# public key: age1x\n{AGE}\n");
+        for (key, kind) in [
+            (block("EC PRIVATE KEY"), PrivateKey::Pem),
+            (keys_txt, PrivateKey::Age),
+            (AGE.to_owned(), PrivateKey::Age),
+            (putty("none"), PrivateKey::Putty),
+        ] {
+            for before in 0..60 {
+                let text = LENIENT.encode(format!("{}{key}", "x".repeat(before)));
+                assert_eq!(keys(&format!("a: {text}\n")), [(1, kind)], "{before}: {key}");
+                // As `base64` wraps it, in whatever quotes.
+                let lines: Vec<&str> =
+                    text.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
+                for (between, after) in [("\n", ""), ("\\n", ""), ("\",\n  \"", "\"")] {
+                    let wrapped = format!("a: \"{}{after}\n", lines.join(between));
+                    assert!(
+                        matches!(keys(&wrapped)[..], [(_, found)] if found == kind),
+                        "{before}: {wrapped}"
+                    );
+                }
+            }
+        }
+        // One text ends where it is padded.
+        let certificate = LENIENT.encode(format!("-----BEGIN CERTIFICATE-----\n{RANDOM}"));
+        assert!(certificate.ends_with('='));
+        let list = format!("[\"{certificate}\",\"{}\"]", LENIENT.encode(block("PRIVATE KEY")));
+        assert_eq!(keys(&list), [(1, PrivateKey::Pem)]);
+    }
+
+    fn putty(cipher: &str) -> String {
+        format!(
+            "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: {cipher}\nComment: x\nPublic-Lines: 2\n{}\nAAAA\nPrivate-Lines: 1\n{}\nPrivate-MAC: 00\n",
+            &RANDOM[..64],
+            &RANDOM[8..56]
+        )
+    }
+
+    #[test]
+    fn keys_of_putty_are_found() {
+        assert_eq!(keys(&format!("a\n{}", putty("none"))), [(2, PrivateKey::Putty)]);
+        assert_eq!(keys(&putty("aes256-cbc")), [(1, PrivateKey::EncryptedPutty)]);
+        assert_eq!(keys(&putty("none").replace('\n', "\r\n")), [(1, PrivateKey::Putty)]);
+        for text in [
+            "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPrivate-Lines: 1\n...\n".to_owned(),
+            "begins with `PuTTY-User-Key-File-2: `\n".to_owned(),
+            putty("none").replace("Private-Lines", "Lines"),
+        ] {
+            assert_eq!(keys(&text), [], "{text}");
+        }
+    }
+
+    #[test]
     fn what_only_speaks_of_keys_is_passed_by() {
         for text in [
             "begins with -----BEGIN RSA PRIVATE KEY----- and a line break\n",
@@ -377,10 +525,19 @@ mod tests {
     }
 
     #[test]
-    fn many_first_lines_take_no_longer_than_they_are_long() {
-        let many = "-----BEGIN RSA PRIVATE KEY-----\n".repeat(20_000) + &"LS0tLS1CRUdJT".repeat(50_000);
+    fn many_beginnings_take_no_longer_than_they_are_long() {
         let start = std::time::Instant::now();
-        assert_eq!(keys(&many), []);
+        for text in [
+            "-----BEGIN RSA PRIVATE KEY-----\n".repeat(20_000) + &"LS0tLS1CRUdJT".repeat(50_000),
+            "LS0tLS1CRUdJT!".repeat(75_000),
+            "QUdFLVNFQ1JFVC1LRVkt!".repeat(50_000),
+            "-----BEGIN PRIVATE KEY-----A:".repeat(36_000),
+            "-----BEGIN PRIVATE KEY-----A:\nA:\nA:\nA:\n".repeat(28_000),
+            "PuTTY-User-Key-File-3: a".repeat(40_000),
+            "PuTTY-User-Key-File-3: a\nPrivate-Lines: 1\n".repeat(25_000),
+        ] {
+            assert_eq!(keys(&text), []);
+        }
         assert!(start.elapsed().as_secs() < 10);
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::claims::{self, Difference, Exposed, Exposure, Form};
 use crate::config::{Policy, Selection};
-use crate::document::{Document, Format, NodeId, Value};
+use crate::document::{Document, Format, NodeId, NodeKind, Value};
 use crate::encrypted_file::EncryptedFile;
 use crate::error::Result;
 use crate::policy;
@@ -88,13 +88,27 @@ impl Check<'_> {
     }
 }
 
-/// Whether a value is a text or a number that is filled in by nobody, under the name of a secret.
+/// Whether a value, or one that an alias stands for, is a text or a number that is filled in by nobody, under the name of a
+/// secret.
 fn is_secret(document: &dyn Document, node: NodeId) -> bool {
     let (tree, source) = (document.tree(), document.source());
     let way = iter::successors(Some(node), |&node| tree.parent(node)).map(|node| tree[node].key.get(source));
     let name = way.filter(|key| !key.is_empty()).find(|key| !names::is_of_content(key));
+    holds_value(document, node, name.is_some_and(names::is_of_secret))
+}
+
+/// The same of a value, or of what is in a map or a list, under a name that is that of a secret, or not. A walk has come by
+/// all of it before, within the bounds for what aliases stand for.
+fn holds_value(document: &dyn Document, node: NodeId, is_of_secret: bool) -> bool {
+    let (tree, source) = (document.tree(), document.source());
     let node = tree.resolve(node);
-    name.is_some_and(names::is_of_secret)
+    if matches!(tree[node].kind, NodeKind::Map | NodeKind::List) {
+        return tree.entries(node).any(|entry| {
+            let name = Some(tree[entry].key.get(source)).filter(|key| !names::is_of_content(key));
+            holds_value(document, entry, name.map_or(is_of_secret, names::is_of_secret))
+        });
+    }
+    is_of_secret
         && !templates::is_placeholder(tree[node].text.get(source))
         && !is_public_key(tree[node].text.get(source))
         && matches!(document.value(node), Ok(Value::Str(_) | Value::Int(_) | Value::Float(_)))

@@ -3,6 +3,7 @@
 //!
 //! Nothing is evaluated. A placeholder names where a value comes from; a literal is a value, wherever it is written.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -10,48 +11,82 @@ use regex::Regex;
 
 use crate::sops;
 
-/// Stand for a template's expression that refers to something, and for one that only spells a value out: private
-/// characters, which no file has.
+/// Stand for a template's expression that refers to something, for one that only spells a value out, and for one that says
+/// which lines there are: private characters, which no file has.
 const REFERENCE: char = '\u{e000}';
 const LITERAL: char = '\u{e001}';
+const STATEMENT: char = '\u{e002}';
+
+/// What a statement begins with (Go's text/template). It makes no text.
+const STATEMENTS: [&str; 9] = ["if", "else", "end", "with", "range", "define", "block", "break", "continue"];
 
 /// Whether an expression that only spells a text out is all of a text.
 pub fn is_literal(text: &str) -> bool {
     text.trim().strip_prefix(LITERAL) == Some("")
 }
 
-/// Functions of templates that make one text of another, and bring in none of their own.
-const TEXT_FUNCTIONS: [&str; 30] = [
-    "b64enc",
+/// Functions of templates that make one text of others, or choose one, and bring in none of their own.
+const TEXT_FUNCTIONS: &[&str] = &[
+    "and",
+    "b32dec",
+    "b32enc",
     "b64dec",
-    "quote",
-    "squote",
-    "print",
-    "println",
-    "printf",
-    "toString",
-    "trim",
-    "trimAll",
-    "trimSuffix",
-    "trimPrefix",
-    "upper",
-    "lower",
-    "title",
-    "untitle",
-    "trunc",
-    "replace",
-    "repeat",
+    "b64enc",
     "cat",
+    "coalesce",
+    "compact",
+    "concat",
+    "default",
+    "dict",
+    "eq",
+    "false",
+    "first",
+    "html",
     "indent",
+    "initial",
+    "join",
+    "js",
+    "last",
+    "list",
+    "lower",
+    "md5sum",
+    "merge",
+    "ne",
     "nindent",
     "nospace",
-    "html",
-    "js",
-    "urlquery",
-    "toJson",
-    "toYaml",
+    "not",
+    "or",
+    "print",
+    "printf",
+    "println",
+    "quote",
+    "repeat",
+    "replace",
+    "rest",
+    "sha1sum",
+    "sha256sum",
+    "sha512sum",
+    "splitList",
+    "squote",
     "string",
-    "default",
+    "ternary",
+    "title",
+    "toJson",
+    "toPrettyJson",
+    "toRawJson",
+    "toString",
+    "toYaml",
+    "toYamlPretty",
+    "trim",
+    "trimAll",
+    "trimPrefix",
+    "trimSuffix",
+    "true",
+    "trunc",
+    "tuple",
+    "untitle",
+    "upper",
+    "urlquery",
 ];
 
 /// Whether a text is filled in later: nothing but references of templates and variables.
@@ -65,7 +100,7 @@ pub fn is_placeholder(text: &str) -> bool {
 }
 
 fn after_placeholder(text: &str) -> Option<&str> {
-    if let Some(after) = text.strip_prefix(REFERENCE) {
+    if let Some(after) = text.strip_prefix([REFERENCE, STATEMENT]) {
         return Some(after);
     }
     if let Some(inside) = text.strip_prefix("{{") {
@@ -177,6 +212,10 @@ pub fn plain_line_of_secret(marked: &str) -> Option<usize> {
 
 /// A template with a mark in the place of each expression that makes a text; its lines stay where they are.
 pub fn with_marks(text: &str) -> String {
+    let text = &*match STATEMENT_OF_OTHERS.as_ref().filter(|_| text.contains("{%")) {
+        Some(statement) => statement.replace_all(text, STATEMENT.encode_utf8(&mut [0; 4]) as &str),
+        None => text.into(),
+    };
     let (mut marked, mut rest) = (String::with_capacity(text.len()), text);
     // A quote that is never closed is text, here and further on.
     let mut has_quotes = true;
@@ -197,11 +236,21 @@ pub fn with_marks(text: &str) -> String {
             rest = &inside[length..];
             continue;
         }
-        // What is indented by it are lines of their own, and what assigns makes no text.
-        if !is_comment && !expression.contains("indent ") && assigned(expression).is_none() {
-            marked.push(if is_reference_beside(expression, &literals) { REFERENCE } else { LITERAL });
+        let assigned = assigned(expression).filter(|_| !is_comment);
+        let is_literal = || !is_reference_beside(expression, &literals);
+        match () {
+            // What assigns makes no text.
+            () if is_comment || assigned.is_some() => {}
+            () if is_statement(expression) => marked.push(STATEMENT),
+            () => match (indent_of(expression), is_literal()) {
+                // Lines of their own: nobody knows which, if they are not spelled out.
+                (Some(_), false) => {}
+                (Some(indent), true) => push_entry(&mut marked, indent),
+                (None, false) => marked.push(REFERENCE),
+                (None, true) => marked.push(LITERAL),
+            },
         }
-        if let Some((name, value)) = assigned(expression).filter(|_| !is_comment) {
+        if let Some((name, value)) = assigned {
             let is_literal = !matches!(value, "\"\"" | "``") && !is_reference_beside(value, &literals);
             if is_literal {
                 literals.insert(name)
@@ -213,7 +262,56 @@ pub fn with_marks(text: &str) -> String {
         rest = &inside[length + 2..];
     }
     marked.push_str(rest);
-    marked
+    match marked.contains(STATEMENT) {
+        true => marked.split_inclusive('\n').map(without_statements).collect(),
+        false => marked,
+    }
+}
+
+/// A statement of other templates, such as Jinja's, in one line.
+static STATEMENT_OF_OTHERS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\{%[^\n]*?%\}").ok());
+
+fn is_statement(expression: &str) -> bool {
+    let word = expression.trim_start_matches(['-', ' ', '\t', '\n']);
+    let end = word.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(word.len());
+    STATEMENTS.contains(&&word[..end])
+}
+
+/// How far an expression indents the lines that it makes, if it does.
+fn indent_of(expression: &str) -> Option<usize> {
+    /// Deeper, nobody writes anything.
+    const DEEPEST: usize = 100;
+    let (_, indent) = expression.rsplit_once("indent ")?;
+    let indent = indent.trim_start();
+    let end = indent.find(|c: char| !c.is_ascii_digit()).unwrap_or(indent.len());
+    Some(indent[..end].parse().unwrap_or(0).min(DEEPEST))
+}
+
+/// Adds an entry that is spelled out: on a line of its own, or behind a key.
+fn push_entry(marked: &mut String, indent: usize) {
+    let line = marked.rfind('\n').map_or(0, |at| at + 1);
+    if marked[line..].trim_end().is_empty() {
+        marked.truncate(line);
+        marked.extend(std::iter::repeat_n(' ', indent));
+        marked.extend([LITERAL, ':', ' ', LITERAL]);
+    } else {
+        marked.extend(['{', LITERAL, ':', ' ', LITERAL, '}']);
+    }
+}
+
+/// A line without the statements around it, which say whether it is there.
+fn without_statements(line: &str) -> Cow<'_, str> {
+    if !line.contains(STATEMENT) {
+        return line.into();
+    }
+    let is_around = |c: char| c == STATEMENT || c.is_whitespace();
+    let indent = &line[..line.len() - line.trim_start().len()];
+    let mut text = line.trim_matches(is_around).to_owned();
+    for open in ['{', '['] {
+        text = text.replace(&format!("{STATEMENT}{open}"), &open.to_string());
+    }
+    let end = if line.ends_with('\n') { "\n" } else { "" };
+    format!("{indent}{text}{end}").into()
 }
 
 static ENTRY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"[\w"']\s*:(?:[^=]|$)"#).ok());
@@ -223,16 +321,11 @@ fn holds_entries(expression: &str) -> bool {
     expression.contains('\n') && ENTRY.as_ref().is_none_or(|entry| entry.is_match(expression))
 }
 
-/// Without the lines that hold nothing but marks, or a statement of other templates: they stand for lines of YAML, or for
-/// none.
+/// Without the lines that hold nothing but marks: they stand for lines of YAML, or for none.
 pub fn without_lines_of_marks(marked: &str) -> String {
-    let is_mark = |c: char| c.is_whitespace() || matches!(c, REFERENCE | LITERAL);
-    let is_statement = |line: &str| line.starts_with("{%") && line.ends_with("%}");
-    let lines = marked.split_inclusive('\n').map(|line| match line.trim() {
-        text if text.chars().all(is_mark) || is_statement(text) => "\n",
-        _ => line,
-    });
-    lines.collect()
+    let is_mark = |c: char| c.is_whitespace() || matches!(c, REFERENCE | LITERAL | STATEMENT);
+    let lines = marked.split_inclusive('\n');
+    lines.map(|line| if line.chars().all(is_mark) { "\n" } else { line }).collect()
 }
 
 /// Where the first value of a Secret in plaintext is in one document of a stream.
@@ -257,7 +350,10 @@ fn plain_value_of_part(part: &str) -> Option<usize> {
                 return Some(start);
             }
         } else if let Some(found) = values.find(line) {
-            let value = line[found.end()..].trim_start();
+            let value = line[found.end()..].trim_start_matches(|c: char| c.is_whitespace() || c == STATEMENT);
+            if value.starts_with(LITERAL) && is_plain(value) {
+                return Some(start);
+            }
             if value.starts_with('{') {
                 let open = start + line.len() - value.len();
                 match flow(&part[open..]) {
@@ -265,7 +361,7 @@ fn plain_value_of_part(part: &str) -> Option<usize> {
                     // What is behind it may be the other one.
                     Flow::FilledIn(length) => at = open + length,
                 }
-            } else if value.trim_end().is_empty() || value.starts_with(['#', '&', '!']) {
+            } else if value.trim_end().is_empty() || value.starts_with(['#', '&', '!', REFERENCE]) {
                 below = Some(indent);
             }
         }
@@ -287,7 +383,11 @@ pub fn is_plain(value: &str) -> bool {
     let text = value.trim().trim_matches(['"', '\'']);
     let is_empty = matches!(text, "" | "|" | "|-" | "|+" | ">" | ">-" | ">+" | "{}" | "[]" | "null" | "~");
     let is_alias = value.starts_with('*');
-    !(is_empty || is_alias || sops::is_ciphertext(text) || text.contains(REFERENCE) || is_placeholder(text))
+    !(is_empty
+        || is_alias
+        || sops::is_ciphertext(text)
+        || text.contains([REFERENCE, STATEMENT])
+        || is_placeholder(text))
 }
 
 /// What a map in braces is found to be.

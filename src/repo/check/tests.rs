@@ -89,6 +89,39 @@ fn what_a_rule_covers_is_encrypted() {
     }
 }
 
+/// A whole map or list may be brought in by an alias or a merge key.
+#[test]
+fn what_an_alias_brings_in_is_in_plaintext_where_it_appears() {
+    let secrets =
+        rule(&format!("{{path_regex: secrets/, encrypted_regex: ^(password|secrets)$, age: {ALICE}}}"));
+    let all = rule(&format!("{{path_regex: secrets/, age: {ALICE}}}"));
+    for entry in ["secrets:\n  <<: *c", "password: *c", "password: [*c]", "password: {a: {<<: [*c]}}"] {
+        let text = format!("common: &c\n  apiKey: hunter2\n{entry}\n");
+        let line = 3 + entry.matches('\n').count();
+        assert_eq!(found(Format::Yaml, &text, &secrets), [format!("{line} plaintext")], "{entry}");
+    }
+    let list = "common: &c [hunter2, '']\npassword: *c\n";
+    assert_eq!(found(Format::Yaml, list, &secrets), ["2 plaintext"]);
+    assert_eq!(found(Format::Yaml, "common: &c {a: ''}\npassword: *c\n", &secrets), [""; 0]);
+    // In an encrypted file it is one value, by whatever says that it is encrypted.
+    for entry in ["token: *b", "token: {<<: *b}"] {
+        let text = encrypted(&format!("x_unencrypted: &b {{q: hunter2, r: hunter3}}\n{entry}\na: {TOKEN}\n"));
+        for policy in [&all, &None] {
+            let all = found(Format::Yaml, &text, policy);
+            assert!(all.contains(&"2 plaintext".to_owned()), "{entry}: {all:?}");
+            assert_eq!(all.iter().filter(|one| *one == "2 plaintext").count(), 1, "{all:?}");
+        }
+    }
+    // Nor does one hide what the file's own choice leaves in plaintext under the name of a secret.
+    let own = |text: &str| {
+        encrypted(&format!("{text}a: {TOKEN}\n"))
+            .replace("unencrypted_suffix: _unencrypted", "encrypted_regex: ^a$")
+    };
+    let anchor = "x: &x {value: hunter2}\n";
+    assert_eq!(found(Format::Yaml, &own(&format!("{anchor}password: *x\n")), &None), ["2 own-settings"]);
+    assert_eq!(found(Format::Yaml, &own("x: &x {minLength: 8}\npassword: *x\n"), &None), [""; 0]);
+}
+
 #[test]
 fn nothing_in_a_file_switches_its_rule_off() {
     let secrets = rule(&format!("{{path_regex: secrets/, age: {ALICE}}}"));
@@ -242,6 +275,27 @@ fn a_rule_about_secrets_counts_in_other_objects_for_all_but_their_data() {
         (format!("{SECRET}---\n{config_map}"), &more, vec!["5 plaintext"]),
     ] {
         assert_eq!(found(Format::Yaml, &text, policy), expected, "{text}");
+    }
+}
+
+/// What is beside a ciphertext or an armor in the metadata nobody reads, and somebody may have put it there.
+#[test]
+fn nothing_is_beside_what_is_read_in_the_metadata() {
+    let armor = "-----BEGIN AGE ENCRYPTED FILE-----\\nYQ==\\n-----END AGE ENCRYPTED FILE-----";
+    let text = |enc: &str, mac: &str| {
+        let text = encrypted(&format!("a: {TOKEN}\n"));
+        let text = text.replace("enc: x", &format!("enc: \"{enc}\""));
+        text.replace(&format!("mac: {TOKEN}"), &format!("mac: \"{mac}\""))
+    };
+    for (enc, mac, expected) in [
+        (format!("{armor}\\n"), TOKEN.to_owned(), vec![]),
+        (format!("hunter2\\n{armor}\\n"), TOKEN.to_owned(), vec!["5 plaintext"]),
+        (format!("{armor}\\nhunter2\\n"), TOKEN.to_owned(), vec!["5 plaintext"]),
+        (format!("{armor}hunter2"), TOKEN.to_owned(), vec!["5 plaintext"]),
+        (format!("{armor}\\nhunter2\\n{armor}\\n"), TOKEN.to_owned(), vec!["5 plaintext"]),
+        (armor.to_owned(), format!("{TOKEN} hunter2"), vec!["7 plaintext"]),
+    ] {
+        assert_eq!(found(Format::Yaml, &text(&enc, &mac), &None), expected, "{enc} {mac}");
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 
 use crate::document::Format;
+use crate::repo::check::private_keys;
 
-/// One pass over a file: all that anything is decided by begins with one of these. `LS0t...` is the base64 of how PEM
-/// begins.
+/// One pass over a file: all that anything is decided by begins with one of these.
 static SIGNS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"ENC\[AES256_GCM|Secret|sops|(?i:age-secret-key-)|hv[sbr]\.|\bs\.|PRIVATE KEY|LS0tLS1CRUdJT")
-        .ok()
+    let plain =
+        r"ENC\[AES256_GCM|Secret|sops|(?i:age-secret-key-)|hv[sbr]\.|\bs\.|PRIVATE KEY|PuTTY-User-Key-File-";
+    Regex::new(&format!("{plain}|{}", private_keys::signs_of_encoded().join("|"))).ok()
 });
 
 /// How a name can be spelled so that it does not appear: by escapes, or in YAML by a tag. NEL and the separators of

@@ -32,7 +32,8 @@ pub fn look(text: &str) -> Unread {
     let broken = with_breaks(text);
     let (mut start, mut found) = (0, Unread::Nothing);
     for end in ends_of_parts(&broken) {
-        match look_at_part(&broken[start..end]) {
+        let part = &broken[start..end];
+        match if is_empty(part) { Unread::Nothing } else { look_at_part(part) } {
             Unread::Secret(line) => {
                 let breaks = broken[..start].matches('\n').count() + line - 1;
                 return Unread::Secret(line_behind(text, breaks));
@@ -45,6 +46,11 @@ pub fn look(text: &str) -> Unread {
         start = end;
     }
     found
+}
+
+/// Whether a document has nothing but the line that separates it: there may be hundred thousands.
+fn is_empty(part: &str) -> bool {
+    part.strip_prefix("---").unwrap_or(part).trim().is_empty()
 }
 
 /// Why a file was not looked at.
@@ -432,6 +438,43 @@ mod tests {
     }
 
     #[test]
+    fn statements_around_values_hide_none() {
+        let head = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}\n";
+        for (values, line) in [
+            ("stringData: {{- with .Values.x }}\n  password: hunter2\n{{- end }}\n", 6),
+            ("stringData: {{ .Values.x }}\n  password: hunter2\n", 6),
+            ("stringData: {% if x %}\n  password: hunter2\n{% endif %}\n", 6),
+            ("stringData:\n  {{ if .Values.x }}password: hunter2{{ end }}\n", 6),
+            ("stringData:\n  {% if x %}password: hunter2{% endif %}\n", 6),
+            ("{{ if .Values.x }}stringData:\n  password: hunter2{{ end }}\n", 6),
+            ("stringData: {% if x %}{p: hunter2}{% endif %}\n", 5),
+            ("stringData: {{ if .x }}{p: hunter2}{{ else }}{p: hunter3}{{ end }}\n", 5),
+            ("stringData:\n  {{- dict \"p\" \"hunter2\" | toYaml | nindent 2 }}\n", 6),
+            ("stringData: {{- dict \"p\" \"hunter2\" | toYaml | nindent 2 }}\n", 5),
+            ("stringData: {{ dict \"p\" \"hunter2\" | toJson }}\n", 5),
+            ("stringData:\n  p: {{ ternary \"hunter2\" \"hunter3\" true }}\n", 6),
+            ("stringData:\n  p: {{ coalesce \"\" \"hunter2\" | quote }}\n", 6),
+            ("data:\n  p: {{ sha256sum \"hunter2\" }}\n", 6),
+        ] {
+            assert_eq!(line_of_secret(&format!("{head}{values}")), Some(line), "{values}");
+        }
+        for values in [
+            "stringData: {{- with .Values.x }}\n  password: {{ . }}\n{{- end }}\n",
+            "stringData: {{- toYaml .Values.x | nindent 2 }}\ntype: Opaque\n",
+            "stringData:\n  {{- toYaml .Values.x | nindent 2 }}\n",
+            "stringData:\n  {{- dict \"p\" .Values.p | toYaml | nindent 2 }}\n",
+            "stringData:\n  {{ if .Values.x }}password: {{ .Values.x }}{{ end }}\n",
+            "stringData:\n  on: {{ if .Values.x }}\"true\"{{ else }}\"false\"{{ end }}\n",
+            "stringData:\n  p: {{ ternary \"a\" \"b\" .Values.x }}\n",
+            "stringData:\n  {% for x in y %}\n  {{ x }}: {{ y }}\n  {% endfor %}\n",
+            "stringData: {% if x %}{p: {{ y }}}{% endif %}\n",
+            "{{ if .Values.x }}stringData:\n  password: {{ .Values.x }}\n{{ end }}\n",
+        ] {
+            assert_eq!(line_of_secret(&format!("{head}{values}")), None, "{values}");
+        }
+    }
+
+    #[test]
     fn a_template_may_name_values_and_not_hold_them() {
         let head =
             "{{- if .Values.on }}\napiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}\n";
@@ -609,6 +652,7 @@ mod tests {
             format!("1: a\nkind: Secret\n{}", "{{a:\n".repeat(20_000) + "}}"),
             format!("kind: Secret\n{}", "\"\\".repeat(20_000)),
             "{}".repeat(20_000),
+            format!("a: [\n{}", "---\n".repeat(250_000)),
             (0..5_000).fold(String::from("1: a\na: &a {kind: Secret, data: {a: ''}}\n"), |text, at| {
                 text + &format!("b{at}: &a {{<<: *a, data: {{b: ''}}}}\n")
             }),

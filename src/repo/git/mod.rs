@@ -96,6 +96,11 @@ const SWITCHES: &[&str] = &[
     "log.follow=false",
     "-c",
     "diff.orderFile=/dev/null",
+    // Names of people are as their commits have them, and no file is opened that a config names for others.
+    "-c",
+    "log.mailmap=false",
+    "-c",
+    "mailmap.file=/dev/null",
 ];
 
 /// No hook is run by what we do, neither one in a folder, nor, in newer Gits, one that a config names (`hook.NAME.command`):

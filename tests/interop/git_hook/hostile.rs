@@ -686,6 +686,26 @@ fn nobody_waits_for_the_pipes_of_many_repositories() {
     assert!(start.elapsed().as_secs() < 50, "{:?}", start.elapsed());
 }
 
+/// A setting can name a file of other names for people, which Git reads whenever it lists commits or says who wrote a line.
+#[test]
+fn nobody_waits_for_a_pipe_that_git_is_told_of() {
+    let test = repository();
+    let rules = format!("{}  - path_regex: ^others/\n    age: {STRANGER}\n", rule());
+    add(&test, ".sops.yaml", rules);
+    for file in ["secrets/a.yaml", "others/a.yaml"] {
+        test.write(file, format!("a: {}\n", file.len()));
+        sealant(&test, &["encrypt", "-i", file]).run().ok();
+    }
+    git(&test, &["add", "."]).run().ok();
+    git(&test, &["commit", "-qnm", "a"]).run().ok();
+    let pipe = test.path("pipe").display().to_string();
+    program(&test, "mkfifo", &[&pipe]).run().ok();
+    git(&test, &["config", "mailmap.file", &pipe]).run().ok();
+    let start = std::time::Instant::now();
+    sealant(&test, &["check", "secrets", "others"]).run().ok();
+    assert!(start.elapsed().as_secs() < 50, "{:?}", start.elapsed());
+}
+
 /// A rule that is right in a review, and matches nothing in the working tree.
 #[test]
 fn no_encoding_of_the_working_tree_hides_a_rule() {
