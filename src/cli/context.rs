@@ -205,7 +205,8 @@ fn advice_where_by_hand(error: &Error) -> Option<String> {
         ),
     };
     Some(format!(
-        "{back}. To look at it as it is: `sealant decrypt --ignore-mac FILE`; whoever means what it says then can          change it all the same: `sealant edit --ignore-mac FILE`"
+        "{back}. To look at it as it is: `sealant decrypt --ignore-mac FILE`; to keep what it says then: \
+         `sealant edit --ignore-mac FILE`"
     ))
 }
 

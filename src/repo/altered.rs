@@ -80,9 +80,11 @@ impl Earlier {
             let Some(before) = encrypted(path, &before) else { continue };
             // What cannot be compared is broken in another way, which is told already.
             if let Ok(Some(change)) = sops::changed_by_hand(&file, &before) {
-                let what = change.path.as_deref().unwrap_or("the file");
+                // What is missing is not there to be named.
+                let place =
+                    change.path.map(|path| format!(", at {path} or just before it")).unwrap_or_default();
                 let message = format!(
-                    "{what} was changed without sealant or sops, so nobody can open the file any more"
+                    "the file was changed without sealant or sops{place}: nobody can open it any more"
                 );
                 return Ok(Some(Finding::new(change.line, Rule::Altered, message)));
             }

@@ -48,11 +48,20 @@ fn what_was_changed_by_hand_does_not_come_into_a_commit() {
         text.split_inclusive('\n').filter(|line| !line.starts_with(key)).collect::<String>()
     };
     let changes: [(Edit<'_>, &str); 6] = [
-        (&|text| without(text, "user:"), "secrets/a.yaml:2: password was changed"),
+        (
+            &|text| without(text, "user:"),
+            "secrets/a.yaml:2: the file was changed without sealant or sops, at password or",
+        ),
         (&|text| without(text, "password:"), "secrets/a.yaml:2: the file was changed"),
-        (&swapped, "secrets/a.yaml:2: password was changed"),
-        (&|text| text.replace("user:", "login:"), "secrets/a.yaml:2: login was changed"),
-        (&|text| text.replace("name: a", "name: z"), "secrets/a.yaml:1: name was changed"),
+        (&swapped, "secrets/a.yaml:2: the file was changed without sealant or sops, at password or"),
+        (
+            &|text| text.replace("user:", "login:"),
+            "secrets/a.yaml:2: the file was changed without sealant or sops, at login or",
+        ),
+        (
+            &|text| text.replace("name: a", "name: z"),
+            "secrets/a.yaml:1: the file was changed without sealant or sops, at name or",
+        ),
         (
             &|text| text.replace("lastmodified: \"2", "lastmodified: \"1"),
             "secrets/a.yaml:1: the file was changed",
@@ -105,7 +114,12 @@ fn a_branch_that_changed_a_file_by_hand_is_found_since_its_base() {
     git(&test, &["commit", "-qm", "by hand", "--no-verify"]).run().ok();
     let check = |args: &[&str]| sealant(&test, &[&["check"], args].concat()).run();
     let output = check(&["--base", "main"]).code(1);
-    assert!(output.text().contains("secrets/a.yaml:2: password was changed"), "{output}");
+    assert!(
+        output
+            .text()
+            .contains("secrets/a.yaml:2: the file was changed without sealant or sops, at password or"),
+        "{output}"
+    );
     let back = "git restore --source=";
     assert!(output.stderr.contains(back) && !output.stderr.contains("--source=HEAD"), "{output}");
     let line = output.stderr.lines().find(|line| line.contains(back)).expect("a line to type").trim();
