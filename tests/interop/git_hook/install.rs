@@ -301,11 +301,11 @@ fn init_does_it_in_the_same_step() {
 
 #[test]
 fn init_asks_whom_it_can_ask() {
-    for (answer, installed) in [("y", true), ("n", false)] {
+    for (answer, installed) in [("y", true), ("", true), ("n", false)] {
         let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
         git(&test, &["init", "-q"]).run().ok();
         let mut terminal = program(&test, env!("CARGO_BIN_EXE_sealant"), &["init"]).on_terminal();
-        terminal.wait_for("(`sealant git install`)? [y/N]");
+        terminal.wait_for("(`sealant git install`)? [Y/n]");
         terminal.send_line(answer);
         let _ = terminal.finish().ok();
         assert!(test.path(".sops.yaml").exists());
