@@ -51,7 +51,7 @@ fn both_change_one_file_in_turn() {
         let json =
             step(test.sops(&["set", "secret.yaml", "[\"new\"]", "{\"a\": [1, 2.5, true, null, \"x\"]}"]));
         assert!(json.contains("\"new\":{\"a\":[1,2.5,true,null,\"x\"]}"), "{json}");
-        let json = step(test.sealant(&["set", "secret.yaml", "[\"new\"][\"a\"][9]", "{\"k\": -3}"]));
+        let json = step(test.sealant(&["set", "secret.yaml", "[\"new\"][\"a\"][5]", "{\"k\": -3}"]));
         assert!(json.contains("\"x\",{\"k\":-3}]"), "{json}");
         let json =
             step(with_editor(&test, test.sops(&["edit", "secret.yaml"]), "sed -i s/ours/theirs/ \"$1\""));
