@@ -100,13 +100,9 @@ impl<'a> Context<'a> {
     /// The configs of the files that this command works on.
     pub fn configs(&self) -> Result<Configs> {
         let lookup = self.lookup()?;
-        let absent = match self.is_sops() {
-            true => None,
-            false => WithAbsent::around(self.host, &lookup.working_dir)?,
-        };
-        let source: Box<dyn Source> = match absent {
-            Some(source) => Box::new(source),
-            None => Box::new(Disk),
+        let source: Box<dyn Source> = match self.is_sops() {
+            true => Box::new(Disk),
+            false => Box::new(WithAbsent::new(host::Unattended)),
         };
         Ok(match &self.changed {
             Some((path, text)) => {

@@ -125,6 +125,25 @@ impl<'u> Terminal<'u> {
     }
 }
 
+/// This process without anybody in front of it: for what asks Git while a command is at work.
+pub struct Unattended;
+
+impl Host for Unattended {
+    fn env(&self, name: &str) -> Option<OsString> {
+        variable(name)
+    }
+
+    fn start(&self, command: &Command) -> io::Result<Child> {
+        start_in_pipes(command)
+    }
+
+    fn note(&self, _: &str) {}
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
 impl Host for Terminal<'_> {
     fn env(&self, name: &str) -> Option<OsString> {
         variable(name)
@@ -172,7 +191,7 @@ impl Host for Terminal<'_> {
     }
 
     fn start(&self, command: &Command) -> io::Result<Child> {
-        start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        start_in_pipes(command)
     }
 
     fn write_private(&self, path: &Path, content: &[u8]) -> Result<()> {
@@ -228,6 +247,10 @@ fn start(command: &Command) -> std::process::Command {
     command.unset.iter().for_each(|name| _ = started.env_remove(name));
     started.args(&command.args).envs(command.env.iter().map(|(name, value)| (name, value)));
     started
+}
+
+fn start_in_pipes(command: &Command) -> io::Result<Child> {
+    start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 /// Runs a program to its end. Its standard input is empty: ours may be the document. What it has to say to a person

@@ -169,6 +169,20 @@ impl Config {
         self.schema.check_exclude.iter().any(|pattern| pattern.is_match(&path))
     }
 
+    /// The patterns of its rules.
+    fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.schema.creation_rules.iter().flatten().filter_map(|rule| rule.pattern.as_deref())
+    }
+
+    /// Paths below a folder that its rules name, and files that could be in folders there that they name.
+    fn places_below(&self, folder: &Path) -> Vec<PathBuf> {
+        let here = self.path.parent().unwrap_or(Path::new(""));
+        let files = self.patterns().filter_map(file_of).map(|file| here.join(file));
+        let folders = self.patterns().filter_map(folder_of);
+        let within = folders.flat_map(|named| FILES.map(|name| here.join(&named).join(name)));
+        files.chain(within).filter(|path| path.starts_with(folder)).collect()
+    }
+
     fn is_without_rules(&self) -> bool {
         self.schema.creation_rules.as_ref().is_none_or(Vec::is_empty)
     }
@@ -308,14 +322,29 @@ impl Config {
     }
 }
 
-/// The folder that a path_regex begins with, if it begins with one: `secrets/` of `^secrets/.*`.
-fn folder_of(pattern: &str) -> Option<String> {
+/// What files may be called whose names nobody knows, one of each type.
+pub const FILES: [&str; 6] = ["file", "file.yaml", "file.yml", "file.json", "file.env", "file.ini"];
+
+/// The plain text that a path_regex begins with, and whether that is all of it.
+fn plain_start(pattern: &str) -> (String, bool) {
     let start = ["(^|/)", "^", "(.*/)?", ".*/"].iter().find_map(|start| pattern.strip_prefix(start));
     let plain = start.unwrap_or(pattern).replace("\\.", "\0");
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '\0');
     let end = plain.find(|c| !is_plain(c)).unwrap_or(plain.len());
-    let (folder, _) = plain[..end].rsplit_once('/')?;
-    (!folder.is_empty()).then(|| folder.replace('\0', "."))
+    (plain[..end].replace('\0', "."), matches!(&plain[end..], "" | "$"))
+}
+
+/// The folder that a path_regex begins with, if it begins with one: `secrets/` of `^secrets/.*`.
+fn folder_of(pattern: &str) -> Option<String> {
+    let (plain, _) = plain_start(pattern);
+    let (folder, _) = plain.rsplit_once('/')?;
+    (!folder.is_empty()).then(|| folder.to_owned())
+}
+
+/// The one file that a path_regex is for, if it is for one: `secrets/db.yaml` of `^secrets/db\.yaml$`.
+fn file_of(pattern: &str) -> Option<String> {
+    let (plain, is_all) = plain_start(pattern);
+    (is_all && !plain.is_empty() && !plain.ends_with('/')).then_some(plain)
 }
 
 fn matches(rule: &Rule, path: &str) -> bool {
@@ -496,14 +525,32 @@ impl Configs {
     }
 
     /// The rule for the files of a folder, of a config above it, that a config of the folder's own takes the place of. A rule
-    /// for all paths says nothing of it.
-    pub fn taken_over(&self, folder: &Path) -> Result<Option<TakenOver>> {
+    /// for all paths says nothing of it. Patterns are held against `files` that are there, and against what could be.
+    pub fn taken_over<'f>(
+        &self,
+        folder: &Path,
+        files: impl IntoIterator<Item = &'f Path>,
+    ) -> Result<Option<TakenOver>> {
         let file = self.real(&folder.join("file"));
         let Some(folder) = file.parent() else { return Ok(None) };
-        let own = self.config_at(&file)?.filter(|own| own.path.starts_with(folder));
-        let Some((own, above)) = own.zip(self.config_at(folder)?) else { return Ok(None) };
-        let rule = above.matching_rule(&file).filter(|rule| rule.path_regex.is_some());
-        Ok(rule.map(|rule| TakenOver { by: own.path.clone(), rule }))
+        let Some(above) = self.config_at(folder)? else { return Ok(None) };
+        let possible = FILES.map(|name| folder.join(name)).into_iter().chain(above.places_below(folder));
+        for file in possible.chain(files.into_iter().map(|file| self.real(file))) {
+            let own = self.config_at(&file)?.filter(|own| own.path.starts_with(folder));
+            let rule = above.matching_rule(&file).filter(|rule| rule.path_regex.is_some());
+            if let Some((own, rule)) = own.zip(rule) {
+                return Ok(Some(TakenOver { by: own.path.clone(), rule }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a rule names a folder that a path leads through.
+    pub fn is_in_named_folder(&self, path: &Path) -> Result<bool> {
+        let path = self.spelled(path);
+        let Some(config) = self.config_at(&path)? else { return Ok(false) };
+        let path = format!("/{}/", config.path_for_rules(&path));
+        Ok(config.patterns().filter_map(folder_of).any(|folder| path.contains(&format!("/{folder}/"))))
     }
 
     /// The nearest config with rules above one that was found.

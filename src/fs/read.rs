@@ -82,6 +82,13 @@ fn open_found(path: &Path) -> Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
+/// The first bytes of such a file.
+pub fn start_of(path: &Path, most: u64) -> Result<SecretBytes> {
+    let (file, _) = open_found(path)?;
+    let start = read_at_most(file.take(most), most, most).map_err(|error| cannot_open(path, error))?;
+    Ok(start.unwrap_or_default())
+}
+
 /// Whether a file that nobody has named is large and no text: it has a zero byte near its beginning, and is not in UTF-16.
 /// What is encrypted is text.
 pub fn is_large_binary(path: &Path) -> bool {

@@ -141,6 +141,44 @@ fn a_repository_in_the_place_of_a_folder_takes_no_rule_over_unseen() {
     );
 }
 
+/// By whatever pattern a rule is for the place of a repository within.
+#[test]
+fn a_rule_that_a_repository_takes_over_is_told_whatever_its_pattern() {
+    let test = at_home();
+    test.write("secrets/.git", "gitdir: ../.git/modules/x\n");
+    test.write("secrets/.sops.yaml", format!("creation_rules:\n  - age: {STRANGER}\n"));
+    let told = |pattern: &str| {
+        test.write(
+            ".sops.yaml",
+            format!("creation_rules:\n  - path_regex: {pattern}\n    age: {RECIPIENT}\n"),
+        );
+        test.sealant(&["check"]).run().text().contains("[hidden-rule]")
+    };
+    let patterns = [
+        r"^secrets/",
+        r"^secrets/.*\.yaml$",
+        r"^secrets/[^/]+\.yaml$",
+        r"^secrets/[^/]+\.env$",
+        r"^secrets/prod/",
+        r"^secrets/prod/[^/]*\.ya?ml$",
+        r"^secrets/prod/db\.yaml$",
+        r"secrets/db\.json$",
+        r"\.ya?ml$",
+        r"(^|/)secrets/|\.enc\.(ya?ml|json|env|ini)$",
+    ];
+    for pattern in patterns {
+        assert!(told(pattern), "{pattern}");
+    }
+    let others = [r"\.enc\.(ya?ml|json|env|ini)$", r"^other/.*", r"^secrets-of-mine/", r"_x$"];
+    for pattern in others {
+        assert!(!told(pattern), "{pattern}");
+    }
+    // What is there is held against rules, too.
+    test.write("secrets/a/b.enc.yaml", "");
+    test.write("secrets/of_x", "");
+    assert!(told(others[0]) && told(others[3]) && !told(others[1]));
+}
+
 #[test]
 fn a_link_from_outside_has_the_rule_of_the_file() {
     let test = two_places();

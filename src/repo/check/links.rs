@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Configs, TakenOver};
+use crate::config::{Configs, FILES, TakenOver};
 use crate::error::Result;
 use crate::repo::check::{Finding, Rule, private_keys, shown};
 
@@ -45,8 +45,8 @@ pub fn check_target(link: &Path, target: &[u8], is_there: bool, configs: &Config
 }
 
 /// What is wrong with a repository within another one, such as a submodule: its own config counts there, whatever a
-/// rule of the outer one says about its place.
-pub fn check_repository(folder: &Path, configs: &Configs) -> Result<Option<Finding>> {
+/// rule of the outer one says about its place. `files` are some that are there.
+pub fn check_repository(folder: &Path, files: &[&Path], configs: &Configs) -> Result<Option<Finding>> {
     let finding = |TakenOver { by, rule }: TakenOver| {
         let by = by.file_name().unwrap_or_default().display();
         let name = rule.file.file_name().unwrap_or_default().display();
@@ -56,10 +56,12 @@ pub fn check_repository(folder: &Path, configs: &Configs) -> Result<Option<Findi
         );
         Finding::new(1, Rule::HiddenRule, message)
     };
-    Ok(configs.taken_over(folder)?.map(finding))
+    Ok(configs.taken_over(folder, files.iter().copied())?.map(finding))
 }
 
-/// The paths that stand for a link to what is not to be seen here: it may be a file or a folder.
-pub fn unseen(link: &Path) -> [PathBuf; 2] {
-    [link.to_path_buf(), link.join("file")]
+/// The paths that stand for a link to what is not to be seen here: it may be a file or a folder. What a file of it is called
+/// matters where a rule names the place; a rule for all files of a type says nothing of a link.
+pub fn unseen(link: &Path, configs: &Configs) -> Result<Vec<PathBuf>> {
+    let count = if configs.is_in_named_folder(link)? { FILES.len() } else { 1 };
+    Ok([link.to_path_buf()].into_iter().chain(FILES[..count].iter().map(|name| link.join(name))).collect())
 }

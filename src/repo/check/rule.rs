@@ -207,6 +207,18 @@ impl Rule {
         matches!(self, Self::Plaintext | Self::Comment | Self::Broken)
     }
 
+    /// Whether it is about what may be a value in plaintext, or lets one be: that stays in a commit that has it. The rest is
+    /// as the next commit has it.
+    pub fn shows_values(self) -> bool {
+        match self {
+            Self::Plaintext | Self::Comment | Self::Secret | Self::LastApplied | Self::PrivateKey => true,
+            Self::Settings | Self::OwnSettings | Self::Weakened | Self::Link | Self::Encoding => true,
+            Self::Broken => true,
+            Self::ConfigChange | Self::HiddenRule | Self::Recipients | Self::AccessRequest => false,
+            Self::Renamed | Self::Altered | Self::Copied | Self::Moved | Self::Binding => false,
+        }
+    }
+
     pub fn id(self) -> &'static str {
         self.about().id
     }

@@ -52,6 +52,57 @@ fn since_commit(git: &Git, older: &str) -> Result<BTreeSet<PathBuf>> {
     Ok(changed)
 }
 
+/// What a change is about: files, and what is below the configs among them.
+pub struct Changed {
+    top: PathBuf,
+    pub files: BTreeSet<PathBuf>,
+    pub folders: BTreeSet<PathBuf>,
+}
+
+impl Changed {
+    /// `folders` are those of [`folders_of_configs`].
+    pub fn new(git: &Git, files: BTreeSet<PathBuf>, folders: BTreeSet<PathBuf>) -> Self {
+        Self { top: git.top().to_path_buf(), files, folders }
+    }
+
+    /// Whether what is at a path may be another thing, or under another rule, than before. What is not of this repository was
+    /// named by somebody.
+    pub fn is_about(&self, path: &Path) -> bool {
+        // A folder may have become a link, which has a name of its own.
+        let is_changed = |name: &Path| {
+            name.ancestors().any(|above| self.files.contains(above) || self.folders.contains(above))
+        };
+        path.strip_prefix(&self.top).map_or(true, is_changed)
+    }
+}
+
+/// The files that need not be the same in the last commit, in the index and in the working tree: also those at which Git is
+/// told not to look there, and all where objects stand for others, which Git then checks out.
+pub fn apart(git: &Git) -> Result<BTreeSet<PathBuf>> {
+    let mut apart = BTreeSet::new();
+    if !git.run(["for-each-ref", "--count=1", "refs/replace/"])?.is_empty() {
+        apart.extend(git.paths_of(["ls-files", "-z"])?);
+        apart.extend(git.paths_of(["ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD"])?);
+        return Ok(apart);
+    }
+    for range in [&[][..], &["HEAD"], &["--cached", "HEAD"]] {
+        apart.extend(git.paths_of(NAMES.iter().chain(range).chain(&["--"]))?);
+    }
+    // Small letters are for what is assumed to be unchanged, and `S` for what is to be skipped.
+    apart.extend(marked(git, |mark| mark != b'H')?);
+    Ok(apart)
+}
+
+/// The files of the index that have such a mark.
+fn marked(git: &Git, is_meant: impl Fn(u8) -> bool) -> Result<Vec<PathBuf>> {
+    let listed = git.paths_of(["ls-files", "-z", "-v"])?.into_iter();
+    let name = |line: PathBuf| match line.as_os_str().as_bytes() {
+        [mark, b' ', name @ ..] if is_meant(*mark) => Some(PathBuf::from(OsStr::from_bytes(name))),
+        _ => None,
+    };
+    Ok(listed.filter_map(name).collect())
+}
+
 /// The folders of the configs among files that differ: what is below may be under other rules now. A config that is a link
 /// differs with what it leads to. `tree` has the links, and `named` is a config that was asked for by name, from the top.
 pub fn folders_of_configs<'p>(
@@ -84,12 +135,7 @@ pub fn ignored(git: &Git, folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// The files of the index that a sparse checkout leaves out of the working tree.
 pub fn not_checked_out(git: &Git) -> Result<Vec<PathBuf>> {
-    // A letter before each name; this one is for those that are to be skipped.
-    let listed = git.paths_of(["ls-files", "-z", "-t"])?.into_iter();
-    let skipped = |line: PathBuf| {
-        line.as_os_str().as_bytes().strip_prefix(b"S ").map(OsStr::from_bytes).map(PathBuf::from)
-    };
-    Ok(listed.filter_map(skipped).collect())
+    marked(git, |mark| mark.eq_ignore_ascii_case(&b'S'))
 }
 
 /// The files below a folder that the last commit has. The index may be damaged or gone, and says nothing of them then.

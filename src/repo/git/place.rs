@@ -224,7 +224,7 @@ fn refuse_special(top: &Path, git_dir: &Path) -> Result<()> {
 }
 
 /// Where the repository of a working tree is, by its `.git`: a folder, or a file that names one.
-fn git_dir_of(top: &Path) -> Result<PathBuf, NoGit> {
+pub(super) fn git_dir_of(top: &Path) -> Result<PathBuf, NoGit> {
     let path = top.join(".git");
     let not_one = || {
         let message = "is neither a Git repository nor a file that points to one";

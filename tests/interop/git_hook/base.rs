@@ -290,3 +290,117 @@ fn a_reader_who_is_added_to_a_rule_is_a_warning() {
     git(&test, &["commit", "-qm", "Ben", "--no-verify"]).run().ok();
     check(&test, &["--base", "main"]).run().ok();
 }
+
+/// What a commit has in plaintext comes to others, whatever its author has in the working tree.
+#[test]
+fn what_is_committed_or_staged_is_looked_at_whatever_is_here() {
+    let clear = "a: hunter2\n";
+    type Change<'c> = &'c dyn Fn(&Sandbox);
+    let changes: [(&str, Change); 9] = [
+        ("encrypted here", &|test| {
+            program(test, env!("CARGO_BIN_EXE_sealant"), &["encrypt", "-i", "secrets/new.yaml"]).run().ok();
+        }),
+        ("by --fix", &|test| {
+            check(test, &["--fix"]).run().code(1);
+        }),
+        ("deleted here", &|test| std::fs::remove_file(test.path("secrets/new.yaml")).unwrap()),
+        ("deleted and staged", &|test| drop(git(test, &["rm", "-q", "secrets/new.yaml"]).run().ok())),
+        ("not in the index", &|test| {
+            git(test, &["rm", "-q", "--cached", "secrets/new.yaml"]).run().ok();
+            test.write("secrets/new.yaml", "a: ''\n");
+        }),
+        ("assumed to be unchanged", &|test| {
+            git(test, &["update-index", "--assume-unchanged", "secrets/new.yaml"]).run().ok();
+            test.write("secrets/new.yaml", "a: ''\n");
+        }),
+        ("skipped", &|test| {
+            git(test, &["update-index", "--skip-worktree", "secrets/new.yaml"]).run().ok();
+            test.write("secrets/new.yaml", "a: ''\n");
+        }),
+        ("staged", &|test| {
+            add(test, "secrets/new.yaml", "a: ''\n");
+            git(test, &["commit", "-qm", "clean"]).run().ok();
+            add(test, "secrets/new.yaml", "a: hunter2\n");
+            test.write("secrets/new.yaml", "a: ''\n");
+        }),
+        ("replaced", &|test| {
+            let id = |name: &str| git(test, &["rev-parse", name]).run().ok().text().trim().to_owned();
+            let (clear, clean) = (id("HEAD:secrets/new.yaml"), id("HEAD:.gitattributes"));
+            git(test, &["replace", &clear, &clean]).run().ok();
+            std::fs::remove_file(test.path("secrets/new.yaml")).unwrap();
+            git(test, &["checkout", "-q", "--", "secrets/new.yaml"]).run().ok();
+            assert_ne!(test.read_text("secrets/new.yaml"), "a: hunter2\n");
+        }),
+    ];
+    for (name, change) in changes {
+        let test = repository();
+        add(&test, ".gitattributes", "");
+        git(&test, &["commit", "-qm", "empty"]).run().ok();
+        git(&test, &["checkout", "-qb", "branch"]).run().ok();
+        add(&test, "secrets/new.yaml", clear);
+        git(&test, &["commit", "-qnm", "new"]).run().ok();
+        assert_eq!(lines(&check(&test, &["--base", "main"]).run().code(1)).len(), 1);
+        change(&test);
+        let place = if name == "staged" { "staged" } else { "in the last commit" };
+        let output = check(&test, &["--base", "main"]).run().code(1);
+        let told = lines(&output);
+        assert!(
+            told.len() == 1 && told[0].starts_with(&format!("secrets/new.yaml:1: {place}: ")),
+            "{name}: {output}"
+        );
+        let command = if name == "staged" { "add" } else { "commit" };
+        assert!(output.stderr.contains(&format!("git {command} -- secrets/new.yaml ")), "{name}: {output}");
+        check(&test, &["--base", "main", ".sops.yaml"]).run().ok();
+        // The command that is told works, but where Git is told not to look at the file.
+        if !["replaced", "skipped"].contains(&name) {
+            let args = if command == "add" { &[][..] } else { &["-qnm", "right"] };
+            git(&test, &[&[command], args, &["--", "secrets/new.yaml"]].concat()).run().ok();
+            check(&test, &["--base", "main"]).run().ok();
+        }
+    }
+}
+
+/// A config is what it is in the commit, too.
+#[test]
+fn a_config_that_is_weakened_in_the_last_commit_is_told_whatever_is_here() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: ''\n");
+    git(&test, &["commit", "-qm", "a"]).run().ok();
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    add(&test, ".sops.yaml", rule().replace("secrets", "elsewhere"));
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    git(&test, &["commit", "-qnm", "weaker"]).run().ok();
+    test.write(".sops.yaml", rule());
+    test.write("secrets/a.yaml", "a: ''\n");
+    let told = lines(&check(&test, &["--base", "main"]).run().code(1));
+    let is_told = |file: &str| {
+        told.iter().any(|line| {
+            line.starts_with(&format!("{file}:"))
+                && line.contains("in the last commit: ")
+                && line.ends_with("[weakened-config]")
+        })
+    };
+    assert!(is_told(".sops.yaml") && is_told("secrets/a.yaml"), "{told:?}");
+    // What was put right in a commit is right.
+    git(&test, &["add", "."]).run().ok();
+    git(&test, &["commit", "-qm", "right"]).run().ok();
+    check(&test, &["--base", "main"]).run().ok();
+}
+
+/// Where only the readers differ, the next commit has them right.
+#[test]
+fn what_shows_no_value_counts_as_it_is_here() {
+    let test = repository();
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    let encrypted = |to: &str| {
+        test.write("secrets/a.yaml", "a: hunter2\n");
+        let args = ["encrypt", "-i", "--age", to, "secrets/a.yaml"];
+        program(&test, env!("CARGO_BIN_EXE_sealant"), &args).run().ok();
+    };
+    encrypted(OTHER);
+    git(&test, &["add", "."]).run().ok();
+    git(&test, &["commit", "-qnm", "a"]).run().ok();
+    check(&test, &["--base", "main"]).run().code(1);
+    encrypted(RECIPIENT);
+    check(&test, &["--base", "main"]).run().ok();
+}

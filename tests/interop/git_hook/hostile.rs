@@ -896,3 +896,87 @@ fn what_is_not_checked_out_is_looked_at() {
     sealant(&test, &["check"]).cwd("keep").run().ok();
     sealant(&test, &["check", "--base", "HEAD"]).run().ok();
 }
+
+/// Wherever somebody stands who looks at it.
+#[test]
+fn what_is_not_checked_out_of_another_repository_is_looked_at() {
+    let outer = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    let git = |args: &[&str]| git(&outer, args).cwd("repo").run().ok();
+    outer.write("repo/.sops.yaml", rule());
+    outer.write("repo/secrets/a.yaml", "a: hunter2\n");
+    outer.write("repo/own/.sops.yaml", rule().replace("^secrets/", "x"));
+    outer.write("repo/own/x.yaml", "a: hunter2\n");
+    outer.write("repo/keep/a.txt", "a");
+    symlink(format!("hvs.{}", "6j4cuewowBGit65rheNoceI7"), outer.path("repo/own/token")).unwrap();
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qnm", "x"]);
+    git(&["sparse-checkout", "set", "keep"]);
+    assert!(!outer.path("repo/secrets").exists() && !outer.path("repo/own").exists());
+    symlink("repo", outer.path("link")).unwrap();
+    let all = |prefix: &str| {
+        ["own/token:1: ", "own/x.yaml:1: ", "secrets/a.yaml:1: "].map(|name| format!("{prefix}{name}"))
+    };
+    let absolute = outer.path("repo").display().to_string();
+    let is_found = |args: &[&str], folder: &str, prefix: &str| {
+        let output = sealant(&outer, args).cwd(folder).run().code(1);
+        let mut found = lines(&output);
+        found.sort();
+        let expected = all(prefix);
+        assert!(
+            found.len() == 3 && found.iter().zip(&expected).all(|(line, name)| line.starts_with(name)),
+            "{args:?}: {output}"
+        );
+    };
+    is_found(&["check"], "repo", "");
+    is_found(&["check", "repo"], ".", "repo/");
+    is_found(&["check", "."], ".", "repo/");
+    is_found(&["check", "link"], ".", "link/");
+    is_found(&["check", &absolute], "/", &format!("{absolute}/"));
+    is_found(&["check", "../keep", ".."], "repo/keep", "../");
+    // A config that is left out is that of its folder in any repository.
+    outer.write("new.yaml", "a: hunter2\n");
+    for name in ["repo/own/x.yaml", "link/own/x.yaml"] {
+        let explained = sealant(&outer, &["encrypt", "--filename-override", name, "new.yaml"]).run().ok();
+        assert!(explained.text().contains(RECIPIENT), "{name}: {explained}");
+    }
+    // Git keeps the bits if its patterns are gone.
+    std::fs::remove_file(outer.path("repo/.git/info/sparse-checkout")).unwrap();
+    is_found(&["check"], "repo", "");
+    git(&["update-index", "--split-index"]);
+    is_found(&["check"], "repo", "");
+}
+
+/// A config that a branch adds is about what is left out, too.
+#[test]
+fn a_new_config_is_about_what_is_not_checked_out() {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    git(&test, &["init", "-q", "-b", "main"]).run().ok();
+    add(&test, "secrets/db.yaml", "a: hunter2\n");
+    add(&test, "keep/a.txt", "a");
+    git(&test, &["commit", "-qm", "x"]).run().ok();
+    git(&test, &["checkout", "-qb", "branch"]).run().ok();
+    add(&test, ".sops.yaml", rule());
+    git(&test, &["commit", "-qnm", "rules"]).run().ok();
+    let found = || lines(&sealant(&test, &["check", "--base", "main"]).run().code(1));
+    let before = found();
+    assert!(before.len() == 1 && before[0].starts_with("secrets/db.yaml:1: "), "{before:?}");
+    git(&test, &["sparse-checkout", "set", "keep"]).run().ok();
+    assert!(!test.path("secrets").exists());
+    assert_eq!(found(), before);
+}
+
+/// A file that a sparse checkout leaves out is checked out by others as its attributes say.
+#[test]
+fn what_is_not_checked_out_is_looked_at_in_its_encoding() {
+    let test = repository();
+    add(&test, ".gitattributes", "apps/* working-tree-encoding=UTF-16LE\n");
+    let even = if SECRET.len().is_multiple_of(2) { "" } else { "\n" };
+    add(&test, "apps/a.yaml", format!("{SECRET}{even}"));
+    add(&test, "keep/a.txt", "a");
+    git(&test, &["commit", "-qnm", "x"]).run().ok();
+    git(&test, &["sparse-checkout", "set", "keep"]).run().ok();
+    assert!(!test.path("apps").exists());
+    let found = lines(&sealant(&test, &["check"]).run().code(1));
+    assert!(found.iter().any(|line| line.starts_with("apps/a.yaml:")), "{found:?}");
+}

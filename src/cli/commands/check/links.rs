@@ -1,8 +1,9 @@
 //! The links that were found in folders. No file is looked at through them: it is where it is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::plain_path;
+use crate::cli::args::{Inputs, plain_path};
 use crate::cli::commands::check::report::Looked;
 use crate::cli::context::Context;
 use crate::config::Configs;
@@ -13,6 +14,9 @@ use crate::repo::check::{Finding, check_link, check_repository, check_target, un
 /// The most files that are held against rules through links to their folders.
 pub const MOST_BELOW: usize = 100_000;
 
+/// The most files of a repository within another one that rules are held against.
+const MOST_WITHIN: usize = 10_000;
+
 /// The most names that a link, and those to which it leads, may lead through.
 pub const MOST_STEPS: usize = 500;
 
@@ -20,7 +24,8 @@ pub const MOST_STEPS: usize = 500;
 pub fn look(links: &[PathBuf], top: &Path, configs: &Configs, looked: &mut Looked, context: &Context) {
     let mut left = MOST_BELOW;
     for link in links {
-        let findings = paths(link, top, &mut left).and_then(|paths| check_link(link, paths, configs));
+        let findings =
+            paths(link, top, &mut left, configs).and_then(|paths| check_link(link, paths, configs));
         let findings = findings.and_then(|finding| of_target(link, finding, configs));
         looked.add(&plain_path(link), findings, context);
     }
@@ -37,16 +42,39 @@ fn of_target(link: &Path, finding: Option<Finding>, configs: &Configs) -> Result
     Ok(findings)
 }
 
-/// Looks at the repositories within those that are looked at.
-pub fn look_at_repositories(folders: &[PathBuf], configs: &Configs, looked: &mut Looked, context: &Context) {
-    for folder in folders {
-        let finding = check_repository(folder, configs);
+/// The repositories within those that are looked at, each with files that were found in it.
+pub fn files_within(inputs: &Inputs) -> BTreeMap<PathBuf, Vec<PathBuf>> {
+    let mut within: BTreeMap<PathBuf, Vec<PathBuf>> =
+        inputs.repositories.iter().map(|folder| (folder.clone(), Vec::new())).collect();
+    if within.is_empty() {
+        return within;
+    }
+    for path in inputs.inputs.iter().filter_map(|input| input.path.as_deref()) {
+        for folder in path.ancestors().skip(1) {
+            if let Some(files) = within.get_mut(folder).filter(|files| files.len() < MOST_WITHIN) {
+                files.push(path.to_path_buf());
+            }
+        }
+    }
+    within
+}
+
+/// Looks at these.
+pub fn look_at_repositories(
+    within: &BTreeMap<PathBuf, Vec<PathBuf>>,
+    configs: &Configs,
+    looked: &mut Looked,
+    context: &Context,
+) {
+    for (folder, files) in within {
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let finding = check_repository(folder, &files, configs);
         looked.add(&plain_path(folder), finding.map(|finding| finding.into_iter().collect()), context);
     }
 }
 
 /// The paths that lead through a link.
-fn paths(link: &Path, top: &Path, left: &mut usize) -> Result<Vec<PathBuf>> {
+fn paths(link: &Path, top: &Path, left: &mut usize, configs: &Configs) -> Result<Vec<PathBuf>> {
     if steps(link) > MOST_STEPS {
         return Err(too_far());
     }
@@ -62,10 +90,10 @@ fn paths(link: &Path, top: &Path, left: &mut usize) -> Result<Vec<PathBuf>> {
                 return Err(too_many());
             }
             // A repository is looked at by itself, and a link to a folder above is one to all that it is in.
-            Ok(if paths.is_empty() { unseen(link).into() } else { paths })
+            if paths.is_empty() { unseen(link, configs) } else { Ok(paths) }
         }
         Ok(target) if target.is_file() => Ok(vec![link.to_path_buf()]),
-        _ => Ok(unseen(link).into()),
+        _ => unseen(link, configs),
     }
 }
 
@@ -100,6 +128,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::config::{Dialect, Lookup};
+
+    fn configs(top: &Path) -> Configs {
+        Configs::new(Lookup { working_dir: top.to_path_buf(), explicit: None, dialect: Dialect::Sealant })
+    }
 
     #[test]
     fn whatever_is_walked_by_behind_links_is_counted() {
@@ -112,13 +145,14 @@ mod tests {
         symlink("t", top.join("link")).unwrap();
         let mut left = 120;
         let link = top.join("link");
-        assert_eq!(paths(&link, &top, &mut left).unwrap(), unseen(&link));
+        let configs = configs(&top);
+        assert_eq!(paths(&link, &top, &mut left, &configs).unwrap(), unseen(&link, &configs).unwrap());
         assert_eq!(left, 69);
-        assert!(paths(&link, &top, &mut left).is_ok());
-        assert!(paths(&link, &top, &mut left).is_err());
+        assert!(paths(&link, &top, &mut left, &configs).is_ok());
+        assert!(paths(&link, &top, &mut left, &configs).is_err());
         // Nothing is walked through any more.
         assert_eq!(left, 0);
-        assert!(paths(&link, &top, &mut left).is_err());
+        assert!(paths(&link, &top, &mut left, &configs).is_err());
     }
 
     #[test]
@@ -133,7 +167,7 @@ mod tests {
         symlink("c0", top.join("e")).unwrap();
         assert_eq!(steps(&top.join("c38")), 21);
         assert!(steps(&top.join("e")) > MOST_STEPS);
-        let error = paths(&top.join("e"), top, &mut { MOST_BELOW }).unwrap_err();
+        let error = paths(&top.join("e"), top, &mut { MOST_BELOW }, &configs(top)).unwrap_err();
         assert!(error.to_string().contains("not looked at"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 mod encodings;
 pub mod fix;
-mod left_out;
+mod in_git;
 pub mod links;
 pub mod mend;
 pub mod report;
@@ -32,6 +32,7 @@ use crate::repo::before::{Before, Plans};
 use crate::repo::check::{Encoding, Finding, Rule, check_link};
 use crate::repo::copies::{Copies, Held, Named};
 use crate::repo::git::blobs::Blobs;
+use crate::repo::git::changes::Changed;
 use crate::repo::git::tree::Tree;
 use crate::repo::git::{Git, changes, root_of};
 use crate::sops::MacCheck;
@@ -108,11 +109,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let asked = args.inputs.files.clone();
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
-    let Since { befores, now, earlier } = match &args.base {
+    let repositories = links::files_within(&inputs);
+    let since = match &args.base {
         Some(base) => leave_out_unchanged(&mut inputs, base, context)?,
         None => Since::default(),
     };
-    let inputs = inputs;
+    let (inputs, befores) = (inputs, &since.befores);
     let encodings = encodings::of(&inputs.inputs, context);
     if args.fix && inputs.inputs.iter().any(|input| input.path.is_none()) {
         return Err(Error::new(Kind::Conflict, "standard input cannot be changed in place")
@@ -129,7 +131,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let look = |input: &Input| {
             let encodings = input.path.as_deref().and_then(|path| encodings.get(path));
             let encodings = encodings.map_or(&[][..], Vec::as_slice);
-            let seen = look(input, formats, encodings, &configs, &befores);
+            let seen = look(input, formats, encodings, &configs, befores);
             progress.advance();
             seen
         };
@@ -151,12 +153,15 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     drop(progress);
     let working_dir = context.lookup()?.working_dir;
     let top = root_of(&working_dir).unwrap_or(&working_dir);
-    let left_out = left_out::look(&asked, args.base.as_deref(), &configs, &befores, &mut looked, context);
-    left_out.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
+    let asked = in_git::Asked::new(&asked, &working_dir);
+    let (within, changed) = (&inputs.repositories, since.changed.as_ref());
+    let rules = (&configs, &befores[..]);
+    in_git::look_at_left_out(&asked, within, changed, rules, &mut hiding, &mut looked, context)
+        .unwrap_or_else(|error| looked.failures.add(context.ui, &error));
     links::look(&inputs.links, top, &configs, &mut looked, context);
-    links::look_at_repositories(&inputs.repositories, &configs, &mut looked, context);
-    for before in &befores {
-        looked.add_configs(before.weakened(&configs, &now), &working_dir, context);
+    links::look_at_repositories(&repositories, &configs, &mut looked, context);
+    for before in befores {
+        looked.add_configs(before.weakened(&configs, &since.now), &working_dir, context);
     }
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
     looked.add_configs(hiding.collect(), &working_dir, context);
@@ -165,15 +170,22 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             true => copies::add_all(&mut copies, &configs, context),
             false => copies::add_left_out(&mut copies, &configs, context),
         };
-        let added = others.and_then(|()| copies::add_past(&mut copies, &configs, &befores, context));
+        let added = others.and_then(|()| copies::add_past(&mut copies, &configs, befores, context));
         // What may have been copied or moved is not said to be clean.
         added.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
     }
     looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
-    look_at_altered(&earlier, &inputs.inputs, &mut looked, context)?;
+    look_at_altered(&since.earlier, &inputs.inputs, &mut looked, context)?;
     if args.verify {
         verify(&args.identities, formats, &inputs.inputs, &mut looked, context)?;
     }
+    let found_here = looked.found.len();
+    let mut versions = in_git::look_at_versions(&asked, &since, &configs, &looked.found, context)
+        .unwrap_or_else(|error| {
+            looked.failures.add(context.ui, &error);
+            in_git::Versions::default()
+        });
+    looked.found.append(&mut versions.found);
     match args.format {
         Report::Text => report::print(&looked.found, context)?,
         Report::Json => context.ui.json(&looked.found)?,
@@ -182,7 +194,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let count = inputs.inputs.len();
     let encrypt = Encrypt::by_rules(context, formats, configs);
     if args.fix {
-        let clear = fix::plaintext_files(&looked.found);
+        let clear = fix::plaintext_files(&looked.found[..found_here]);
         let inputs =
             inputs.inputs.into_iter().map(|input| Input { path: Some(plain_path(input.shown())), ..input });
         let inputs = inputs.filter(|input| clear.contains(input.shown()));
@@ -195,7 +207,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             is_fixed: args.fix,
             configs: encrypt.configs(),
         };
-        mend::tell(&looked.found, &place, context);
+        mend::tell(&looked.found[..found_here], &place, context);
+        versions.tell(context);
         requests::tell(&looked.found, context);
         looked.tell_count(count, context);
     }
@@ -204,7 +217,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 
 /// What there was where HEAD left another branch.
 #[derive(Default)]
-struct Since {
+pub struct Since {
+    /// What has changed; `None` where all is looked at.
+    changed: Option<Changed>,
     /// The configs of each commit at which they parted.
     befores: Vec<Before>,
     /// What Git has now.
@@ -225,13 +240,11 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     let named = lookup.explicit.as_deref().and_then(|path| path.strip_prefix(git.top()).ok());
     let now = Tree::of_index(&git)?;
     let below = changes::folders_of_configs(&changed, &now, named, &mut blobs)?;
-    // A folder may have become a link, which has a name of its own.
-    let is_changed =
-        |path: &Path| path.ancestors().any(|above| changed.contains(above) || below.contains(above));
-    // What is not of this repository was named, and standard input is nowhere.
-    let is_part = |path: &Path| path.strip_prefix(git.top()).map_or(true, is_changed);
+    let befores = Before::read_all(&git, parting.before(), &below, &lookup, &mut blobs)?;
+    let earlier = Earlier::in_commits(&git, parting.before(), &changed)?;
+    let changed = Changed::new(&git, changed, below);
     let mut folders: HashMap<PathBuf, PathBuf> = HashMap::new();
-    // Links that were there before may lead to what is changed: of what was found the folders alone can be some.
+    // Standard input is nowhere. Links that were there before may lead to what is changed: of what was found the folders alone can be some.
     let mut is_of_change = |path: &Path, named: bool| {
         let path = absolute(path, &working_dir);
         let real = match path.parent().zip(path.file_name()).filter(|_| !named) {
@@ -240,13 +253,11 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
             }
             None => real(&path),
         };
-        is_part(&path) || is_part(&real)
+        changed.is_about(&path) || changed.is_about(&real)
     };
     inputs.links.retain(|link| is_of_change(link, false));
     inputs.inputs.retain(|input| input.path.as_deref().is_none_or(|path| is_of_change(path, input.named)));
-    let befores = Before::read_all(&git, parting.before(), &below, &lookup, &mut blobs)?;
-    let earlier = Earlier::in_commits(&git, parting.before(), &changed)?;
-    Ok(Since { befores, now, earlier })
+    Ok(Since { changed: Some(changed), befores, now, earlier })
 }
 
 /// Finds encrypted files that were changed without a key since then.

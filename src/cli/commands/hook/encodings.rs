@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::Target;
 use crate::error::Result;
 use crate::repo::check::Encoding;
 use crate::repo::git::Git;
@@ -12,11 +11,10 @@ use crate::secret::SecretBytes;
 
 const ENCODING: &str = "working-tree-encoding";
 
-/// Those that are not as Git has them, by the paths of the targets.
-pub fn of(targets: &[Target], git: &Git) -> Result<HashMap<PathBuf, Vec<Encoding>>> {
-    let files: Vec<&Path> = targets.iter().map(|target| target.path.as_path()).collect();
+/// Those that are not as Git has them, by the names of the files from the top.
+pub fn of(files: &[&Path], git: &Git) -> Result<HashMap<PathBuf, Vec<Encoding>>> {
     let mut encodings: HashMap<PathBuf, Vec<Encoding>> = HashMap::new();
-    for Said { file, value, .. } in attributes::said(git, &[ENCODING], &files)? {
+    for Said { file, value, .. } in attributes::said(git, &[ENCODING], files)? {
         if let Some(encoding) = Encoding::of_attribute(&value) {
             let of_file = encodings.entry(file).or_default();
             if !of_file.contains(&encoding) {

@@ -1,4 +1,4 @@
-mod encodings;
+pub(in crate::cli::commands) mod encodings;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -89,9 +89,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 }
 
 /// A file that is to be looked at, and where its content is.
-struct Target {
-    path: PathBuf,
-    id: ObjectId,
+pub(super) struct Target {
+    pub path: PathBuf,
+    pub id: ObjectId,
 }
 
 impl Target {
@@ -187,7 +187,8 @@ fn look_at(
     let is_text = |told: &Told| told.target.as_ref().is_none_or(|target| target.contains(&b'\n'));
     let texts = told.iter().filter(|(_, told)| is_text(told));
     targets.extend(texts.map(|(path, told)| Target { path: path.clone(), id: told.id.clone() }));
-    let encodings = encodings::of(&targets, git)?;
+    let names: Vec<&Path> = targets.iter().map(|target| target.path.as_path()).collect();
+    let encodings = encodings::of(&names, git)?;
 
     if matches!(state, Incoming::Index) && explicit.is_none() {
         tell_untracked_configs(&targets, git, &tree, looked, context)?;
@@ -373,14 +374,14 @@ fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: 
 }
 
 /// What is staged of a link.
-struct Told {
+pub(super) struct Told {
     id: ObjectId,
     /// `None` for one that is longer than any path.
-    target: Option<SecretBytes>,
+    pub target: Option<SecretBytes>,
 }
 
 /// Reads where links lead.
-fn read_targets(
+pub(super) fn read_targets(
     links: &BTreeSet<PathBuf>,
     tree: &Tree,
     blobs: &mut Blobs,
@@ -413,36 +414,47 @@ fn look_at_links(
     context: &Context,
 ) {
     let mut left = links::MOST_BELOW;
-    let mut paths = |link: &Path| -> Result<Vec<PathBuf>> {
-        let located = configs.locate(link)?;
-        let Ok(real) = located.real().strip_prefix(git.top()) else { return Ok(unseen(link).into()) };
-        let below = tree.at_or_below(real).filter_map(|(path, _)| path.strip_prefix(real).ok());
-        let paths: Vec<PathBuf> = below.take(left + 1).map(|rest| link.join(rest)).collect();
-        left = left.checked_sub(paths.len()).ok_or_else(links::too_many)?;
-        Ok(if paths.is_empty() { unseen(link).into() } else { paths })
-    };
-    let of_target = |link: &Path, finding: Option<Finding>| {
-        let Some(target) = told.get(link).and_then(|told| told.target.as_ref()) else {
-            return Ok(finding.into_iter().collect());
-        };
-        let here = git.top().join(link.parent().unwrap_or(link)).join(OsStr::from_bytes(target));
-        let located = configs.locate(link)?;
-        let mut staged =
-            located.real().strip_prefix(git.top()).into_iter().flat_map(|real| tree.at_or_below(real));
-        let is_there =
-            finding.is_some() || here.symlink_metadata().is_ok() || staged.any(|(path, _)| path != link);
-        let mut findings = check_target(link, target, is_there, configs)?;
-        findings.extend(finding);
-        Ok(findings)
-    };
     for link in links {
-        let finding = paths(link).and_then(|paths| check_link(link, paths, configs));
-        looked.add(link, finding.and_then(|finding| of_target(link, finding)), context);
+        let target = told.get(link).and_then(|told| told.target.as_ref()).map(|target| &target[..]);
+        let findings = of_link(link, link, target, tree, git.top(), &mut left, configs);
+        looked.add(link, findings, context);
     }
 }
 
-/// Looks at contents while others are being read. Findings are in the order of the targets.
-fn look(
+/// What is wrong with a link as a tree has it: `name` is that from the top, and `link` the path by which configs know it.
+pub(super) fn of_link(
+    link: &Path,
+    name: &Path,
+    target: Option<&[u8]>,
+    tree: &Tree,
+    top: &Path,
+    left: &mut usize,
+    configs: &Configs,
+) -> Result<Vec<Finding>> {
+    let located = configs.locate(link)?;
+    let real = located.real().strip_prefix(top).ok();
+    let below = real
+        .into_iter()
+        .flat_map(|real| tree.at_or_below(real).filter_map(move |(path, _)| path.strip_prefix(real).ok()));
+    let mut paths: Vec<PathBuf> = below.take(*left + 1).map(|rest| link.join(rest)).collect();
+    *left = left.checked_sub(paths.len()).ok_or_else(links::too_many)?;
+    if paths.is_empty() {
+        paths = unseen(link, configs)?;
+    }
+    let finding = check_link(link, paths, configs)?;
+    let Some(target) = target else { return Ok(finding.into_iter().collect()) };
+    let here = top.join(name.parent().unwrap_or(name)).join(OsStr::from_bytes(target));
+    let mut staged = real.into_iter().flat_map(|real| tree.at_or_below(real));
+    let is_there =
+        finding.is_some() || here.symlink_metadata().is_ok() || staged.any(|(path, _)| path != name);
+    let mut findings = check_target(link, target, is_there, configs)?;
+    findings.extend(finding);
+    Ok(findings)
+}
+
+/// Looks at contents while others are being read. Findings are in the order of the targets; where Git ends before its time, the
+/// last one is an error, and there is none of what comes behind it.
+pub(super) fn look(
     targets: &[Target],
     encodings: &HashMap<PathBuf, Vec<Encoding>>,
     blobs: &mut Blobs,
