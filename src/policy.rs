@@ -10,7 +10,7 @@ use crate::config::{Config, Configs, Destination, KeySpec, Policy, RuleKey, Sele
 use crate::document::{Document, Format, NodeId};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{
-    self, Fingerprint, KeyKind, KeySet, MasterKey, Recipient, TransitKey, aws, azure, gcp, huawei,
+    self, Fingerprint, KeyKind, KeySet, MasterKey, Recipient, Shares, TransitKey, aws, azure, gcp, huawei,
 };
 use crate::names::{self, Names};
 use crate::sops::kubernetes;
@@ -111,8 +111,8 @@ pub fn readers_of_other_state(configs: &Configs, path: &Path) -> Result<Option<K
 
 fn readers(policy: Option<&Policy>, destination: Option<&Destination>) -> Result<Option<KeySet>> {
     let keys = policy.map_or(Ok(None), key_set)?;
-    let sent_to = destination.map(sent_to).unwrap_or_default();
-    if sent_to.is_empty() {
+    let sent_to = destination.and_then(sent_to);
+    if sent_to.is_none() {
         return Ok(keys);
     }
     Ok(Some(KeySet { sent_to, ..keys.unwrap_or_else(|| KeySet::of_groups(Vec::new(), None)) }))
@@ -120,22 +120,20 @@ fn readers(policy: Option<&Policy>, destination: Option<&Destination>) -> Result
 
 /// To whom `publish` gives what is in a file, apart from those who read the file: a place that takes plaintext, or the
 /// recipients for whom it is encrypted again.
-fn sent_to(destination: &Destination) -> BTreeSet<String> {
+fn sent_to(destination: &Destination) -> Option<Shares<String>> {
     match (&destination.target, &destination.recreation) {
-        (target, _) if target.takes_plaintext() => BTreeSet::from([target.to_string()]),
-        // With a recreation rule that cannot be read nothing is sent.
-        (_, Some(rule)) => {
-            let keys = key_set(rule).ok().flatten();
-            let keys = keys.iter().flat_map(|keys| keys.groups.iter().flatten());
-            keys.map(MasterKey::holders).collect()
+        (target, _) if target.takes_plaintext() => {
+            Some(Shares::new([BTreeSet::from([target.to_string()])], 1))
         }
-        (_, None) => BTreeSet::new(),
+        // With a recreation rule that cannot be read nothing is sent.
+        (_, Some(rule)) => key_set(rule).ok().flatten().map(|keys| keys.shares()),
+        (_, None) => None,
     }
 }
 
 /// Whether `publish` gives files of a config to anybody else.
 pub fn sends_on(config: &Config) -> bool {
-    config.destinations().iter().flatten().any(|destination| !sent_to(destination).is_empty())
+    config.destinations().iter().flatten().any(|destination| sent_to(destination).is_some())
 }
 
 /// The master keys that a creation rule names; `None` when it names none.

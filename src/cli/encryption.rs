@@ -2,7 +2,6 @@
 //!
 //! Shared by the commands that encrypt whole files; owns what they refuse to encrypt.
 
-use std::iter;
 use std::path::{Path, PathBuf};
 
 use crate::batch::{self, OpenedDocument, Plain, Source};
@@ -354,29 +353,11 @@ impl<'a> Encrypt<'a> {
     /// Encrypts files by `encrypt`, but for those that were encrypted for fewer readers when Git got them.
     pub fn all(
         &self,
-        mut files: Vec<Plain>,
+        files: Vec<Plain>,
         encrypt: impl FnOnce(&[Plain]) -> Vec<Result<sops::Ciphertext>>,
     ) -> Vec<Result<Option<Output>>> {
-        let to_encrypt = files.iter().map(|file| {
-            let mut places: Vec<&Path> = file.name.iter().chain(&file.place).map(PathBuf::as_path).collect();
-            places.dedup();
-            ToEncrypt { places, keys: &file.recipe.keys }
-        });
-        let to_encrypt: Vec<_> = to_encrypt.collect();
-        let mut refused = copies::refuse_earlier(self.context, &to_encrypt).unwrap_or_else(|error| {
-            let others =
-                files.iter().skip(1).map(|_| Err(Error::new(error.kind(), "not encrypted, as above")));
-            let others: Vec<Result<()>> = others.collect();
-            iter::once(Err(error)).chain(others).collect()
-        });
-        let mut is_let = refused.iter().map(Result::is_ok);
-        files.retain(|_| is_let.next().unwrap_or(false));
-        let mut done = if files.is_empty() { Vec::new() } else { encrypt(&files) }.into_iter();
-        let mut next = || done.next().unwrap_or_else(|| Err(no_answer()));
-        refused
-            .drain(..)
-            .map(|refused| refused.and_then(|()| next()).map(|file| Some(Output::from(file))))
-            .collect()
+        let done = copies::encrypt_allowed(self.context, files, to_encrypt, |files| encrypt(&files));
+        done.into_iter().map(|file| Ok(Some(Output::from(file?)))).collect()
     }
 
     /// Encrypts one file beside an older state of it, which stays as it is where nothing differs. Anybody can make a
@@ -449,6 +430,13 @@ impl<'a> Encrypt<'a> {
             other => other.map(|()| None),
         }
     }
+}
+
+/// What a file counts as, and where it goes.
+pub fn to_encrypt(file: &Plain) -> ToEncrypt<'_> {
+    let mut places: Vec<&Path> = file.name.iter().chain(&file.place).map(PathBuf::as_path).collect();
+    places.dedup();
+    ToEncrypt { places, keys: &file.recipe.keys }
 }
 
 /// Refuses to write what is for the readers of the input's rule to a place whose own rule does not name them all: by the name

@@ -11,7 +11,7 @@ const MOST_FOLLOWED: usize = 40;
 
 /// Real paths that are known. What leads in a circle stays somewhere in it; what does not exist has no links.
 #[derive(Default)]
-pub(super) struct RealPaths(Mutex<HashMap<PathBuf, PathBuf>>);
+pub(crate) struct RealPaths(Mutex<HashMap<PathBuf, PathBuf>>);
 
 impl RealPaths {
     /// Where an absolute path of a folder leads, which is asked again for what is below it.

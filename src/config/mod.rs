@@ -40,7 +40,7 @@ use crate::names::Names;
 use crate::shown;
 use destination::DestinationRule;
 use find::MAX_LEVELS;
-use links::RealPaths;
+pub(crate) use links::RealPaths;
 use located::Standing;
 use re2::Patterns;
 use schema::{Rule, Schema};

@@ -16,6 +16,14 @@ use crate::secret::SecretBytes;
 /// What a ciphertext begins with.
 const HEADER: &[u8] = b"\0GITCRYPT\0";
 
+/// Where a clone that is unlocked has its keys, in the folder of Git.
+pub const FOLDER: &str = "git-crypt";
+
+/// Whether a filter is that of git-crypt: it is called so, or so with the name of a key behind it.
+pub fn is_filter(value: &str) -> bool {
+    value.strip_prefix("git-crypt").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// What a file with keys begins with.
 const KEY_HEADER: &[u8] = b"\0GITCRYPTKEY";
 

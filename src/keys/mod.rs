@@ -18,6 +18,7 @@ pub mod remote;
 mod sealed;
 mod service;
 mod shamir;
+mod shares;
 mod started_by;
 mod unopened;
 #[cfg(any(feature = "vault", feature = "cloud"))]
@@ -43,11 +44,10 @@ pub use self::kinds::pgp::{self, Fingerprint};
 pub(crate) use self::kinds::{azure_kv as azure, gcp_kms as gcp, hckms as huawei};
 pub(crate) use self::sealed::Entry;
 pub use self::service::{Content, KeyService, Rekey};
+pub use self::shares::{Shares, TooMany};
 pub use self::started_by::StartedBy;
 #[cfg(any(feature = "vault", feature = "cloud"))]
 pub use self::web::PROXY_VARIABLES;
-use std::collections::BTreeSet;
-
 use crate::error::Result;
 
 /// Who is able to open a data key: any one master key of a group yields the group's share, and `threshold`
@@ -59,7 +59,7 @@ pub struct KeySet {
     pub threshold: Option<usize>,
     /// Where else what they read goes: a place of Vault, or others for whom `publish` encrypts it. Only comparisons of places
     /// have this; nothing is wrapped for it.
-    pub sent_to: BTreeSet<String>,
+    pub sent_to: Option<Shares<String>>,
 }
 
 impl KeySet {
@@ -70,12 +70,18 @@ impl KeySet {
 
     /// Those of several groups.
     pub fn of_groups(groups: Vec<Vec<MasterKey>>, threshold: Option<usize>) -> Self {
-        Self { groups, threshold, sent_to: BTreeSet::new() }
+        Self { groups, threshold, sent_to: None }
     }
 
     /// No rule says who can open it, and another one where it goes.
     pub fn is_only_sent(&self) -> bool {
-        self.groups.is_empty() && !self.sent_to.is_empty()
+        self.groups.is_empty() && self.sent_to.is_some()
+    }
+
+    /// The names of these keys, as a file or rule may spell them otherwise, and how they are shared out.
+    pub fn shares(&self) -> Shares<String> {
+        let names = |group: &Vec<MasterKey>| group.iter().map(MasterKey::holders).collect();
+        Shares::new(self.groups.iter().map(names), self.required())
     }
 
     /// How many groups it takes to make the data key.

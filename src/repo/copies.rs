@@ -22,7 +22,7 @@ use crate::document::{Document, NodeId};
 use crate::encrypted_file::{EncryptedFile, KeyedPart};
 use crate::error::{Error, Kind, Result};
 use crate::foreign::{ansible_vault, dotenvx, git_crypt};
-use crate::keys::{self, KeySet, MasterKey, WrappedDataKey};
+use crate::keys::{self, KeySet, Shares, TooMany, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::check::{Finding, Rule};
 use crate::secret::{DataKey, SecretBytes};
@@ -48,64 +48,74 @@ impl Print {
     }
 }
 
-/// Who can read a file: the groups of master keys as sets, in no order, and of how many it takes a key.
+/// Who can read something: whoever has enough keys for one of its data keys, or for what `publish` makes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Readers {
-    groups: BTreeSet<BTreeSet<String>>,
-    required: usize,
+    own: BTreeSet<Shares<String>>,
     /// To whom else `publish` gives it.
-    sent_to: BTreeSet<String>,
+    sent_to: Option<Shares<String>>,
 }
 
 impl Readers {
     fn of(keys: &KeySet) -> Self {
-        let group = |group: &Vec<MasterKey>| group.iter().map(MasterKey::holders).collect();
-        let groups: BTreeSet<BTreeSet<String>> = keys.groups.iter().map(group).collect();
-        let reads_alone = |to: &&String| keys.required() < 2 && groups.iter().flatten().any(|key| key == *to);
-        let sent_to = keys.sent_to.iter().filter(|to| !reads_alone(to)).cloned().collect();
-        Self { groups, required: keys.required(), sent_to }
+        let own = Some(keys.shares()).filter(|_| !keys.groups.is_empty());
+        Self::new(own.into_iter().collect(), keys.sent_to.as_ref())
+    }
+
+    fn new(own: BTreeSet<Shares<String>>, sent_to: Option<&Shares<String>>) -> Self {
+        let own = Self { own, sent_to: None };
+        let sent = sent_to.map(|to| Self { own: BTreeSet::from([to.clone()]), sent_to: None });
+        let is_more = sent.is_some_and(|sent| is_wider(&sent, &own));
+        Self { sent_to: sent_to.filter(|_| is_more).cloned(), ..own }
     }
 
     /// Those that a file lists, of all its data keys.
     fn listed(data_keys: &[WrappedDataKey]) -> Self {
-        let each: Vec<Self> = data_keys.iter().map(|wrapped| Self::of(&listed_in(wrapped))).collect();
-        let required = each.iter().map(|readers| readers.required).min().unwrap_or(1);
-        let groups = each.into_iter().flat_map(|readers| readers.groups).collect();
-        Self { groups, required, sent_to: BTreeSet::new() }
+        Self {
+            own: data_keys.iter().flat_map(|wrapped| Self::of(&listed_in(wrapped)).own).collect(),
+            sent_to: None,
+        }
     }
 
     /// Those of a place, and whether a rule names them; else they are those that are `listed`.
     fn of_place(rule: Option<&KeySet>, listed: impl FnOnce() -> Self) -> (Self, bool) {
         match rule {
             None => (listed(), false),
-            Some(rule) if rule.is_only_sent() => (Self { sent_to: rule.sent_to.clone(), ..listed() }, false),
+            Some(rule) if rule.is_only_sent() => (Self::new(listed().own, rule.sent_to.as_ref()), false),
             Some(rule) => (Self::of(rule), true),
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = &str> {
-        self.groups.iter().flatten().chain(&self.sent_to).map(String::as_str)
+    /// All ways to read it.
+    fn ways(&self) -> impl Iterator<Item = &Shares<String>> {
+        self.own.iter().chain(&self.sent_to)
     }
 
     /// Those that are not among others.
     fn strangers_to(&self, others: &Self) -> BTreeSet<&str> {
-        let known: BTreeSet<&str> = others.all().collect();
-        self.all().filter(|name| !known.contains(name)).collect()
+        let known: BTreeSet<&str> = others.ways().flat_map(Shares::keys).map(String::as_str).collect();
+        self.ways().flat_map(Shares::keys).map(String::as_str).filter(|name| !known.contains(name)).collect()
+    }
+
+    /// The fewest who can read it together, and could not there, though both name them. Where that is too much to tell, nobody is
+    /// named.
+    fn enough_beyond(&self, others: &Self) -> Option<BTreeSet<&str>> {
+        let others: Vec<&Shares<String>> = others.ways().collect();
+        self.ways().find_map(|way| match way.enough_beyond(&others) {
+            Ok(who) => who.map(|who| who.into_iter().map(String::as_str).collect()),
+            Err(TooMany) => Some(BTreeSet::new()),
+        })
     }
 
     /// Nobody.
     fn nobody() -> Self {
-        Self { groups: BTreeSet::new(), required: 1, sent_to: BTreeSet::new() }
+        Self { own: BTreeSet::new(), sent_to: None }
     }
 
-    /// Whether these are all places to which it is sent.
+    /// Whether these are all among those to whom it is sent.
     fn are_sent_to(&self, some: &BTreeSet<&str>) -> bool {
-        !some.is_empty() && some.iter().all(|name| self.sent_to.contains(*name))
-    }
-
-    /// Whether it takes fewer people than there.
-    fn is_weaker_than(&self, others: &Self) -> bool {
-        others.required > 1 && (self.required < others.required || self.groups != others.groups)
+        let is_sent = |name: &&str| self.sent_to.iter().flat_map(Shares::keys).any(|to| to == name);
+        !some.is_empty() && some.iter().all(is_sent)
     }
 }
 
@@ -133,12 +143,13 @@ pub fn let_same_others_in(then: &KeySet, today: Option<&KeySet>, there: &KeySet)
     let (then, there) = (Readers::of(then), Readers::of(there));
     let Some(today) = today.map(Readers::of) else { return is_wider(&then, &there) };
     let strangers = then.strangers_to(&there);
-    today.strangers_to(&there).iter().any(|name| strangers.contains(name)) || then.is_weaker_than(&there)
+    today.strangers_to(&there).iter().any(|name| strangers.contains(name))
+        || then.enough_beyond(&there).is_some()
 }
 
 /// Whether two sets of master keys mean the same readers.
 pub fn is_for_same(one: &KeySet, other: &KeySet) -> bool {
-    Readers::of(one) == Readers::of(other)
+    are_same(&Readers::of(one), &Readers::of(other))
 }
 
 /// What of a document or a SealedSecret may be elsewhere, too, and who may read it where it is.
@@ -193,7 +204,14 @@ pub fn held_in_broken(text: &str, rule: Option<&KeySet>) -> Held {
 /// each with the line that it begins on, and its ciphertexts with their items. Turning one into ours gives its values to the readers of
 /// its place.
 #[derive(Default)]
-pub struct Foreign(Vec<(usize, Values)>);
+pub struct Foreign {
+    found: Vec<(usize, Values)>,
+    /// Which program has encrypted it, of several one.
+    program: Option<&'static str>,
+}
+
+#[cfg(feature = "bitnami")]
+const SEALED_SECRETS: &str = "sealed-secrets";
 
 /// Ciphertexts, and where each is.
 type Values = Vec<(Print, Box<str>)>;
@@ -212,14 +230,27 @@ impl Foreign {
             Self::of_program("git-crypt", whole),
             Self::of_program("dotenvx", dotenvx::found_in(&text)),
         ];
-        found.0.extend(others.into_iter().flat_map(|other| other.0));
+        for other in others {
+            found.program = found.program.or(other.program);
+            found.found.extend(other.found);
+        }
         found
     }
 
     /// What a program wrote: the bytes of each ciphertext, however it was spelled, and its line.
-    pub fn of_program(program: &str, found: impl IntoIterator<Item = (usize, Vec<u8>)>) -> Self {
+    pub fn of_program(program: &'static str, found: impl IntoIterator<Item = (usize, Vec<u8>)>) -> Self {
         let values = |bytes: Vec<u8>| vec![(Print::of(program, &bytes), "a value".into())];
-        Self(found.into_iter().map(|(line, bytes)| (line, values(bytes))).collect())
+        Self::found_of(program, found.into_iter().map(|(line, bytes)| (line, values(bytes))).collect())
+    }
+
+    fn found_of(program: &'static str, found: Vec<(usize, Values)>) -> Self {
+        let program = Some(program).filter(|_| !found.is_empty());
+        Self { found, program }
+    }
+
+    /// The program that has encrypted it, as `sealant migrate` calls it.
+    pub fn program(&self) -> Option<&'static str> {
+        self.program
     }
 
     /// Those of a document, or of a text that does not parse, such as a template.
@@ -231,12 +262,12 @@ impl Foreign {
         };
         let found = found.map(|document| Self::in_document(&*document)).unwrap_or_default();
         let known: HashSet<Print> =
-            found.0.iter().flat_map(|(_, values)| values).map(|(print, _)| *print).collect();
-        let prints = bitnami::starts_in(text).into_iter().map(|start| Print::of("sealed-secrets", &start));
+            found.found.iter().flat_map(|(_, values)| values).map(|(print, _)| *print).collect();
+        let prints = bitnami::starts_in(text).into_iter().map(|start| Print::of(SEALED_SECRETS, &start));
         let others: Values =
             prints.filter(|print| !known.contains(print)).map(|print| (print, "a value".into())).collect();
         let others = (!others.is_empty()).then_some((1, others));
-        Self(found.0.into_iter().chain(others).collect())
+        Self::found_of(SEALED_SECRETS, found.found.into_iter().chain(others).collect())
     }
 
     #[cfg(not(feature = "bitnami"))]
@@ -256,16 +287,17 @@ impl Foreign {
             // In the first versions all values were one, under `data`.
             let ciphertexts = items.chain(field("data")).filter_map(|item| {
                 let bytes = bitnami::decode_base64(tree[tree.resolve(item)].text.get(source)).ok()?;
-                let print = Print::of("sealed-secrets", bitnami::start_of(&bytes).unwrap_or(&bytes));
+                let print = Print::of(SEALED_SECRETS, bitnami::start_of(&bytes).unwrap_or(&bytes));
                 (bytes.len() >= SHORTEST_KEY).then(|| (print, tree[item].key.get(source).into()))
             });
             (document.line(node), ciphertexts.collect())
         };
-        Self(sealed_secret::objects_where(document, &bitnami::is_theirs).into_iter().map(of_object).collect())
+        let found = sealed_secret::objects_where(document, &bitnami::is_theirs);
+        Self::found_of(SEALED_SECRETS, found.into_iter().map(of_object).collect())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// What of them may be elsewhere, too. `rule` is whom the creation rule of the place names; they name nobody themselves.
@@ -283,7 +315,7 @@ impl Foreign {
             };
             (*line, held)
         };
-        self.0.iter().map(held).collect()
+        self.found.iter().map(held).collect()
     }
 }
 
@@ -472,7 +504,11 @@ pub struct Named {
 
 /// Whether some may read here who may not read there, or with fewer keys.
 fn is_wider(here: &Readers, there: &Readers) -> bool {
-    !here.strangers_to(there).is_empty() || here.is_weaker_than(there)
+    !here.strangers_to(there).is_empty() || here.enough_beyond(there).is_some()
+}
+
+fn are_same(one: &Readers, other: &Readers) -> bool {
+    one == other || !(is_wider(one, other) || is_wider(other, one))
 }
 
 /// The readers that a rule named for a place at some time.
@@ -724,13 +760,16 @@ impl Copies {
     }
 
     fn copied(&self, unit: &Unit) -> Option<(Rule, String, &Unit)> {
-        let (what, other) = self.shared(unit, |other, _| !other.is_past())?;
+        let is_other = |other: &Unit| {
+            unit.held.by_rule != other.held.by_rule || !are_same(&unit.held.readers, &other.held.readers)
+        };
+        let (what, other) = self.shared(unit, |other, _| !other.is_past() && is_other(other))?;
         let whose = match (unit.held.by_rule, other.held.by_rule) {
             (true, false) => "for which no rule names readers",
             (false, true) if unit.held.readers == other.held.readers => {
                 "for which a rule names readers, and for this file none does"
             }
-            _ if unit.held.readers.groups == other.held.readers.groups => "which `publish` sends elsewhere",
+            _ if unit.held.readers.own == other.held.readers.own => "which `publish` sends elsewhere",
             _ => "which has other readers",
         };
         Some((Rule::Copied, format!("{what} {}, {whose}", self.shown(other)), other))
@@ -866,7 +905,8 @@ impl Copies {
         let readers = unit.readers_beside(asking.by_rule);
         let (strangers, more) = (wanted.strangers_to(&readers), unit.held.readers.strangers_to(wanted));
         let is_sent = wanted.are_sent_to(&strangers);
-        let sends_more = strangers.is_empty() && unit.held.readers.are_sent_to(&more);
+        let enough = wanted.enough_beyond(&readers).filter(|who| strangers.is_empty() && !who.is_empty());
+        let sends_more = strangers.is_empty() && enough.is_none() && unit.held.readers.are_sent_to(&more);
         let place = match unit.held.by_rule {
             _ if is_sent || sends_more => "which `publish`",
             true => "whose creation rule",
@@ -875,12 +915,13 @@ impl Copies {
             }
             false => "which",
         };
-        let (what_is_wrong, list): (_, BTreeSet<&str>) = match (strangers.is_empty(), more.is_empty()) {
-            _ if is_sent => ("does not send to:", strangers),
-            _ if sends_more => ("also sends to:", more),
-            (false, _) => ("does not name:", strangers),
-            (true, false) => ("also names:", more),
-            (true, true) => ("needs keys from a different number of groups", BTreeSet::new()),
+        let (what_is_wrong, list): (_, BTreeSet<&str>) = match enough {
+            Some(enough) => ("asks for more keys than those of:", enough),
+            None if is_sent => ("does not send to:", strangers),
+            None if sends_more => ("also sends to:", more),
+            None if !strangers.is_empty() => ("does not name:", strangers),
+            None if !more.is_empty() => ("also names:", more),
+            None => ("needs keys from a different number of groups", BTreeSet::new()),
         };
         let mut lines: Vec<String> = list.iter().map(|name| format!("  {name}")).collect();
         if !shared.values.is_empty() {

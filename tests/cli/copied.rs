@@ -180,6 +180,73 @@ fn copies_for_the_same_readers_and_going_readers_are_in_nobodys_way() {
     assert!(!test.read_text("dev/c.yaml").contains(STRANGER));
 }
 
+/// A rule for a folder: whose keys open its files alone, or of how many groups it takes one.
+fn rule(folder: &str, groups: &[&str], threshold: usize) -> String {
+    let group = |group: &&str| format!("      - age: [{group}]\n");
+    let groups: String = groups.iter().map(group).collect();
+    format!("  - path_regex: ^{folder}/\n    shamir_threshold: {threshold}\n    key_groups:\n{groups}")
+}
+
+/// Who is named in both places, and needs the key of somebody else in one of them, is no reader of that one alone.
+#[test]
+fn who_needs_others_to_read_a_file_reads_no_copy_alone() {
+    let test = super::at_home();
+    let [developer, other] = ["developer.txt", "other.txt"].map(|file| identity(&test, file));
+    let (we, either) = (RECIPIENT, format!("{other},{developer}"));
+    let with_us = format!("{we},{developer}");
+    let sent = format!(
+        "destination_rules:\n  - path_regex: ^prod/\n    gcs_bucket: prod\n    recreation_rule: {{shamir_threshold: 2, \
+         key_groups: [{{age: [{other}]}}, {{age: [{developer}]}}]}}\n"
+    );
+    for (prod, dev, more) in [
+        (rule("prod", &[we, &either], 2), rule("dev", &[we, &either, &either], 2), String::new()),
+        (rule("prod", &[we, &either], 2), rule("dev", &[&with_us], 1), String::new()),
+        (
+            rule("prod", &[we, &other, &developer], 3),
+            rule("dev", &[we, &other, &developer], 2),
+            String::new(),
+        ),
+        (rule("prod", &[we], 1), rule("dev", &[&with_us], 1), sent),
+    ] {
+        test.write(".sops.yaml", format!("creation_rules:\n{prod}{dev}{more}"));
+        for (file, text) in
+            [("prod/a.yaml", "password: prod-secret\n"), ("dev/b.yaml", "password: dev-secret\n")]
+        {
+            test.write(file, text);
+            test.sealant(&["encrypt", "-i", file]).run().ok();
+        }
+        assert_eq!(copied(&test), [""; 0], "{prod}{dev}");
+        test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+        assert_eq!(copied(&test).len(), 2, "{prod}{dev}{more}");
+        let before = test.read_text("dev/copy.yaml");
+        for args in [&["updatekeys", "--yes", "dev"][..], &["decrypt", "-i", "dev/copy.yaml"]] {
+            let all = ["--identity", "developer.txt", "--identity", "other.txt"];
+            let output = test.sealant(&[args, &all].concat()).run();
+            assert_eq!(output.status, 8, "{prod}{dev}{more}: {args:?} {output}");
+            assert!(
+                output.stderr.contains("prod/a.yaml, whose creation rule asks for more keys than those of:"),
+                "{output}"
+            );
+            assert_eq!(test.read_text("dev/copy.yaml"), before);
+        }
+        std::fs::remove_dir_all(test.path("dev")).expect("a folder");
+    }
+    // What is shared out in another way, for the same people, is no copy for others.
+    for (prod, dev) in [
+        (rule("prod", &[we, &either], 2), rule("dev", &[&either, we], 2)),
+        (rule("prod", &[&format!("{we},{other}")], 1), rule("dev", &[&format!("{other},{we}")], 1)),
+    ] {
+        test.write(".sops.yaml", format!("creation_rules:\n{prod}{dev}"));
+        test.write("prod/a.yaml", "password: prod-secret\n");
+        test.sealant(&["encrypt", "-i", "prod/a.yaml"]).run().ok();
+        test.write("dev/copy.yaml", test.read("prod/a.yaml"));
+        assert_eq!(copied(&test), [""; 0], "{prod}{dev}");
+        test.sealant(&["updatekeys", "--rotate", "--yes", "dev/copy.yaml", "--identity", "other.txt"])
+            .run()
+            .ok();
+    }
+}
+
 #[test]
 fn a_folder_of_the_repository_is_compared_with_the_rest_of_it() {
     let (test, _) = two_places();
@@ -672,6 +739,41 @@ fn what_git_lfs_keeps_is_an_original() {
         assert!(output.status != 0 && !opens(&test, "dev/x.yaml"), "{output}");
         let why = if has_contents { "--allow-copied dev/x.yaml" } else { "in Git LFS and not here" };
         assert!(output.stderr.contains(why), "{output}");
+    }
+}
+
+/// An older state of a file that Git LFS keeps, and the clone does not have, may be the original, whatever its type: if a rule names
+/// files there by their paths. Of pictures that only a rule for all files matches nobody has all states.
+#[test]
+fn what_git_lfs_keeps_where_a_rule_names_files_is_an_original_of_any_type() {
+    for (original, counts) in
+        [("prod/tls.key", true), ("prod/.env.production", true), ("docs/logo.png", false)]
+    {
+        let (test, _) = two_places();
+        let rules = test.read_text(".sops.yaml") + &format!("  - age: {RECIPIENT}\n");
+        test.write(".sops.yaml", rules);
+        encrypted(&test, original, "prod-secret\n", &[RECIPIENT]);
+        let old = test.read_text(original);
+        git(&test, &["init", "-q", "-b", "main"]).ok();
+        for state in ["first", "second"] {
+            // As Git LFS has them.
+            let pointer = "f=$1; id=$(sha256sum < $f | cut -c1-64); size=$(wc -c < $f); \
+                           printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:%s\\nsize %s\\n' $id $size > $f";
+            test.program("bash", &["-c", pointer, "-", original]).run().ok();
+            git(&test, &["add", "."]).ok();
+            git(&test, &["commit", "-qm", state]).ok();
+            test.write(original, &old);
+            test.sealant(&["rotate", "-i", "--allow-copied", original]).run().ok();
+        }
+        match counts {
+            true => test.write("dev/copy.key", &old),
+            false => encrypted(&test, "dev/copy.key", "dev-secret\n", &[RECIPIENT]),
+        }
+        assert!(!opens(&test, "dev/copy.key"));
+        let output = test.sealant(&["updatekeys", "--yes", "dev/copy.key"]).run();
+        let is_refused = output.stderr.contains("git lfs fetch --all");
+        assert_eq!((output.status != 0, is_refused), (counts, counts), "{original}: {output}");
+        assert_eq!(opens(&test, "dev/copy.key"), !counts, "{original}");
     }
 }
 

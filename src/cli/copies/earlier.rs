@@ -1,21 +1,28 @@
-//! What Git has at the places of files that are about to be encrypted.
+//! What Git has at the places of files that are about to be encrypted, whoever has encrypted it, and wherever links lead.
 //!
 //! Owns that a file which was decrypted in its place does not come to more readers by being encrypted again: it is held against
-//! the encrypted file that the index or the last commit has there, as if its data key were to be wrapped for them.
+//! what the index or the last commit has there, as if its data key were to be wrapped for them. `encrypt`, `seal` and `migrate` ask
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 
-use super::{Neighbours, Place, held_of, parsed, real, rule_of, unknown_original};
+use super::{Holding, Neighbours, Place, held_of, is_for_secrets, real, rule_of, unknown_original};
 use crate::cli::context::Context;
+use crate::config::{Configs, RealPaths};
 use crate::document::Format;
-use crate::encrypted_file::EncryptedFile;
-use crate::error::{Error, Result};
+use crate::encrypted_file::no_answer;
+use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
 use crate::repo::git::blobs::Blobs;
+use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes};
 use crate::shown::typed;
+
+/// How often a link may lead from one repository into another.
+const MOST_REPOSITORIES: usize = 8;
 
 /// A file that is about to be encrypted.
 pub struct ToEncrypt<'f> {
@@ -24,9 +31,34 @@ pub struct ToEncrypt<'f> {
     pub keys: &'f KeySet,
 }
 
+/// An error where something may not be encrypted, for it was for fewer readers when Git got it.
+pub fn refuse_earlier(context: &Context, file: ToEncrypt<'_>) -> Result<()> {
+    refused(context, &[file])?.into_iter().collect()
+}
+
+/// Encrypts those of some files that were for no fewer readers when Git got them. Results are in the order of the files.
+pub fn encrypt_allowed<T, R>(
+    context: &Context,
+    mut files: Vec<T>,
+    wanted: impl Fn(&T) -> ToEncrypt<'_>,
+    encrypt: impl FnOnce(Vec<T>) -> Vec<Result<R>>,
+) -> Vec<Result<R>> {
+    let refused = refused(context, &files.iter().map(wanted).collect::<Vec<_>>());
+    let refused = refused.unwrap_or_else(|error| {
+        let others = files.iter().skip(1).map(|_| Err(Error::new(error.kind(), "not encrypted, as above")));
+        let others: Vec<Result<()>> = others.collect();
+        iter::once(Err(error)).chain(others).collect()
+    });
+    let mut is_let = refused.iter().map(Result::is_ok);
+    files.retain(|_| is_let.next().unwrap_or(false));
+    let mut done = if files.is_empty() { Vec::new() } else { encrypt(files) }.into_iter();
+    let mut next = || done.next().unwrap_or_else(|| Err(no_answer()));
+    refused.into_iter().map(|refused| refused.and_then(|()| next())).collect()
+}
+
 /// For each of these files an error where it may not be encrypted, for it was for fewer when Git got it. By the name of sops
 /// nothing is refused.
-pub fn refuse_earlier(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>> {
+fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>> {
     let mut refused: Vec<Result<()>> = files.iter().map(|_| Ok(())).collect();
     if context.is_sops() {
         return Ok(refused);
@@ -40,73 +72,122 @@ pub fn refuse_earlier(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<
     if states.is_empty() {
         return Ok(refused);
     }
-    let with_states = states.iter().map(|(at, _)| paths[*at]);
+    let with_states = states.iter().map(|state| paths[state.place]);
     let mut neighbours = Neighbours::of(context, with_states)?;
-    states.iter().for_each(|(at, state)| neighbours.ask_about(paths[*at], [state]));
+    states.iter().for_each(|state| neighbours.ask_about_prints(paths[state.place], state.holding.prints()));
     neighbours.load()?;
-    for (at, state) in &states {
-        let (file, path) = places[*at];
-        if let Err(error) = neighbours.refuse(path, state, files[file].keys) {
-            refused[file] = Err(error.advise(restore(path)));
+    for State { place, path, holding } in &states {
+        let (file, asked) = places[*place];
+        if let Err(error) = neighbours.refuse_holding(asked, holding, files[file].keys) {
+            let error =
+                if error.kind() == Kind::Conflict { error.advise(restore(path, holding)) } else { error };
+            refused[file] = Err(error);
         }
     }
     Ok(refused)
 }
 
-fn restore(path: &Path) -> String {
+fn restore(path: &Path, holding: &Holding) -> String {
     let path = typed(path);
+    let let_in = match holding.program() {
+        Some(program) => format!("sealant migrate {program} --allow-copied {path}"),
+        None => format!("sealant rotate -i --allow-copied {path}"),
+    };
     format!(
         "The encrypted file that Git has at this path came from there, and this is its plaintext. To let the readers of this \
-         path read it: `git checkout HEAD -- {path}`, `sealant rotate -i --allow-copied {path}`, and commit it."
+         path read it: `git checkout HEAD -- {path}`, `{let_in}`, and commit it."
     )
 }
 
-/// The encrypted files that the index and the last commit have in these places, each with the number of the place.
-fn states_of(context: &Context, paths: &[&Path]) -> Result<Vec<(usize, EncryptedFile)>> {
-    let (place, configs) = (Place::of(context), context.configs()?);
-    let mut by_root: BTreeMap<PathBuf, Vec<(usize, PathBuf)>> = BTreeMap::new();
-    for (at, path) in paths.iter().enumerate() {
-        let path = std::path::absolute(path).ok();
-        let path = path.and_then(|path| Some(real(path.parent()?).join(path.file_name()?)));
-        // Where no rule says who reads there, the person does.
-        let Some(path) = path.filter(|path| rule_of(path, &configs).is_some()) else { continue };
-        if let Some(root) = place.roots_of(&path).first() {
-            by_root.entry(root.to_path_buf()).or_default().push((at, path));
-        }
-    }
-    let mut states = Vec::new();
-    for (root, places) in by_root {
-        // Where Git does not answer, it has nothing.
-        let Ok(git) = Git::of(context.host, &root) else { continue };
-        states.extend(states_in(&git, &places)?);
-    }
-    states.sort_by_key(|(at, _)| *at);
-    Ok(states)
+/// What Git has encrypted for a place.
+struct State {
+    /// The number of the place.
+    place: usize,
+    /// Where it is, as it is shown: in the place itself, or where a link leads.
+    path: PathBuf,
+    holding: Holding,
 }
 
-fn states_in(git: &Git, places: &[(usize, PathBuf)]) -> Result<Vec<(usize, EncryptedFile)>> {
-    let name = |path: &PathBuf| path.strip_prefix(git.top()).ok().map(Path::to_path_buf);
-    let names: BTreeSet<PathBuf> = places.iter().filter_map(|(_, path)| name(path)).collect();
-    let mut trees = vec![Tree::of_index(git)?];
-    if let Some(head) = changes::head(git)? {
-        trees.push(Tree::of_commit_at(git, &head, &names)?);
+/// The number of a place, and where what Git has for it may be.
+type Sought = (usize, PathBuf);
+
+/// What the index and the last commit have in these places that somebody has encrypted. Links are followed as they are in the
+/// working tree, in the index and in the last commit, but not out of the outermost repository of a place.
+fn states_of(context: &Context, paths: &[&Path]) -> Result<Vec<State>> {
+    let (roots, configs) = (Place::of(context), context.configs()?);
+    let working_dir = real(&context.lookup()?.working_dir);
+    let mut within: Vec<Option<PathBuf>> = Vec::new();
+    let mut next: Vec<Sought> = Vec::new();
+    for (at, path) in paths.iter().enumerate() {
+        let path = std::path::absolute(path).unwrap_or_default();
+        let own = path.parent().zip(path.file_name()).map(|(folder, name)| real(folder).join(name));
+        within.push(own.as_deref().and_then(|own| roots.roots_of(own).last().map(|root| root.to_path_buf())));
+        next.extend(own.into_iter().chain([real(&path)]).map(|path| (at, path)));
     }
-    let mut found: BTreeSet<(usize, &ObjectId)> = BTreeSet::new();
-    for (number, (_, path)) in places.iter().enumerate() {
-        for tree in &trees {
-            if let Some(Entry::File(id)) = name(path).and_then(|name| tree.get(&name)) {
-                found.insert((number, id));
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    for _ in 0..MOST_REPOSITORIES {
+        let mut by_root: BTreeMap<PathBuf, Vec<Sought>> = BTreeMap::new();
+        for (at, path) in next.drain(..) {
+            let is_within = within[at].as_ref().is_some_and(|root| path.starts_with(root));
+            if is_within && seen.insert((at, path.clone())) {
+                let root = roots.roots_of(&path).first().map(|root| root.to_path_buf());
+                by_root.entry(root.unwrap_or_default()).or_default().push((at, path));
+            }
+        }
+        for (root, places) in by_root {
+            // Where Git does not answer, it has nothing.
+            let Ok(git) = Git::of(context.host, &root) else { continue };
+            let (states, elsewhere) = states_in(&git, &places, &roots, &configs)?;
+            found.extend(states);
+            next.extend(elsewhere);
+        }
+    }
+    // Where no rule says who reads there, the person does.
+    let is_ruled = |path: &Path| rule_of(path, &configs).is_some();
+    found.retain(|state: &State| is_ruled(paths[state.place]) || is_ruled(&state.path));
+    for state in &mut found {
+        state.path = state.path.strip_prefix(&working_dir).unwrap_or(&state.path).to_path_buf();
+    }
+    found.sort_by_key(|state| state.place);
+    Ok(found)
+}
+
+/// Those of one repository, and the places in others to which its links lead.
+fn states_in(
+    git: &Git,
+    places: &[Sought],
+    roots: &Place,
+    configs: &Configs,
+) -> Result<(Vec<State>, Vec<Sought>)> {
+    let mut blobs = Blobs::open(git)?;
+    let mut trees = vec![Tree::of_index(git)?];
+    trees.extend(changes::head(git)?.map(|head| Tree::of_commit(git, &head)).transpose()?);
+    let (mut found, mut elsewhere) = (BTreeSet::new(), Vec::new());
+    for tree in &trees {
+        let mut links = Staged::read(git.top(), &Tree::default(), None, &mut blobs)?;
+        links.read_links(tree, &mut blobs)?;
+        let real_paths = RealPaths::default();
+        for (place, path) in places {
+            let path = real_paths.of_file(path, &links);
+            let name = path.strip_prefix(git.top()).ok();
+            match name.and_then(|name| tree.get(name)) {
+                Some(Entry::File(id)) => _ = found.insert((*place, path, id)),
+                _ if roots.roots_of(&path).first() != Some(&git.top()) => elsewhere.push((*place, path)),
+                _ => {}
             }
         }
     }
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found: Vec<(usize, &ObjectId)> = found.into_iter().collect();
-    let ids: Vec<&ObjectId> = found.iter().map(|(_, id)| *id).collect();
-    let format = |at: usize| Format::of_path(&places[found[at].0].1);
-    let file = |at: usize, bytes: &_| parsed(format(at), bytes);
+    let found: Vec<(usize, PathBuf, &ObjectId)> = found.into_iter().collect();
+    let ids: Vec<&ObjectId> = found.iter().map(|(.., id)| *id).collect();
+    let counts = |at: usize| is_for_secrets(&found[at].1, configs);
+    let holding = |at: usize, bytes: &_| {
+        Holding::of(Format::of_path(&found[at].1), bytes).filter(Holding::is_encrypted)
+    };
     let unread = |_, error: Error| Some(Err(unknown_original(error)));
-    let states = held_of(&mut Blobs::open(git)?, &ids, format, file, unread)?;
-    Ok(states.into_iter().map(|(at, state)| (places[found[at].0].0, state)).collect())
+    let states = held_of(&mut blobs, &ids, counts, holding, unread)?.into_iter();
+    let states = states.map(|(at, holding)| {
+        let (place, path, _) = &found[at];
+        State { place: *place, path: path.clone(), holding }
+    });
+    Ok((states.collect(), elsewhere))
 }

@@ -16,6 +16,7 @@ use crate::config::{Configs, Policy};
 use crate::document::{self, Format, MAX_BINARY};
 use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::{Error, Kind, Result};
+use crate::foreign::git_crypt;
 use crate::fs;
 use crate::host::Host;
 use crate::keys::KeySet;
@@ -25,11 +26,11 @@ use crate::repo::copies::{Copies, Foreign, Held, Named, Prints, are_of_one_key, 
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, NoGit, changes, lfs};
+use crate::repo::git::{Git, NoGit, attributes, changes, lfs};
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::{repo, sops};
-pub(super) use earlier::{ToEncrypt, refuse_earlier};
+pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use past::{PastRule, PastScope, Version};
 
 /// Which versions out of the history count: a file may have been elsewhere before.
@@ -95,16 +96,32 @@ impl<'a> Neighbours<'a> {
 
     /// Also looks for the content of these files, wherever they are, before anything is read.
     pub fn ask_about<'f>(&mut self, path: &Path, files: impl IntoIterator<Item = &'f EncryptedFile>) {
-        let path = real(path);
-        self.asked.extend(files.into_iter().map(|file| (path.clone(), Prints::of(&held(file, None)))));
+        files.into_iter().for_each(|file| self.ask_about_prints(path, Prints::of(&held(file, None))));
+    }
+
+    fn ask_about_prints(&mut self, path: &Path, prints: Prints) {
+        self.asked.push((real(path), prints));
     }
 
     /// Like [`Neighbours::refuse`], for what another program encrypted and that will become ours.
     pub fn refuse_foreign(&self, path: &Path, foreign: &Foreign, keys: &KeySet) -> Result<()> {
+        self.refuse_held(path, |rule| foreign.held(rule), keys)
+    }
+
+    /// The same, whoever encrypted it.
+    fn refuse_holding(&self, path: &Path, holding: &Holding, keys: &KeySet) -> Result<()> {
+        self.refuse_held(path, |rule| holding.held(rule).unwrap_or_default(), keys)
+    }
+
+    fn refuse_held(
+        &self,
+        path: &Path,
+        held: impl FnOnce(Option<&KeySet>) -> Vec<(usize, Held)>,
+        keys: &KeySet,
+    ) -> Result<()> {
         let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
         let keys = sent_on(keys, rule.as_ref());
-        let refused = copies.refuse(&real(path), &foreign.held(rule.as_ref()), &keys);
-        refused.map_err(|error| error.in_file(path))?;
+        copies.refuse(&real(path), &held(rule.as_ref()), &keys).map_err(|error| error.in_file(path))?;
         self.refuse_unopened()
     }
 
@@ -233,12 +250,10 @@ impl<'a> Neighbours<'a> {
         if self.context.is_sops() {
             return Ok(());
         }
-        let copies = self.for_readers(keys)?;
-        let rule = rule_of(path, &self.configs);
-        copies
-            .refuse(&real(path), &held(file, rule.as_ref()), &sent_on(keys, rule.as_ref()))
-            .map_err(|error| error.advise(part_them(path)).in_file(path))?;
-        self.refuse_unopened()
+        self.refuse_held(path, |rule| held(file, rule), keys).map_err(|error| match error.kind() {
+            Kind::Conflict => error.advise(part_them(path)),
+            _ => error,
+        })
     }
 
     /// The same for a document whose data key is open: a file elsewhere may have the same key, wrapped in another way.
@@ -270,7 +285,7 @@ impl<'a> Neighbours<'a> {
 
 /// These readers, with all to whom `publish` gives what is in their place.
 fn sent_on(keys: &KeySet, rule: Option<&KeySet>) -> KeySet {
-    KeySet { sent_to: rule.map(|rule| rule.sent_to.clone()).unwrap_or_default(), ..keys.clone() }
+    KeySet { sent_to: rule.and_then(|rule| rule.sent_to.clone()), ..keys.clone() }
 }
 
 fn part_them(path: &Path) -> String {
@@ -384,7 +399,7 @@ fn add_states_before(
     let (paths, ids): (Vec<PathBuf>, Vec<&ObjectId>) = names.iter().filter_map(file).unzip();
     let hold = |at: usize, bytes: &_| held_in_git(&paths[at], bytes, configs);
     // Content that cannot be read counts as not having been there.
-    for (at, held) in held_of(blobs, &ids, |at| Format::of_path(&paths[at]), hold, |_, _| None)? {
+    for (at, held) in held_of(blobs, &ids, |_| false, hold, |_, _| None)? {
         copies.add_state_before(paths[at].clone(), held);
     }
     Ok(())
@@ -411,7 +426,8 @@ pub(super) fn add_replaced(
         _ => None,
     };
     let versions = changed.iter().filter_map(version).filter(|version| !version.rules.is_empty()).collect();
-    for found in past::held_versions(blobs, versions, |held| copies.share(held))? {
+    let Some(today) = configs.first() else { return Ok(()) };
+    for found in past::held_versions(blobs, versions, today, |held| copies.share(held))? {
         found.add_to(copies);
     }
     Ok(())
@@ -540,7 +556,8 @@ fn add_files(
 /// A file, and what it holds, each with the line that it begins on.
 type NamedHeld = (Named, Vec<(usize, Held)>);
 
-/// Adds the encrypted files of a sparse checkout that are not in the working tree. Where there is no Git, there are none; what
+/// Adds the encrypted files that are not in the working tree: a sparse checkout leaves them out, or git-crypt has them there in
+/// plaintext. Where there is no Git, there are none; what
 /// Git has and does not tell may be the original of a copy.
 fn add_absent(
     tops: &BTreeSet<PathBuf>,
@@ -581,11 +598,19 @@ fn absent(
     context: &Context,
 ) -> Result<Vec<NamedHeld>> {
     let Ok(git) = Git::of(context.host, top) else { return Ok(Vec::new()) };
-    let names = changes::not_checked_out(&git)?;
-    if names.is_empty() {
+    let mut names = changes::not_checked_out(&git)?;
+    let is_unlocked = git.path_of(["rev-parse", "--git-path", git_crypt::FOLDER])?.is_dir();
+    if names.is_empty() && !is_unlocked {
         return Ok(Vec::new());
     }
     let tree = Tree::of_index(&git)?;
+    if is_unlocked {
+        let all: Vec<&Path> = tree.iter().map(|(name, _)| name.as_path()).collect();
+        let said = attributes::said(&git, &["filter"], &all)?;
+        let said: BTreeSet<PathBuf> =
+            said.into_iter().filter(|said| git_crypt::is_filter(&said.value)).map(|said| said.file).collect();
+        names.extend(said);
+    }
     let file = |name: PathBuf| match tree.get(&name) {
         Some(Entry::File(id)) => Some((git.top().join(&name), id.clone())),
         _ => None,
@@ -615,8 +640,8 @@ pub(super) fn held_in_blobs(
     let mut read = |wanted: &[usize]| {
         let ids: Vec<&ObjectId> = wanted.iter().map(|&at| &files[at].1).collect();
         let hold = |at: usize, bytes: &_| held_in_git(&files[wanted[at]].0, bytes, configs);
-        let format = |at: usize| Format::of_path(&files[wanted[at]].0);
-        let found = held_of(blobs, &ids, format, hold, |_, error| Some(Err(unknown_original(error))));
+        let counts = |at: usize| is_for_secrets(&files[wanted[at]].0, configs);
+        let found = held_of(blobs, &ids, counts, hold, |_, error| Some(Err(unknown_original(error))));
         if found.is_err() {
             *blobs = Blobs::open(git)?;
         }
@@ -629,12 +654,24 @@ pub(super) fn held_in_blobs(
     })
 }
 
-/// What contents hold, each with its place in `ids`, of files of this type. Of one that Git, or Git LFS, does not give it is
-/// what `unread` says.
+/// Whether a file here may be secret: what is kept elsewhere then counts though nobody can read it. Git LFS keeps pictures and the like
+/// everywhere, which only a rule for all files matches.
+fn is_for_secrets(path: &Path, configs: &Configs) -> bool {
+    Format::of_path(path) != Format::Binary || is_named(path, configs)
+}
+
+/// Whether a rule names files here by their paths.
+fn is_named(path: &Path, configs: &Configs) -> bool {
+    let rule = configs.rules_of_other_state(path).ok().and_then(|(policy, _)| policy);
+    rule.is_some_and(|policy| policy.rule.path_regex.is_some())
+}
+
+/// What contents hold, each with its place in `ids`. Of one that Git does not give, or Git LFS, as far as it `counts`, it is what
+/// `unread` says.
 fn held_of<T: Send>(
     blobs: &mut Blobs,
     ids: &[&ObjectId],
-    format: impl Fn(usize) -> Format + Sync,
+    counts: impl Fn(usize) -> bool + Sync,
     held: impl Fn(usize, &SecretBytes) -> Option<T> + Sync,
     unread: impl Fn(usize, Error) -> Option<Result<T>> + Sync,
 ) -> Result<Vec<(usize, T)>> {
@@ -645,8 +682,7 @@ fn held_of<T: Send>(
             Ok(Some(((), bytes))) => match lfs::pointer(&bytes) {
                 Some(pointer) => match pointer.content(&objects, limit) {
                     Some(bytes) => held(at, &bytes).map(Ok),
-                    // Pictures and the like are kept there everywhere.
-                    None if format(at) != Format::Binary => unread(at, lfs::not_here()),
+                    None if counts(at) => unread(at, lfs::not_here()),
                     None => None,
                 },
                 None => held(at, &bytes).map(Ok),
@@ -757,6 +793,17 @@ impl Holding {
         let counts = |remains: &&Remains| remains.looks_encrypted || rule.is_some();
         all.extend(self.remains.iter().filter(counts).flat_map(|remains| remains.held(rule)));
         (!all.is_empty()).then_some(all)
+    }
+
+    /// Whether it is encrypted, or has something that is, and not only quotes it.
+    fn is_encrypted(&self) -> bool {
+        let looks_encrypted = self.remains.as_ref().is_some_and(|remains| remains.looks_encrypted);
+        self.ours.is_some() || !self.foreign.is_empty() || looks_encrypted
+    }
+
+    /// The other program that has encrypted it.
+    fn program(&self) -> Option<&'static str> {
+        self.foreign.program().filter(|_| self.ours.is_none())
     }
 
     fn prints(&self) -> Prints {

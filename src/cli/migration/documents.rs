@@ -12,7 +12,7 @@ use super::{Copied, CopyArgs, FileArgs, Origin, Tools, named_file, over_files, p
 use crate::batch::{self, Plain, Source};
 use crate::cli::args::{Formats, RuleArgs};
 use crate::cli::context::{Context, block_on};
-use crate::cli::encryption::Encrypt;
+use crate::cli::encryption::{Encrypt, to_encrypt};
 use crate::cli::pipeline::{Item, Output, Taken};
 use crate::document;
 use crate::encrypted_file;
@@ -112,8 +112,10 @@ impl Migration<'_> {
     fn encrypt(&self, files: Vec<Plain>) -> Vec<Result<Option<Output>>> {
         let Tools { context, service, .. } = &self.tools;
         let now = context.host.now();
-        let done =
-            self.encrypt.all(files, |files| block_on(batch::encrypt_checked(service, files, now, prove)));
+        let done = self.tools.encrypt_allowed(files, to_encrypt, |files| {
+            let written = block_on(batch::encrypt_checked(service, &files, now, prove));
+            written.into_iter().map(|file| Ok(Some(Output::from(file?)))).collect()
+        });
         self.is_any.fetch_or(done.iter().any(Result::is_ok), Ordering::Relaxed);
         done
     }

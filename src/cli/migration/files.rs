@@ -14,6 +14,7 @@ use crate::encrypted_file::EncryptedFile;
 use crate::error::{Error, Result};
 use crate::keys::KeyService;
 use crate::sealed_secret;
+use crate::secret::DataKey;
 
 /// Something whose files become SealedSecrets.
 pub trait Files: Origin {
@@ -27,13 +28,20 @@ pub trait Files: Origin {
     fn parts(&self, source: &Source, path: &Path, opener: Opener<'_>) -> Result<Vec<EncryptedFile>>;
 
     /// Opens what it makes. `path` is that of the file.
-    fn open(&self, source: Source, path: &Path, opener: Opener<'_>) -> Result<Vec<Result<Opened>>>;
+    fn open(&self, source: Source, path: &Path, opener: Opener<'_>) -> Result<OpenedParts>;
 
     /// Is told of a file with SealedSecrets of ours, which a run before this one may have made.
     fn found(&self, _: &Path) {}
 
     /// Does what is left to do for files that were migrated, or would be.
     fn finish(&self, done: &[PathBuf], context: &Context) -> Result<()>;
+}
+
+/// What was in the parts of one.
+pub struct OpenedParts {
+    pub objects: Vec<Result<Opened>>,
+    /// The data keys that opened them.
+    pub keys: Vec<DataKey>,
 }
 
 /// What opens a file.
@@ -82,6 +90,9 @@ fn prepare(
     for part in origin.parts(&source, &path, opener).map_err(in_file)? {
         tools.refuse_copies(&path, Copied::Encrypted(&part), &keys)?;
     }
-    let opened = origin.open(source, &path, opener).map_err(in_file)?;
-    sealing.prepared(path, |_| Target::File(format), keys, opened).map(Taken::On)
+    let OpenedParts { objects, keys: opened } = origin.open(source, &path, opener).map_err(in_file)?;
+    for data_key in &opened {
+        tools.refuse_copies(&path, Copied::Opened(data_key), &keys).map_err(in_file)?;
+    }
+    sealing.prepared(path, |_| Target::File(format), keys, objects).map(Taken::On)
 }

@@ -22,9 +22,6 @@ use crate::sops::Nature;
 
 const PROGRAM: &str = "git-crypt";
 
-/// How its filters are called: this, or this with the name of a key behind it.
-const FILTER: &str = "git-crypt";
-
 /// What holds keys is no longer than this.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -61,17 +58,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let files = git.paths_of(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
     let names: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     let said = attributes::said(&git, &["filter"], &names)?;
-    let filtered = said.iter().filter(|said| is_filter(&said.value));
+    let filtered = said.iter().filter(|said| git_crypt::is_filter(&said.value));
     let filtered = filtered.map(|said| real(&git.top().join(&said.file))).collect();
     let attributes = files.into_iter().filter(|file| file.ends_with(".gitattributes"));
     let mut attributes: Vec<PathBuf> = attributes.map(|file| git.top().join(file)).collect();
     attributes.push(git.path_of(["rev-parse", "--git-path", "info/attributes"])?);
     let origin = GitCrypt { keys, filtered, attributes, given: args.key };
     documents::run(&origin, &args.files, args.copies, context)
-}
-
-fn is_filter(value: &str) -> bool {
-    value.strip_prefix(FILTER).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 struct GitCrypt {

@@ -26,7 +26,7 @@ use crate::cli::args::{
     AwsArgs, Destination, Formats, IdentityArgs, Input, InputArgs, Inputs, KeyArgs, plain_path, scopes,
 };
 use crate::cli::context::Context;
-use crate::cli::copies::Neighbours;
+use crate::cli::copies::{self, Neighbours, ToEncrypt};
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::{Item, LEFT_ALONE, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
 use crate::cli::repository::inputs_to_write;
@@ -37,6 +37,7 @@ use crate::keys::{KeyService, KeySet};
 use crate::policy::Overrides;
 use crate::repo::copies::Foreign;
 use crate::sealed_secret::Scope;
+use crate::secret::DataKey;
 use crate::shown::typed;
 
 /// What all sources take.
@@ -57,7 +58,7 @@ pub struct FileArgs {
     aws: AwsArgs,
 }
 
-/// What those take that migrate what is encrypted.
+/// What those take that migrate what is encrypted, or that Git has encrypted.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct CopyArgs {
     /// Also migrate what shares a value with a file for other readers, which would then be for both
@@ -93,6 +94,11 @@ pub trait Origin: Sync {
 
     /// The command that migrates from it, as it was given, without files.
     fn command(&self) -> String;
+
+    /// Whether nothing is encrypted in its files.
+    fn is_plaintext(&self) -> bool {
+        false
+    }
 }
 
 /// What a source works with, whatever becomes of its files.
@@ -100,7 +106,9 @@ pub struct Tools<'a> {
     context: &'a Context<'a>,
     origin: &'a dyn Origin,
     service: KeyService<'a>,
-    /// `None` where copies may have other readers.
+    /// Copies may have other readers.
+    allows_copied: bool,
+    /// `None` where they may, or nothing is encrypted that could be one.
     neighbours: Option<Neighbours<'a>>,
 }
 
@@ -116,7 +124,8 @@ impl<'a> Tools<'a> {
         let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
         let service = IdentityArgs::default().key_service(context)?.naming(typed);
         let inputs = inputs_to_write(&InputArgs { files: args.paths(), filename_override: None }, context)?;
-        let neighbours = match copies.allow_copied {
+        let allows_copied = copies.allow_copied;
+        let neighbours = match allows_copied || origin.is_plaintext() {
             true => None,
             false => {
                 let files = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
@@ -126,7 +135,7 @@ impl<'a> Tools<'a> {
                 Some(neighbours)
             }
         };
-        Ok((Self { context, origin, service, neighbours }, inputs))
+        Ok((Self { context, origin, service, allows_copied, neighbours }, inputs))
     }
 
     /// Refuses what is also in a file for other readers, who would get it by this one.
@@ -135,6 +144,7 @@ impl<'a> Tools<'a> {
         let refused = match of {
             Copied::Foreign(foreign) => neighbours.refuse_foreign(path, foreign, keys),
             Copied::Encrypted(file) => neighbours.refuse(path, file, keys),
+            Copied::Opened(data_key) => neighbours.refuse_key(path, data_key, keys),
         };
         refused.map_err(|error| {
             error.advise(format!(
@@ -144,6 +154,19 @@ impl<'a> Tools<'a> {
                 typed(path)
             ))
         })
+    }
+
+    /// Encrypts files, but for those that Git has encrypted for fewer readers, unless copies may have others.
+    fn encrypt_allowed<T, R>(
+        &self,
+        files: Vec<T>,
+        wanted: impl Fn(&T) -> ToEncrypt<'_>,
+        encrypt: impl FnOnce(Vec<T>) -> Vec<Result<R>>,
+    ) -> Vec<Result<R>> {
+        match self.allows_copied {
+            true => encrypt(files),
+            false => copies::encrypt_allowed(self.context, files, wanted, encrypt),
+        }
     }
 
     /// What becomes of a file that has nothing of the source: that is an error for one that was named, unless it is what others become.
@@ -162,6 +185,8 @@ impl<'a> Tools<'a> {
 pub enum Copied<'a> {
     Foreign(&'a Foreign),
     Encrypted(&'a EncryptedFile),
+    /// Its data key, which may be wrapped otherwise there.
+    Opened(&'a DataKey),
 }
 
 /// Takes each file through `prepare`, and those that fit into memory together through `make`; what comes of it replaces them.

@@ -8,6 +8,7 @@ use super::ours::Ours;
 use super::{CopyArgs, FileArgs, Origin, Tools, over_files, proven};
 use crate::cli::claims::Claims;
 use crate::cli::context::{Context, block_on};
+use crate::cli::copies::ToEncrypt;
 use crate::cli::pipeline::{Item, Output, Taken};
 use crate::cli::ui::counted;
 use crate::config::Configs;
@@ -32,6 +33,12 @@ pub struct Prepared {
     keys: KeySet,
     objects: Vec<Ours>,
     warnings: Vec<String>,
+}
+
+impl Prepared {
+    fn to_encrypt(&self) -> ToEncrypt<'_> {
+        ToEncrypt { places: vec![&self.path], keys: &self.keys }
+    }
 }
 
 /// Where SealedSecrets go.
@@ -108,7 +115,7 @@ pub fn run(
         "migrated already",
         context,
         |item| prepare(&sealing, item),
-        |files| sealing.seal(files),
+        |files| sealing.tools.encrypt_allowed(files, Prepared::to_encrypt, |files| sealing.seal(files)),
     );
     let failed = sealing.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     failed.iter().for_each(|error| failures.add(context.ui, error));

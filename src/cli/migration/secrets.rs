@@ -39,13 +39,15 @@ pub struct Args {
     files: FileArgs,
 
     #[command(flatten)]
+    copies: CopyArgs,
+
+    #[command(flatten)]
     bound: BoundArgs,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let origin = Secrets { bound: args.bound };
-    // What is in plaintext can be read by all who have the repository.
-    objects::run(&origin, &args.files, CopyArgs { allow_copied: true }, context)
+    objects::run(&origin, &args.files, args.copies, context)
 }
 
 struct Secrets {
@@ -59,6 +61,10 @@ impl Origin for Secrets {
 
     fn command(&self) -> String {
         "sealant migrate secrets".to_owned()
+    }
+
+    fn is_plaintext(&self) -> bool {
+        true
     }
 }
 

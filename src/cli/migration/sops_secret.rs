@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use memchr::memmem;
 
-use super::files::{self, Files, Opener};
+use super::files::{self, Files, OpenedParts, Opener};
 use super::ours::Ours;
 use super::sealing::Opened;
 use super::{BoundArgs, CopyArgs, FileArgs, Origin};
@@ -110,7 +110,7 @@ impl Files for SopsSecrets {
         Ok(vec![EncryptedFile::parse(source.format, source.bytes.clone())?])
     }
 
-    fn open(&self, source: Source, path: &Path, opener: Opener<'_>) -> Result<Vec<Result<Opened>>> {
+    fn open(&self, source: Source, path: &Path, opener: Opener<'_>) -> Result<OpenedParts> {
         let opened = block_on(batch::open_document(opener.service, source))?;
         let plain = opened.file.decrypt(&opened.key, MacCheck::Verify)?;
         let shown = path.display();
@@ -128,7 +128,7 @@ impl Files for SopsSecrets {
                 all.push(opened.map_err(|error| error.on_line(document.line(entry))));
             }
         }
-        Ok(all)
+        Ok(OpenedParts { objects: all, keys: vec![opened.key] })
     }
 
     fn finish(&self, done: &[PathBuf], context: &Context) -> Result<()> {

@@ -16,6 +16,7 @@ use crate::config::apart::{List, Pairs, Searches, Texts, TooMuch};
 use crate::config::schema::Rule;
 use crate::config::{Config, KeySpec, PinSpec, Policy, RuleKey, Selection};
 use crate::error::Result;
+use crate::keys::TooMany;
 
 pub use destinations::Rerouted;
 
@@ -409,7 +410,7 @@ fn keys(before: &Policy, today: &Policy) -> Vec<Weaker> {
         match groups::enough(before, today) {
             Ok(None) => {}
             Ok(readers) => weaker.push(Weaker::Together(readers)),
-            Err(TooMuch) => weaker.push(Weaker::Together(None)),
+            Err(TooMany) => weaker.push(Weaker::Together(None)),
         }
     }
     let mut known: HashSet<&KeySpec> = before.key_groups.iter().flatten().map(|key| &key.spec).collect();

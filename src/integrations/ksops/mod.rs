@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::keys::KeyService;
 use crate::sealed_secret::{Secret, check_item_name};
-use crate::secret::{SecretBytes, SecretString};
+use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::sops::MacCheck;
 
 /// What a generator asks for.
@@ -80,6 +80,8 @@ enum Output {
 pub struct Generated {
     pub manifests: Vec<SecretString>,
     pub warnings: Vec<String>,
+    /// The data keys of the files that it names.
+    pub keys: Vec<DataKey>,
 }
 
 impl Generator {
@@ -127,9 +129,9 @@ impl Generator {
     /// Reads all files that are named, opens them with one request, and makes of them what is asked for. A file may be
     /// named that is in the repository of `place`.
     pub async fn generate(&self, place: &Place, service: &KeyService<'_>) -> Result<Generated> {
-        let (opened, warnings) = self.open(&self.paths(), place, service).await?;
+        let mut generated = Generated::default();
+        let opened = self.open(&self.paths(), place, service, &mut generated).await?;
         let mut opened = opened.into_iter();
-        let mut generated = Generated { manifests: Vec::new(), warnings };
         for path in self.files.iter().flatten() {
             let (format, bytes) = opened.next().ok_or_else(no_answer)?;
             let format = if format == Format::Json { format } else { Format::Yaml };
@@ -149,13 +151,14 @@ impl Generator {
         Ok(generated)
     }
 
-    /// What files hold, in their order: decrypted, or SealedSecrets as they are.
+    /// What files hold, in their order: decrypted, or SealedSecrets as they are. Warnings and data keys are added to what is known.
     async fn open(
         &self,
         paths: &[&str],
         place: &Place,
         service: &KeyService<'_>,
-    ) -> Result<(Vec<(Format, SecretBytes)>, Vec<String>)> {
+        Generated { warnings, keys, .. }: &mut Generated,
+    ) -> Result<Vec<(Format, SecretBytes)>> {
         let read = |path: &&str| -> Result<Source> {
             let bytes = place.read(path)?;
             let format = format_in(Format::of_path(Path::new(path)), &bytes);
@@ -179,7 +182,6 @@ impl Generator {
                 }
             });
         }
-        let mut warnings = Vec::new();
         for opened in batch::unwrap::<usize>(service, closed).await {
             let (Opened { path, file, .. }, at) = opened?;
             let OpenedFile::Document(file, key) = file else { return Err(no_answer()) };
@@ -188,9 +190,9 @@ impl Generator {
             if let Some(content) = contents.get_mut(at) {
                 *content = Some((file.format(), plain.bytes));
             }
+            keys.push(key);
         }
-        let contents: Option<Vec<_>> = contents.into_iter().collect();
-        Ok((contents.ok_or_else(no_answer)?, warnings))
+        contents.into_iter().collect::<Option<Vec<_>>>().ok_or_else(no_answer)
     }
 }
 

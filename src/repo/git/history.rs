@@ -374,7 +374,7 @@ const WITHOUT_AN_END: &str = "In a partial clone, `git fetch --refetch --no-filt
                               endlessly nested folders. `git log --oneline --all` lists the commits: delete the \
                               branch of one that nobody knows.";
 
-pub(super) fn without_an_end() -> Error {
+pub fn without_an_end() -> Error {
     Error::new(Kind::Read, "the history lists more files than any real repository has").advise(WITHOUT_AN_END)
 }
 

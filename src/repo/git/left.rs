@@ -103,19 +103,32 @@ pub fn losses(git: &Git, head: &str, wanted: &Contents) -> Result<Vec<Loss>> {
 
 /// The files that merges have at these places, where one of their parents has another or none.
 pub fn merged(git: &Git, places: &[&Path]) -> Result<BTreeSet<(ObjectId, PathBuf, ObjectId)>> {
-    let (mut found, all) = (BTreeSet::new(), sides::all(git)?);
+    let mut found = BTreeSet::new();
+    each_merged(git, places, |merge, change| {
+        if let Some(next) = change.next {
+            found.insert((merge.clone(), change.path, next));
+        }
+    })?;
+    Ok(found)
+}
+
+/// The merges that have something else at these places than one of their parents.
+pub fn merges_at(git: &Git, places: &[&Path]) -> Result<BTreeSet<ObjectId>> {
+    let mut found = BTreeSet::new();
+    each_merged(git, places, |merge, _| _ = found.insert(merge.clone()))?;
+    Ok(found)
+}
+
+fn each_merged(git: &Git, places: &[&Path], mut each: impl FnMut(&ObjectId, Change)) -> Result<()> {
+    let all = sides::all(git)?;
     for some in places.chunks(PLACES_AT_ONCE) {
         let args = LOSSES.iter().copied().chain(["--merges", "--full-history"]);
         let args = args.chain(all.iter().map(String::as_str)).chain(["--"]).map(OsStr::new);
         git.stream(args.chain(some.iter().map(|place| place.as_os_str())), |output| {
-            each_change(output, |merge, change| {
-                if let Some(next) = change.next {
-                    found.insert((merge.clone(), change.path, next));
-                }
-            })
+            each_change(output, &mut each)
         })?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The merges on the way to a commit that took one of these contents from one of their parents, changed or not, while another

@@ -516,6 +516,12 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/init.rs", "sealant recipient add {missing}", 1, In("cli/recipient.rs")),
     ("cli/commands/keygen.rs", "sealant keygen --default", 2, By("no identity to print")),
     ("cli/copies/earlier.rs", "git checkout HEAD -- {path}", 1, In("interop/git_merge/moved.rs")),
+    (
+        "cli/copies/earlier.rs",
+        "sealant migrate {program} --allow-copied {path}",
+        1,
+        In("interop/migrate/ansible_vault.rs"),
+    ),
     ("cli/copies/earlier.rs", "sealant rotate -i --allow-copied {path}", 1, In("cli/copied.rs")),
     ("cli/copies/past/mod.rs", "git -C {} fetch --unshallow", 1, In("interop/git_merge/moved.rs")),
     ("config/keys.rs", "sealant check", 1, Not("the name of a command in a sentence")),

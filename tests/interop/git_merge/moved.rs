@@ -3,6 +3,8 @@
 
 use std::os::unix::fs::symlink;
 
+use sealant_test_support::Output;
+
 use super::repo::{Repo, new_identity};
 
 const SECRET: &str = "a: one\nb: two\nc: planted-prod\nd: four\ne: five\n";
@@ -809,6 +811,245 @@ fn what_was_moved_is_not_decrypted_in_its_place_and_encrypted_for_others() {
     repo.commit("parted");
     for args in [["decrypt", "-i", "dev/s.yaml"], ["encrypt", "-i", "dev/s.yaml"]] {
         test.sealant(&args).run().ok();
+    }
+}
+
+/// Where the plaintext goes is a link to what was moved, or was one when it was committed.
+#[test]
+fn what_is_behind_a_link_is_not_encrypted_for_others() {
+    for (link, target) in [
+        ("dev/db.yaml", "current.yaml"),
+        ("dev/far.yaml", "far/../../dev/./current.yaml"),
+        ("top.yaml", "dev/current.yaml"),
+        ("live/current.yaml", "dev"),
+    ] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        repo.ok(&["mv", "prod/s.yaml", "dev/current.yaml"]);
+        test.write("dev/far/app.yaml", test.read("dev/app.yaml"));
+        let at = link.strip_suffix("/current.yaml").unwrap_or(link);
+        symlink(target, test.path(at)).expect("a link");
+        repo.commit("moved");
+        let (encrypted, plain) = (test.read("dev/current.yaml"), repo.plain("dev/current.yaml"));
+        let refused = |args: &[&str]| {
+            let output = test.sealant(args).stdin(plain.as_bytes()).run().code(8);
+            for part in ["prod/s.yaml of commit", &moved.mallory, "git checkout HEAD -- dev/current.yaml"] {
+                assert!(output.stderr.contains(part), "{link} {args:?} {part}: {output}");
+            }
+        };
+        refused(&["encrypt", "--output", link, "-"]);
+        refused(&["encrypt", "--onto", link, "--output", link, "-"]);
+        assert_eq!(test.read("dev/current.yaml"), encrypted, "{link}");
+        test.write("dev/current.yaml", &plain);
+        refused(&["encrypt", "-i", link]);
+        assert_eq!(test.read_text("dev/current.yaml"), plain, "{link}");
+        // Whoever puts the plaintext in the place of the link has it from there, too.
+        for staged in [false, true] {
+            std::fs::remove_file(test.path(at))
+                .or_else(|_| std::fs::remove_dir_all(test.path(at)))
+                .expect("a link");
+            test.write(link, &plain);
+            if staged {
+                repo.ok(&["add", "-A"]);
+            }
+            let keys = format!("{},{}", repo.recipient, moved.mallory);
+            refused(&["encrypt", "-i", "--age", &keys, link]);
+            assert_eq!(test.read_text(link), plain, "{link}");
+        }
+        // What was never elsewhere is encrypted behind a link as ever.
+        symlink("app.yaml", test.path("dev/own.yaml")).expect("a link");
+        repo.ok(&["add", "dev/own.yaml"]);
+        for args in [["decrypt", "-i", "dev/own.yaml"], ["encrypt", "-i", "dev/own.yaml"]] {
+            test.sealant(&args).run().ok();
+        }
+    }
+}
+
+#[test]
+fn what_was_moved_is_not_unsealed_and_sealed_for_others() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let place = ["--namespace", "shop", "--name", "db"];
+    let from = ["seal", "--from-file", "password=-", "--output"];
+    let seal =
+        |file: &str| test.sealant(&[&from[..], &[file], &place].concat()).stdin(b"planted-sealed").run();
+    seal("prod/db.yaml").ok();
+    repo.commit("sealed");
+    repo.ok(&["mv", "prod/db.yaml", "dev/db.yaml"]);
+    repo.commit("moved");
+    let (sealed, plain) =
+        (test.read_text("dev/db.yaml"), repo.sealant(&["unseal", "dev/db.yaml"]).text().to_owned());
+    let refused = |output: Output, args: &[&str], now: &str| {
+        let output = output.code(8);
+        for part in ["prod/db.yaml of commit", &moved.mallory, "git checkout HEAD -- dev/db.yaml"] {
+            assert!(output.stderr.contains(part), "{args:?} {part}: {output}");
+        }
+        assert_eq!(test.read_text("dev/db.yaml"), now, "{args:?}");
+    };
+    refused(seal("dev/db.yaml"), &[], &sealed);
+    for args in [
+        &["seal", "--output", "dev/db.yaml"][..],
+        &["seal", "--onto", "dev/db.yaml", "--output", "dev/db.yaml"],
+        &["seal", "--filename-override", "dev/db.yaml"],
+        &["seal", "--filename-override", "dev/new.yaml", "--output", "dev/db.yaml"],
+    ] {
+        refused(test.sealant(args).stdin(plain.as_bytes()).run(), args, &sealed);
+    }
+    for staged in [false, true] {
+        test.write("dev/db.yaml", &plain);
+        if staged {
+            repo.ok(&["add", "-A"]);
+        }
+        for args in
+            [&["seal", "-i", "dev/db.yaml"][..], &["seal", "-i", "dev"], &["migrate", "secrets", "dev"]]
+        {
+            refused(test.sealant(args).run(), args, &plain);
+        }
+    }
+    // What has never been there is sealed as ever, and so is this, once it may be.
+    test.sealant(&["seal", "--output", "dev/new.yaml"]).stdin(plain.as_bytes()).run().ok();
+    repo.ok(&["checkout", "HEAD", "--", "dev/db.yaml"]);
+    repo.sealant(&["rotate", "-i", "--allow-copied", "dev/db.yaml"]);
+    repo.commit("parted");
+    test.sealant(&["seal", "--output", "dev/db.yaml"]).stdin(plain.as_bytes()).run().ok();
+}
+
+/// Ways in which the rule of a place goes some commits before its file.
+const BEFORE_THE_FILE: [&str; 7] = [
+    "dropped",
+    "dropped by a merge",
+    "nested",
+    "deleted",
+    "dropped and edited",
+    "dropped, then by a third place",
+    "kept where it is sent",
+];
+
+impl Moved {
+    fn drops_the_rule(&self, how: &str) {
+        let (repo, test) = (&self.repo, &self.repo.test);
+        let config = test.read_text(".sops.yaml");
+        let (dev, _) = config.split_once("  - path_regex: ^prod/").expect("a rule");
+        if how == "dropped by a merge" {
+            let drops = || test.write(".sops.yaml", dev);
+            self.branches(drops, || drop(repo.sealant(&["rotate", "-i", "prod/s.yaml"])));
+            let _ = repo.merge().ok();
+            return;
+        }
+        match how {
+            "nested" => {
+                test.write(
+                    "prod/.sops.yaml",
+                    format!("creation_rules:\n  - path_regex: ^other/\n    age: {}\n", repo.recipient),
+                );
+            }
+            "deleted" => {
+                repo.ok(&["rm", "-q", ".sops.yaml"]);
+                test.write("dev/.sops.yaml", dev.replace("path_regex: ^dev/\n    ", ""));
+            }
+            "kept where it is sent" => {
+                let sent = "destination_rules:\n  - path_regex: ^prod/\n    vault_path: prod\n";
+                test.write(".sops.yaml", format!("{dev}{sent}"));
+            }
+            _ => test.write(".sops.yaml", dev),
+        }
+        repo.commit("tidy rules");
+    }
+}
+
+/// Whoever drops the rule in a commit of its own would have the file count as one that was for nobody.
+#[test]
+fn a_rule_that_goes_before_its_file_lets_nobody_in() {
+    for how in BEFORE_THE_FILE {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        moved.drops_the_rule(how);
+        match how {
+            "dropped and edited" => {
+                repo.set("prod/s.yaml", "a", "1");
+                repo.commit("edited");
+            }
+            "dropped, then by a third place" => {
+                repo.ok(&["mv", "prod/s.yaml", "third.yaml"]);
+                repo.commit("third");
+                repo.ok(&["mv", "third.yaml", "prod/s.yaml"]);
+            }
+            _ => {}
+        }
+        repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+        repo.commit("tidy files");
+        let found = test.sealant(&["check"]).run();
+        let is_told = |line: &str| line.starts_with("dev/s.yaml:") && line.ends_with("[moved]");
+        assert!(found.text().lines().any(is_told), "{how}: {found}");
+        for args in [
+            &["updatekeys", "--yes", "dev"][..],
+            &["updatekeys", "--yes", "--rotate", "dev"],
+            &["rotate", "-i", "--add-age", &moved.mallory, "dev/s.yaml"],
+            &["decrypt", "-i", "dev/s.yaml"],
+        ] {
+            let output = test.sealant(args).run();
+            assert!(
+                output.status != 0 && output.stderr.contains("prod/s.yaml of commit"),
+                "{how} {args:?} {output}"
+            );
+            moved.reads_nothing(how);
+        }
+        repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
+        repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
+    }
+}
+
+/// A rule goes, or gets another name, and no file comes to others by it.
+#[test]
+fn a_rule_that_goes_without_its_file_is_in_nobodys_way() {
+    for how in BEFORE_THE_FILE.into_iter().filter(|how| !how.contains("third")).chain(["renamed"]) {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let config = test.read_text(".sops.yaml");
+        let is_quiet = |what: &str| {
+            let found = test.sealant(&["check"]).run();
+            assert!(
+                !found.text().contains("[moved]") && !found.text().contains("[copied]"),
+                "{how} {what}: {found}"
+            );
+        };
+        let file = match how {
+            "renamed" => {
+                test.write(".sops.yaml", config.replace("^prod/", "^live/"));
+                repo.commit("rules first");
+                repo.ok(&["mv", "prod", "live"]);
+                repo.commit("then files");
+                "live/s.yaml"
+            }
+            _ => {
+                moved.drops_the_rule(how);
+                "prod/s.yaml"
+            }
+        };
+        is_quiet("gone");
+        repo.set(file, "a", "1");
+        repo.commit("edited");
+        is_quiet("edited");
+        for args in [
+            ["rotate", "-i", file],
+            ["rotate", "-i", "dev"],
+            ["decrypt", "-i", "dev/app.yaml"],
+            ["encrypt", "-i", "dev/app.yaml"],
+        ] {
+            repo.sealant(&args);
+        }
+        repo.commit("rotated");
+        // Somebody has a rule for it again, and for more.
+        if how != "nested" && how != "deleted" {
+            let rules = test.read_text(".sops.yaml");
+            let both = format!("{},{}", repo.recipient, moved.mallory);
+            let folder = file.split('/').next().expect("a folder");
+            let rule = format!("creation_rules:\n  - path_regex: ^{folder}/\n    age: {both}\n");
+            test.write(".sops.yaml", rules.replace("creation_rules:\n", &rule));
+            repo.sealant(&["updatekeys", "--yes", file]);
+            repo.sealant(&["updatekeys", "--rotate", "--yes", "."]);
+            is_quiet("joined");
+        }
     }
 }
 

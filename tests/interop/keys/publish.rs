@@ -248,6 +248,68 @@ fn http(port: u16, request: &str) -> String {
     answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
 }
 
+/// Who needs the key of somebody else in one place, also where it is sent, gets nothing from there alone.
+#[test]
+fn what_takes_keys_of_several_is_not_sent_to_one_of_them() {
+    let (test, moto) = (sandbox(), Moto::start());
+    let [me, other, third] = x25519(&test);
+    http(moto.port(), "PUT /shop");
+    let all = [&me, &other, &third].map(|one| one.recipient.as_str());
+    let shared = |indent: &str, groups: &[&str]| {
+        let groups: String = groups.iter().map(|group| format!("{indent}  - age: [{group}]\n")).collect();
+        format!("{indent}shamir_threshold: 2\n{indent}key_groups:\n{groups}")
+    };
+    let to = |folder: &str, rule: &str| {
+        format!(
+            "  - path_regex: ^{folder}/\n    s3_bucket: shop\n    s3_prefix: {folder}/\n    recreation_rule:\n{rule}"
+        )
+    };
+    let both = format!("{},{}", all[1], all[2]);
+    let to_one = |one: &str| format!("      age: {one}\n");
+    for (name, config) in [
+        (
+            "by its own rule",
+            format!(
+                "creation_rules:\n  -\n{}destination_rules:\n{}",
+                shared("    ", &[all[0], &both]),
+                to("dev", &to_one(&format!("{},{}", all[0], all[2])))
+            ),
+        ),
+        (
+            "where it is sent",
+            format!(
+                "creation_rules:\n  - age: {}\ndestination_rules:\n{}{}",
+                all[0],
+                to("prod", &shared("      ", &all[1..])),
+                to("dev", &to_one(&both)),
+            ),
+        ),
+    ] {
+        let _ = std::fs::remove_dir_all(test.path(".git"));
+        let _ = std::fs::remove_dir_all(test.path("dev"));
+        test.write(".sops.yaml", config);
+        git(&test, &["init", "-q", "-b", "main"]);
+        for file in ["prod/db.yaml", "dev/own.yaml"] {
+            test.write(file, YAML);
+            test.sealant(&["encrypt", "-i", file]).run().ok();
+        }
+        commit(&test);
+        let publish = |file: &str| {
+            let run = with(moto.serve(test.sealant(&["publish", "--yes", file])), &[&me, &other, &third]);
+            run.env("AWS_REGION", "eu-west-1").run()
+        };
+        publish("dev/own.yaml").ok();
+        assert!(http(moto.port(), "GET /shop/dev/own.yaml").contains("ENC["), "{name}");
+        git(&test, &["mv", "prod/db.yaml", "dev/db.yaml"]);
+        commit(&test);
+        let refused = publish("dev/db.yaml").code(8);
+        for part in ["prod/db.yaml of commit", "asks for more keys than those of:"] {
+            assert!(refused.stderr.contains(part), "{name} {part}: {refused}");
+        }
+        assert!(!http(moto.port(), "GET /shop/dev/db.yaml").contains("ENC["), "{name}");
+    }
+}
+
 #[test]
 fn s3_gets_the_encrypted_files() {
     let (test, moto) = (sandbox(), Moto::start());

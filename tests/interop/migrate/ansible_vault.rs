@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use sealant_test_support::{Output, Peers, Sandbox};
 use serde_json::{Value, json};
 
-use super::{commit, own, repository, stranger};
+use super::{commit, git, own, repository, stranger};
 
 const FILE: &str = "# of the shop\ndb:\n    password:   hunter2   # stays\n    port: 5432\n";
 
@@ -264,4 +264,37 @@ fn a_copy_of_a_ciphertext_for_other_readers_is_not_migrated() {
     assert!(refused.stderr.contains("--allow-copied dev/copy.txt"), "{refused}");
     migrate(&test, &[&flags[..], &["--allow-copied", "dev/copy.txt"]].concat()).ok();
     assert_eq!(opened(&test, "dev/copy.txt", &[]), b"hunter2");
+}
+
+/// Whoever opens a file in its place with ansible-vault, and encrypts it there, lets in whoever reads there.
+#[test]
+fn what_was_moved_and_opened_in_its_place_is_not_encrypted_for_others() {
+    let test = with_passwords();
+    let (own, stranger) = (own(&test), stranger(&test));
+    test.write(".sops.yaml", format!(
+        "creation_rules:\n  - {{path_regex: ^apps/, age: {own}}}\n  - {{path_regex: ^dev/, age: '{own},{stranger}'}}\n"
+    ));
+    for file in ["apps/main.yml", "dev/own.yml"] {
+        test.write(file, FILE);
+        encrypt(&test, "pw", &[file]);
+    }
+    commit(&test);
+    std::fs::rename(test.path("apps/main.yml"), test.path("dev/main.yml")).expect("a file");
+    commit(&test);
+    let flags = ["--vault-password-file", &password(&test, "pw")];
+    for file in ["dev/main.yml", "dev/own.yml"] {
+        ansible_vault(&test, &[&["decrypt"], &flags[..], &[file]].concat());
+    }
+    for args in [&["encrypt", "-i", "dev/main.yml"][..], &["check", "--fix", "dev/main.yml"]] {
+        let refused = test.sealant(args).run();
+        let way_out = "sealant migrate ansible-vault --allow-copied dev/main.yml";
+        for part in ["apps/main.yml of commit", &stranger, way_out] {
+            assert!(refused.status != 0 && refused.stderr.contains(part), "{part}: {refused}");
+        }
+        assert_eq!(test.read_text("dev/main.yml"), FILE);
+    }
+    test.sealant(&["encrypt", "-i", "dev/own.yml"]).run().ok();
+    // The way out.
+    git(&test, &["checkout", "HEAD", "--", "dev/main.yml"]);
+    migrate(&test, &[&flags[..], &["--allow-copied", "dev/main.yml"]].concat()).ok();
 }

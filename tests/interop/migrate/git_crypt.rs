@@ -136,3 +136,88 @@ fn a_copy_for_other_readers_is_not_migrated() {
     assert!(refused.stderr.contains("--allow-copied dev/copy.yaml"), "{refused}");
     migrate(&test, &["--allow-copied", "dev/copy.yaml"]).ok();
 }
+
+/// What git-crypt keeps from those who have no key comes to none of them, whoever puts it where they read: an unlocked clone has it in
+/// plaintext there.
+#[test]
+fn what_git_crypt_keeps_is_not_encrypted_for_others() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  namespace: shop\nstringData:\n  password: hunter2\n";
+    let files = [("apps/prod/db.yaml", FILE.as_bytes()), ("apps/prod/secret.yaml", secret.as_bytes())];
+    let test = with_files(&files);
+    let (own, stranger) = (own(&test), stranger(&test));
+    let prod = format!("  - {{path_regex: ^apps/prod/, age: {own}}}\n");
+    let rules = |prod: &str| {
+        format!("creation_rules:\n{prod}  - {{path_regex: ^apps/dev/, age: '{own},{stranger}'}}\n")
+    };
+    test.write(".sops.yaml", rules(&prod));
+    test.write("apps/dev/own.yaml", "db: {password: hunter2-own}\n");
+    commit(&test);
+    for file in ["db.yaml", "secret.yaml"] {
+        let id = test.program("git", &["rev-parse", &format!("HEAD:apps/prod/{file}")]).run().ok();
+        let entry = format!("100644,{},apps/dev/{file}", id.text().trim());
+        git(&test, &["update-index", "--add", "--cacheinfo", &entry]);
+    }
+    git(&test, &["commit", "-q", "-m", "copied"]);
+    git(&test, &["checkout", "-q", "--", "apps/dev"]);
+    assert_eq!(test.read_text("apps/dev/db.yaml"), FILE);
+    let refused = |args: &[&str], file: &str| {
+        let before = test.read_text(file);
+        let output = test.sealant(args).stdin(before.as_bytes()).run();
+        assert_eq!(output.status, if args[0] == "check" { 1 } else { 8 }, "{args:?} {output}");
+        let way_out = format!("sealant migrate git-crypt --allow-copied {file}");
+        for part in ["apps/prod/", &stranger, &way_out] {
+            assert!(output.stderr.contains(part), "{args:?} {part}: {output}");
+        }
+        assert_eq!(test.read_text(file), before, "{args:?}");
+    };
+    let (db, manifest) = ("apps/dev/db.yaml", "apps/dev/secret.yaml");
+    refused(&["encrypt", "-i", db], db);
+    refused(&["encrypt", "--output", db, "-"], db);
+    refused(&["encrypt", "-i", manifest], manifest);
+    refused(&["check", "--fix", db], db);
+    refused(&["seal", "-i", manifest], manifest);
+    refused(&["migrate", "secrets", "apps/dev"], manifest);
+    refused(&["migrate", "git-crypt", db], db);
+    // With a rule that goes along, and another file in the old place.
+    test.write(".sops.yaml", rules(""));
+    git(&test, &["commit", "-q", "-a", "-m", "rules"]);
+    refused(&["migrate", "git-crypt", db], db);
+    test.write("apps/prod/db.yaml", "other: 1\n");
+    git(&test, &["commit", "-q", "-a", "-m", "another"]);
+    refused(&["encrypt", "-i", db], db);
+    refused(&["migrate", "git-crypt", db], db);
+    // What is only here is for whom the rule names, and so is this for whoever says so.
+    test.sealant(&["encrypt", "-i", "apps/dev/own.yaml"]).run().ok();
+    migrate(&test, &["--allow-copied", db]).ok();
+    test.sealant(&["migrate", "secrets", "--allow-copied", manifest]).run().ok();
+}
+
+/// A key that does not belong to a file does not make it plaintext.
+#[test]
+fn what_another_key_of_git_crypt_opened_is_not_migrated_for_others() {
+    let test = with_files(&[("dev/own.yaml", FILE.as_bytes())]);
+    let (own, stranger) = (own(&test), stranger(&test));
+    git_crypt(&test, &["init", "-k", "prod"]);
+    test.write(".sops.yaml", format!(
+        "creation_rules:\n  - {{path_regex: ^apps/, age: {own}}}\n  - {{path_regex: ^dev/, age: '{own},{stranger}'}}\n"
+    ));
+    let filter = |name: &str| format!("filter={name} diff={name}\n");
+    let attributes = format!("apps/** {}dev/** {}", filter("git-crypt-prod"), filter("git-crypt"));
+    test.write(".gitattributes", attributes);
+    test.write("apps/db.yaml", FILE);
+    commit(&test);
+    let id = test.program("git", &["rev-parse", "HEAD:apps/db.yaml"]).run().ok();
+    git(
+        &test,
+        &["update-index", "--add", "--cacheinfo", &format!("100644,{},dev/db.yaml", id.text().trim())],
+    );
+    let attributes = test.read_text(".gitattributes") + "dev/db.yaml " + &filter("git-crypt-prod");
+    test.write(".gitattributes", attributes);
+    git(&test, &["add", ".gitattributes"]);
+    git(&test, &["commit", "-q", "-m", "copied"]);
+    git(&test, &["checkout", "-q", "--", "dev/db.yaml"]);
+    assert_eq!(test.read_text("dev/db.yaml"), FILE);
+    let refused = migrate(&test, &["--key", &key(&test), "dev/db.yaml"]).code(8);
+    assert!(refused.stderr.contains("apps/db.yaml") && refused.stderr.contains(&stranger), "{refused}");
+    assert_eq!(test.read_text("dev/db.yaml"), FILE);
+}

@@ -168,3 +168,45 @@ fn a_copy_for_other_readers_is_not_migrated() {
     assert_eq!(test.read_text("dev/copy.yaml"), text);
     migrate(&test, &["--allow-copied", "dev/copy.yaml"]).ok();
 }
+
+/// A data key is that of another file, however it is wrapped there, and whatever values came since.
+#[test]
+fn a_data_key_of_another_file_is_not_migrated_for_others() {
+    let test = repository();
+    let (own, stranger) = (own(&test), stranger(&test));
+    let third = test.tmp().join("third.txt").display().to_string();
+    test.sealant(&["keygen", "-o", &third]).run().ok();
+    let third = test.sealant(&["keygen", "-y", &third]).run().ok().text().trim().to_owned();
+    let text = "apiVersion: isindir.github.com/v1alpha3\nkind: SopsSecret\nmetadata: {name: db, namespace: shop}\nspec:\n  \
+                secretTemplates:\n  - name: db\n    stringData: {password: hunter2-old}\n";
+    test.write("apps/ss.yaml", text);
+    test.sops(&["encrypt", "-i", "--encrypted-regex", "^stringData$", "--age", &own, "apps/ss.yaml"])
+        .run()
+        .ok();
+    let copy = test.read_text("apps/ss.yaml");
+    let path = "[\"spec\"][\"secretTemplates\"][0][\"stringData\"][\"password\"]";
+    test.sealant(&["set", "apps/ss.yaml", path, "\"hunter2-new\""]).run().ok();
+    test.write(".sops.yaml", format!(
+        "creation_rules:\n  - {{path_regex: ^apps/, age: '{own},{third}'}}\n  - {{path_regex: ^dev/, age: '{own},{stranger}'}}\n"
+    ));
+    let keys = test.home(".config/sops/age/keys.txt");
+    test.sops(&["updatekeys", "-y", "apps/ss.yaml"]).env("SOPS_AGE_KEY_FILE", keys).run().ok();
+    let is_random = |line: &&str| line.trim().len() >= 60 && !line.contains("recipient");
+    let now = test.read_text("apps/ss.yaml");
+    assert!(
+        copy.lines().filter(is_random).count() > 1
+            && !copy.lines().filter(is_random).any(|line| now.contains(line))
+    );
+    commit(&test);
+    test.write("dev/copy.yaml", &copy);
+    let refused = migrate(&test, &["dev"]).code(8);
+    for part in [
+        "shares its data key with apps/ss.yaml",
+        &stranger,
+        "migrate sops-secret --allow-copied dev/copy.yaml",
+    ] {
+        assert!(refused.stderr.contains(part), "{part}: {refused}");
+    }
+    assert_eq!(test.read_text("dev/copy.yaml"), copy);
+    migrate(&test, &["--allow-copied", "dev/copy.yaml"]).ok();
+}

@@ -1,7 +1,7 @@
 mod into;
 mod values;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +15,7 @@ use crate::cli::args::{
 };
 use crate::cli::claims::Claims;
 use crate::cli::context::{Context, block_on};
+use crate::cli::copies::{self, ToEncrypt};
 use crate::cli::encryption::refuse_for_others;
 use crate::cli::failures::Failures;
 use crate::cli::manifests::{self, ManifestArgs};
@@ -209,6 +210,15 @@ struct Prepared {
     shown: PathBuf,
     /// By which creation rules may say what place they are for.
     names: Vec<PathBuf>,
+    /// Where it is written, if that is a file.
+    place: Option<PathBuf>,
+}
+
+impl Prepared {
+    fn to_encrypt(&self) -> ToEncrypt<'_> {
+        let places: BTreeSet<&Path> = self.names.iter().chain(&self.place).map(PathBuf::as_path).collect();
+        ToEncrypt { places: places.into_iter().collect(), keys: &self.keys }
+    }
 }
 
 impl Seal<'_> {
@@ -238,9 +248,12 @@ impl Seal<'_> {
         let mut failures = Failures::default();
         pipeline.run_among(&mut failures, |items| {
             let prepare = |item: Item| self.prepare(item, &destination);
-            in_two_steps(items, prepare, |files: Vec<Prepared>| match &self.args.onto {
+            let seal = |files: Vec<Prepared>| match &self.args.onto {
                 Some(old) => files.into_iter().map(|file| self.onto(old, file).map(Some)).collect(),
                 None => self.seal(files),
+            };
+            in_two_steps(items, prepare, |files| {
+                copies::encrypt_allowed(self.context, files, Prepared::to_encrypt, seal)
             })
         });
         if let Err(error) = self.unnamed.refuse_nothing(&self.args.outputs.shown_in("seal"), &folders) {
@@ -322,8 +335,9 @@ impl Seal<'_> {
             refuse_plaintext(&path)?;
         }
         let keys = match &self.args.onto {
-            // It is decided for each of its objects.
-            Some(_) => KeySet::any_of(Vec::new()),
+            // It is decided for each of its objects, by these if somebody names them.
+            Some(_) => policy::keys(&self.wanted, rule.as_ref())
+                .unwrap_or_else(|_| KeySet::of_groups(Vec::new(), None)),
             None => self.keys(name, rule.as_ref()).map_err(in_file)?,
         };
         if self.wanted.keys.is_none() {
@@ -332,7 +346,8 @@ impl Seal<'_> {
         }
         let format = self.args.manifest.of(destination, format);
         let names = [name, output].into_iter().flatten().map(Path::to_path_buf).collect();
-        Ok(Taken::On(Prepared { secrets, keys, format, shown: input.shown().to_path_buf(), names }))
+        let place = destination.path_for(&input);
+        Ok(Taken::On(Prepared { secrets, keys, format, shown: input.shown().to_path_buf(), names, place }))
     }
 
     /// The error of a Secret that sops has encrypted, with what makes a SealedSecret of it, beside it.

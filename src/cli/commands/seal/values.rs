@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::{Seal, refuse_plaintext, written};
 use crate::cli::args::{Destination, Input};
 use crate::cli::context::block_on;
+use crate::cli::copies::{self, ToEncrypt};
 use crate::cli::pipeline::{self, Output};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
@@ -22,6 +23,8 @@ impl Seal<'_> {
         let output = args.outputs.output.as_deref();
         let name = args.inputs.filename_override.as_deref().or(output);
         let keys = self.keys(name, self.rule(name)?.as_ref())?;
+        let places = [name, output].into_iter().flatten().collect();
+        copies::refuse_earlier(self.context, ToEncrypt { places, keys: &keys })?;
         let key = one(block_on(NewDataKey::make(&self.service, &[&keys])))?;
         let sealed = sealed_secret::seal(&secret, &args.options(), key)?;
         let format = args.manifest.of(&destination, Format::Yaml);

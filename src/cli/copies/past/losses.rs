@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::arrivals::{Arrivals, Wish};
-use super::{Came, Elsewhere, Holding, LastRules, Left, Looking, PastScope, Recorded};
+use super::{Came, Elsewhere, Holding, LastRules, Left, Looking, MOST_TRIALS, PastScope, Recorded};
 use crate::cli::copies::{known_rule_of, past_rule_of};
+use crate::config::Configs;
 use crate::document::Format;
 use crate::error::Result;
 use crate::fs;
 use crate::keys::KeySet;
 use crate::repo::copies::{Places, Prints, lets_others_in};
 use crate::repo::git::arrivals::AtPlaces;
-use crate::repo::git::history::not_understood;
+use crate::repo::git::history::{not_understood, without_an_end};
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{changes, left};
 
@@ -55,17 +56,17 @@ impl Recorded<'_> {
         }
         let others = Others::of(elsewhere, &contents, counting.iter().map(|counting| &counting.lost));
         let around = self.around(&counting, &others)?;
+        let befores =
+            counting.iter().flat_map(|counting| counting.loss.before.iter().map(move |one| (counting, one)));
+        let befores: Vec<(&Counting, &ObjectId)> = befores.collect();
         let mut found = Vec::new();
-        for counting in &counting {
-            let loss = counting.loss;
-            for before in &loss.before {
-                let keys = past_rule_of(&self.paths[loss.place], &*last.states.configs(before.as_str())?);
-                // Without a rule, the file's own list is older than anybody added since.
-                let Some(keys) = keys else { continue };
-                if loss.next == Next::Nothing
+        for ((counting, before), keys) in befores.iter().zip(self.last_named(&befores, last)?) {
+            // Without any rule, the file's own list is older than anybody added since.
+            for keys in keys {
+                if counting.loss.next == Next::Nothing
                     || !self.is_kept(counting, (before, &keys), &others, &around, last)?
                 {
-                    found.push((counting, keys));
+                    found.push((*counting, keys));
                 }
             }
         }
@@ -89,6 +90,85 @@ impl Recorded<'_> {
             });
         }
         Ok(left)
+    }
+
+    /// For whom places were in commits that have what they have lost since: by their rules there, or else by the last ones that
+    /// named somebody while it was in them. A rule that goes before the file lets nobody in.
+    fn last_named(
+        &self,
+        befores: &[(&Counting<'_, '_>, &ObjectId)],
+        last: &mut LastRules<'_>,
+    ) -> Result<Vec<Vec<KeySet>>> {
+        let ancestry = self.ancestry();
+        let names_somebody = |keys: &Option<KeySet>| keys.as_ref().is_some_and(|keys| !keys.is_only_sent());
+        let mut changes: Option<BTreeSet<usize>> = None;
+        let (mut named, mut dropped, mut left) = (Vec::new(), Vec::new(), MOST_TRIALS);
+        for (counting, before) in befores {
+            let place = &self.paths[counting.loss.place];
+            let keys = past_rule_of(place, &*last.states.configs(before.as_str())?);
+            let line = match ancestry.number(before) {
+                Some(number) if !names_somebody(&keys) => Some(ancestry.line([number])),
+                _ => None,
+            };
+            named.push(keys.into_iter().collect::<Vec<_>>());
+            let mut known: HashMap<*const Configs, Option<KeySet>> = HashMap::new();
+            let mut rule = |commit: usize, last: &mut LastRules<'_>| -> Result<Option<KeySet>> {
+                let configs = last.states.configs(self.name_of(commit).as_str())?;
+                left = left.checked_sub(1).ok_or_else(without_an_end)?;
+                let keys =
+                    known.entry(Arc::as_ptr(&configs)).or_insert_with(|| past_rule_of(place, &configs));
+                Ok(keys.clone().filter(|_| names_somebody(keys)))
+            };
+            let mut drops = Vec::new();
+            if let Some(line) = line {
+                if changes.is_none() {
+                    changes = Some(self.changes_of_configs_and_merges(last)?);
+                }
+                for &change in changes.iter().flatten().filter(|change| line.has(**change)) {
+                    if rule(change, last)?.is_some() {
+                        continue;
+                    }
+                    for parent in ancestry.parents(change) {
+                        drops.extend(rule(*parent, last)?.map(|keys| (change, *parent, keys)));
+                    }
+                }
+            }
+            dropped.push(drops);
+        }
+        let name = |counting: &Counting| self.history.paths[counting.loss.place].as_path();
+        let asked = befores.iter().zip(&dropped).flat_map(|((counting, _), drops)| {
+            let commits = drops.iter().flat_map(|(change, parent, _)| [*change, *parent]);
+            commits.map(|commit| (self.name_of(commit), name(counting)))
+        });
+        let there = AtPlaces::read(self.git, &asked.collect())?;
+        for (((counting, _), mut drops), named) in befores.iter().zip(dropped).zip(&mut named) {
+            let (place, content) = (&self.paths[counting.loss.place], counting.loss.content);
+            drops.retain(|(change, parent, _)| {
+                [change, parent].into_iter().all(|commit| {
+                    there.get(self.name_of(*commit), name(counting)).is_some_and(|id| {
+                        let [then, lost] = [id, content].map(|id| last.prints_of(place, id));
+                        id == content || !then.in_common(&lost).is_empty()
+                    })
+                })
+            });
+            // Whoever came by a later rule has come.
+            let earlier = drops.iter().flat_map(|(_, parent, _)| ancestry.parents(*parent).iter().copied());
+            let earlier = ancestry.line(earlier);
+            drops.retain(|(_, parent, _)| !earlier.has(*parent));
+            if !drops.is_empty() {
+                *named = drops.into_iter().map(|(.., keys)| keys).collect();
+            }
+        }
+        Ok(named)
+    }
+
+    /// The commits in which configs may have changed, and the merges that took them from one of their parents.
+    fn changes_of_configs_and_merges(&self, last: &LastRules<'_>) -> Result<BTreeSet<usize>> {
+        let configs: Vec<&Path> = self.history.configs.keys().map(PathBuf::as_path).collect();
+        let merges = left::merges_at(self.git, &configs)?;
+        let merges = merges.iter().filter_map(|merge| self.ancestry().number(merge));
+        let changes = self.changes_of_configs(last.states.has_named_config());
+        Ok(changes.into_iter().chain(merges).collect())
     }
 
     /// What the encrypted files of these places held that may have left them, by the numbers of the places.

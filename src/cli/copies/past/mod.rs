@@ -13,7 +13,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::{Holding, held_of, known_rule_of, past_rule_of, real, unknown_original};
+use super::{Holding, held_of, is_for_secrets, known_rule_of, past_rule_of, real, unknown_original};
 use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
@@ -112,7 +112,7 @@ pub(super) fn add(
     let recorded = Recorded::read(git)?;
     let has_other_configs = recorded.has_other_configs(context)?;
     let today = |path: &Path| configs.first().and_then(|configs| past_rule_of(path, configs));
-    let lost = match has_other_configs {
+    let lost = match has_other_configs || recorded.has_configs_within_others() {
         true => recorded.lost(copies, wanted, asked, &today, context)?,
         false => BTreeMap::new(),
     };
@@ -150,7 +150,8 @@ pub(super) fn add(
         Some(recorded.version(at, id, commit, rules))
     }));
     let is_wanted = |held: &[_]| wanted != PastScope::Shared || copies.share(held);
-    for found in held_versions(&mut Blobs::open(git)?, versions, is_wanted)? {
+    let Some(configs) = configs.first() else { return Ok(()) };
+    for found in held_versions(&mut Blobs::open(git)?, versions, configs, is_wanted)? {
         found.add_to(copies);
     }
     Ok(())
@@ -272,6 +273,12 @@ impl<'g> Recorded<'g> {
             || staged.any(|(path, entry)| !is_as_ever(path, entry)))
     }
 
+    /// Whether one config is in a folder of another: before it came, that one's rules were for its files.
+    fn has_configs_within_others(&self) -> bool {
+        let folders: Vec<&Path> = self.history.configs.keys().filter_map(|path| path.parent()).collect();
+        folders.iter().any(|one| folders.iter().any(|other| one != other && one.starts_with(other)))
+    }
+
     /// The rules that places had last for contents that have left them, as far as these are wanted.
     fn lost(
         &self,
@@ -360,8 +367,9 @@ impl<'g> Recorded<'g> {
             let prints = Holding::of(Format::of_path(&self.paths[place]), bytes)?.prints();
             wanted(place, &prints).then_some(Some(prints))
         };
-        let format = |at: usize| Format::of_path(&self.paths[contents[at].0]);
-        held_of(&mut Blobs::open(self.git)?, &ids, format, hold, |_, _| Some(Ok(None)))
+        // Pictures and the like, which Git LFS keeps everywhere, come and go.
+        let counts = |at: usize| Format::of_path(&self.paths[contents[at].0]) != Format::Binary;
+        held_of(&mut Blobs::open(self.git)?, &ids, counts, hold, |_, _| Some(Ok(None)))
     }
 
     /// The newest commit that brought each content to a place.
@@ -523,10 +531,11 @@ impl Found {
     }
 }
 
-/// What versions hold, as far as it is wanted.
+/// What versions hold, as far as it is wanted. `configs` are those of today.
 pub(super) fn held_versions(
     blobs: &mut Blobs,
     versions: Vec<Version>,
+    configs: &Configs,
     wanted: impl Fn(&[(usize, Held)]) -> bool + Sync,
 ) -> Result<Vec<Found>> {
     let ids: Vec<&ObjectId> = versions.iter().map(|version| &version.id).collect();
@@ -543,7 +552,7 @@ pub(super) fn held_versions(
         };
         Some(rules.iter().filter_map(by_rule).collect::<Vec<Found>>())
     };
-    let format = |at: usize| Format::of_path(&versions[at].path);
-    let found = held_of(blobs, &ids, format, hold, |_, error| Some(Err(unknown_original(error))))?;
+    let counts = |at: usize| is_for_secrets(&versions[at].path, configs);
+    let found = held_of(blobs, &ids, counts, hold, |_, error| Some(Err(unknown_original(error))))?;
     Ok(found.into_iter().flat_map(|(_, found)| found).collect())
 }

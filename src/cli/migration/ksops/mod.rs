@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use memchr::memmem;
 
 use self::kustomization::Kustomization;
-use super::files::{self, Files, Opener};
+use super::files::{self, Files, OpenedParts, Opener};
 use super::ours::Ours;
 use super::sealing::Opened;
 use super::{BoundArgs, CopyArgs, FileArgs, Origin};
@@ -123,7 +123,7 @@ impl Files for Ksops {
         Ok(parts)
     }
 
-    fn open(&self, source: Source, path: &Path, opener: Opener<'_>) -> Result<Vec<Result<Opened>>> {
+    fn open(&self, source: Source, path: &Path, opener: Opener<'_>) -> Result<OpenedParts> {
         let generator = Generator::parse(source.bytes)?;
         let place = place_of(path, opener.context)?;
         let Some(kustomization) = Kustomization::listing(path, place.root())? else {
@@ -157,7 +157,7 @@ impl Files for Ksops {
         let folder = path.parent().unwrap_or(Path::new(""));
         let read = generator.paths().into_iter().map(|name| folder.join(name));
         self.read.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
-        Ok(opened)
+        Ok(OpenedParts { objects: opened, keys: made.keys })
     }
 
     fn found(&self, path: &Path) {
