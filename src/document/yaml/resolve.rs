@@ -74,7 +74,7 @@ fn resolve_plain(text: &str) -> Result<Value> {
             None => number(&text.replace('_', ""))?,
         },
         b'+' | b'-' => number(&text.replace('_', ""))?,
-        b'.' => is_float(text).then(|| text.parse().ok().map(Value::Float)).flatten(),
+        b'.' => float(text),
         _ => None,
     };
     Ok(number.unwrap_or_else(|| Value::str(text)))
@@ -94,7 +94,7 @@ fn number(text: &str) -> Result<Option<Value>> {
             .advise("quote it, so that it is a string")),
         };
     }
-    Ok(is_float(text).then(|| text.parse().ok().map(Value::Float)).flatten())
+    Ok(float(text))
 }
 
 /// Sign, base and digits of an integer as Go's `strconv.ParseInt(s, 0, 64)` takes it: `0x`, `0o`, `0b`, a leading `0`
@@ -121,6 +121,13 @@ fn integer_parts(text: &str) -> Option<(bool, u32, &str)> {
     };
     let valid = !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));
     valid.then_some((negative, radix, digits))
+}
+
+/// A number with a point or an exponent. What no float can hold is a text to go-yaml (`strconv.ParseFloat` fails), `12e45678`
+/// for instance: passwords and identifiers look like that.
+fn float(text: &str) -> Option<Value> {
+    let float = is_float(text).then(|| text.parse().ok()).flatten();
+    float.filter(|float: &f64| float.is_finite()).map(Value::Float)
 }
 
 /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
@@ -243,6 +250,11 @@ mod tests {
             ("tRUE", "str tRUE"),
             ("0777", "int 511"),
             ("08", "float 8"),
+            ("12e45678", "str 12e45678"),
+            ("1e400", "str 1e400"),
+            ("-1e999", "str -1e999"),
+            (".5e999", "str .5e999"),
+            ("1e-400", "float 0"),
             ("0o17", "int 15"),
             ("0x1F", "int 31"),
             ("-0x1f", "int -31"),
