@@ -2,6 +2,8 @@
 //!
 //! Every command that takes both goes through here. What is done to a file is the caller's.
 
+use std::path::Path;
+
 use memchr::memmem;
 
 use crate::document::{self, Format};
@@ -90,6 +92,11 @@ pub fn meant(format: Format, file: &SecretBytes) -> Option<Meant> {
         Err(_) if holds(file, GROUP) => Some(Meant::Sealed),
         Err(_) => document(),
     }
+}
+
+/// Whether a file is meant to be an encrypted one, by what is in it.
+pub fn is_encrypted(path: &Path, file: &SecretBytes) -> bool {
+    meant(format_in(Format::of_path(path), file), file).is_some()
 }
 
 /// The type of a file: that of its name, unless the file is encrypted in another one. What is damaged in the type of its

@@ -5,17 +5,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{Formats, Input};
+use crate::cli::args::Input;
 use crate::cli::context::Context;
 use crate::cli::copies::real;
 use crate::cli::ui::counted;
-use crate::encrypted_file::{format_in, meant};
+use crate::encrypted_file::is_encrypted;
 use crate::error::Result;
 use crate::fs;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{Entry, Tree};
 use crate::repo::git::{Git, changes};
-use crate::secret::SecretBytes;
 use crate::shown::typed;
 
 /// More files are not looked up for a note.
@@ -52,20 +51,13 @@ fn plaintext_of_last_commit(inputs: &[Input], context: &Context) -> Result<Vec<P
     let mut found = Vec::new();
     for (name, entry) in tree.iter() {
         let (Entry::File(id), Some(path)) = (entry, names.get(name)) else { continue };
-        let ids = [id];
-        let read = blobs.each(&ids, |_, size| Ok((size <= MOST_BYTES).then_some(((), MOST_BYTES)))).next();
-        let Some(Ok(Some(((), before)))) = read.map(|(_, read)| read) else { continue };
+        let Some(before) = blobs.read_up_to(id, MOST_BYTES)? else { continue };
         let is_now = || fs::read_found(path, MOST_BYTES).is_ok_and(|now| is_encrypted(path, &now));
         if !before.is_empty() && !is_encrypted(name, &before) && is_now() {
             found.push(path.to_path_buf());
         }
     }
     Ok(found)
-}
-
-fn is_encrypted(path: &Path, bytes: &SecretBytes) -> bool {
-    let format = Formats::default().of_input(Some(path));
-    meant(format_in(format, bytes), bytes).is_some()
 }
 
 /// Says that a new file with plaintext is one that nothing keeps out of a commit.

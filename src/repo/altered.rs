@@ -18,8 +18,9 @@ use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::secret::SecretBytes;
 use crate::sops::{self, Encrypted};
 
-/// How many versions of a file we look through for the one that its MAC was made for.
+/// How many versions of a file we look through for the one that its MAC was made for, and how many bytes of them.
 const MOST_VERSIONS: usize = 100;
+const MOST_BYTES: u64 = 64 << 20;
 
 /// Earlier versions of files.
 #[derive(Default)]
@@ -60,13 +61,7 @@ impl Earlier {
         if versions.peek().is_none() || versions.any(|(_, version)| version == id) {
             return Ok(None);
         }
-        let limit = limit(path);
-        let ids = [id];
-        let read = blobs.each(&ids, |_, size| Ok((size <= limit).then_some(((), limit)))).next();
-        match read.map(|(_, read)| read).transpose()?.flatten() {
-            Some(((), now)) => self.look(path, &now, blobs),
-            None => Ok(None),
-        }
+        blobs.read_up_to(id, limit(path))?.map_or(Ok(None), |now| self.look(path, &now, blobs))
     }
 
     /// What is wrong with a file: it has the MAC of an earlier version, and not its values.
@@ -127,10 +122,11 @@ impl Whole {
         let commits = git.run(args.into_iter().chain([name.as_os_str()]))?;
         let commits = String::from_utf8_lossy(&commits).into_owned();
         let mut blobs = Blobs::open(&git)?;
-        let (mut found, mut newest) = (None, None);
+        let (mut found, mut newest, mut left) = (None, None, MOST_BYTES);
         for commit in commits.lines() {
             let Some(id) = Tree::entry_of_commit(&git, commit, &name)? else { continue };
-            let bytes = blobs.read(&id, limit(&name))?;
+            let Some(bytes) = blobs.read_up_to(&id, left)? else { break };
+            left -= bytes.len() as u64;
             newest.get_or_insert_with(|| id.clone());
             match encrypted(&name, &bytes) {
                 Some(version) if sops::have_one_mac(&file, &version) => found = Some((commit.to_owned(), id)),

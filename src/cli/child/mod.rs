@@ -18,8 +18,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::cli::redact::Redactor;
 use crate::config::Dialect;
-use crate::document::Format;
-use crate::encrypted_file::{format_in, meant};
+use crate::encrypted_file;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::shown::{self, typed};
@@ -66,8 +65,7 @@ const SHORT: u64 = 1 << 20;
 /// Whether a word of a command names an encrypted file.
 pub(super) fn is_encrypted(word: &OsStr) -> bool {
     let path = Path::new(word);
-    fs::read_found(path, SHORT)
-        .is_ok_and(|bytes| meant(format_in(Format::of_path(path), &bytes), &bytes).is_some())
+    fs::read_found(path, SHORT).is_ok_and(|bytes| encrypted_file::is_encrypted(path, &bytes))
 }
 
 /// Answers those who name the command first and the file last: `exec` is what they run, such as `exec-env`.

@@ -245,7 +245,7 @@ fn tell(found: &Found, is_compared: bool, context: &Context) {
         let but = if count(Fate::Changed) > 0 { " but the changed ones" } else { "" };
         context
             .ui
-            .say(format!("Take all{but} for known, and replace them at their source, such as the database."));
+            .say(format!("Treat all{but} as known, and replace them at their source, such as the database."));
     }
     if count(Fate::ReEncrypted) > 0 && !is_compared {
         context.ui.say(

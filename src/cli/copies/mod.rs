@@ -557,8 +557,7 @@ fn add_files(
 type NamedHeld = (Named, Vec<(usize, Held)>);
 
 /// Adds the encrypted files that are not in the working tree: a sparse checkout leaves them out, or git-crypt has them there in
-/// plaintext. Where there is no Git, there are none; what
-/// Git has and does not tell may be the original of a copy.
+/// plaintext. Without Git there are none. What Git has and does not show may be the original of a copy, so it is an error.
 fn add_absent(
     tops: &BTreeSet<PathBuf>,
     copies: &mut Copies,

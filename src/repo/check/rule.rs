@@ -129,8 +129,8 @@ rules! {
     Altered {
         id: "altered",
         finds: "An encrypted file was changed without Sealant or sops, or merged as text, so nobody can open it.",
-        advice: "Get the file back, and change it with `sealant edit FILE` or `sealant set FILE`.",
-        besides: "Change encrypted files with `sealant edit FILE` or `sealant set FILE`.",
+        advice: "Get the file back, and change it with `sealant edit FILE` or `sealant set FILE PATH`.",
+        besides: "Change encrypted files with `sealant edit FILE` or `sealant set FILE PATH`.",
     }
     Copied {
         id: "copied",

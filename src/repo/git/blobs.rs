@@ -43,6 +43,12 @@ impl Blobs {
         read.map(|((), bytes)| bytes).ok_or_else(|| self.running.failed("gave no answer"))
     }
 
+    /// The same; `None` for one that is larger.
+    pub fn read_up_to(&mut self, id: &ObjectId, limit: u64) -> Result<Option<SecretBytes>> {
+        self.ask(&[id])?;
+        Ok(self.next(id, |size| Ok((size <= limit).then_some(((), limit))))?.map(|((), bytes)| bytes))
+    }
+
     /// The contents of objects, in their order. `wanted` gets each one's place and size, and says what belongs to it
     /// and how large it may be; `None` passes it by. When Git ends before its time, the last result is an error.
     pub fn each<'b, T: 'b>(

@@ -352,7 +352,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("rekey/recipients.rs", "sealant {shut_out} FILE", 1, By("a file of another recipient")),
     (
         "repo/check/rule.rs",
-        "sealant set FILE",
+        "sealant set FILE PATH",
         2,
         Not("what programs are told of a rule; people get the line of the file"),
     ),

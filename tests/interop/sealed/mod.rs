@@ -436,3 +436,24 @@ fn wrap(payload: &[u8]) -> AgeEntry {
     let parsed: age::x25519::Recipient = recipient.parse().expect("a recipient");
     AgeEntry { recipient, enc: age::encrypt_and_armor(&parsed, payload).expect("an age file") }
 }
+
+/// Eight hexadecimal digits may look like a number that no float can hold. kustomize, and whatever else is built on go-yaml,
+/// writes such a text without quotes.
+#[test]
+fn an_identifier_that_looks_like_a_number_comes_through_kustomize() {
+    let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));
+    let ids = ["12e45678", "1234e567", "12345678", "0e123456"];
+    let keys = ids.map(|id| format!("    - id: \"{id}\"\n      commitment: x\n"));
+    let object =
+        "apiVersion: sealant.dev/v1alpha1\nkind: SealedSecret\nmetadata: {name: a, namespace: b}\nspec:\n";
+    test.write("app/s.yaml", format!("{object}  encryptedData: {{}}\n  dataKeys:\n{}", keys.concat()));
+    test.write("app/kustomization.yaml", "resources: [s.yaml]\n");
+    let built = test.program(Peers::get().program("kustomize"), &["build", "app"]).run().ok();
+    assert!(built.text().contains("- commitment: x\n    id: 12e45678\n"), "{built}");
+    test.write("built.yaml", built.text());
+    for file in ["app/s.yaml", "built.yaml"] {
+        let output = test.sealant(&["inspect", file]).run();
+        assert!(output.status != 0 && output.stderr.contains("commitment"), "{output}");
+        assert!(!output.stderr.contains("not a string"), "{output}");
+    }
+}

@@ -452,8 +452,8 @@ pub(super) fn of_link(
     Ok(findings)
 }
 
-/// Looks at contents while others are being read. Findings are in the order of the targets; where Git ends before its time, the
-/// last one is an error, and there is none of what comes behind it.
+/// Looks at contents while others are being read. Findings are in the order of the targets; if Git dies early, the
+/// last one is an error, and the rest is missing.
 pub(super) fn look(
     targets: &[Target],
     encodings: &HashMap<PathBuf, Vec<Encoding>>,
