@@ -200,6 +200,10 @@ fn advice_where_by_hand(error: &Error) -> Option<String> {
             "get it back: `git restore --source={commit} FILE`; then change it with `sealant edit FILE`"
         ),
     };
+    // A value in plaintext does not open without the MAC either.
+    if error.kind() != Kind::MacMismatch {
+        return Some(back);
+    }
     Some(format!(
         "{back}. To look at it as it is: `sealant decrypt --ignore-mac FILE`; to keep what it says then: \
          `sealant edit --ignore-mac FILE`"

@@ -79,7 +79,7 @@ impl Earlier {
                 let place =
                     change.path.map(|path| format!(", at {path} or just before it")).unwrap_or_default();
                 let message = format!(
-                    "the file was changed without sealant or sops{place}: nobody can open it any more"
+                    "the file was changed without sealant or sops{place}: it can no longer be decrypted"
                 );
                 return Ok(Some(Finding::new(change.line, Rule::Altered, message)));
             }

@@ -296,7 +296,8 @@ fn verify_mac(
     let mismatch = |message: &str| {
         Err(Error::new(Kind::MacMismatch, message.to_owned()).by_hand().advise(
             "the file was changed without sealant or sops. Back to the last commit: `git restore --source=HEAD FILE`; \
-             `git log --oneline -- FILE` lists older versions. To look at it as it is: `sealant decrypt --ignore-mac FILE`",
+             `git log --oneline -- FILE` lists older versions. To look at it as it is: `sealant decrypt --ignore-mac FILE`; to \
+             keep what it says then: `sealant edit --ignore-mac FILE`",
         ))
     };
     let Some(mac) = &metadata.mac else { return mismatch("the file has no MAC") };

@@ -47,6 +47,12 @@ fn a_position_that_has_none_before_it_is_refused() {
     assert!(output.stderr.contains("`sealant set secret.yaml '[\"hosts\"][1]'`"), "{output}");
     test.sealant(&["set", "secret.yaml", "[\"hosts\"][1]", "b"]).run().ok();
     assert_eq!(decrypted(&test, "secret.yaml"), "hosts:\n  - a\n  - b\n");
+    // Nor does a list that is not there yet begin with a gap.
+    for path in ["ports[3]", "more.ports[1]", "hosts[2][1]", "ports[0][1]"] {
+        let output = test.sealant(&["set", "secret.yaml", path, "b"]).run().code(7);
+        assert!(output.stderr.contains("so the next one is ["), "{output}");
+    }
+    test.sealant(&["set", "secret.yaml", "ports[0]", "b"]).run().ok();
 }
 
 #[test]

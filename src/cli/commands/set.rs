@@ -236,8 +236,13 @@ impl Value<'_> {
         }
         if let Some((list, items)) = path.gap(document).filter(|_| !self.args.json) {
             let next = word(format!("{list}[{items}]").as_ref());
+            let has = if items == 0 {
+                "has no items yet".to_owned()
+            } else {
+                format!("has {}", counted(items, "item"))
+            };
             return refuse(
-                format!("the list {list} has {}, so the next one is [{items}]", counted(items, "item")),
+                format!("the list {list} {has}, so the next one is [{items}]"),
                 format!("To add one: `sealant set {file} {next}`"),
             );
         }

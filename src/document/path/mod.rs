@@ -189,15 +189,17 @@ impl TreePath {
         Some(Self(way.iter().cloned().chain([Part::Key(key)]).collect()))
     }
 
-    /// The list on this path and how many items it has, where the position in it has none right before it.
+    /// The list on this path and how many items it has, where the position in it has none right before it. A list that
+    /// the path would make has no items.
     pub fn gap(&self, document: &dyn Document) -> Option<(Self, usize)> {
         let (at, rest) = self.walk(document).ok()?;
         let (tree, at) = (document.tree(), document.tree().resolve(at));
-        let Part::Index(index) = rest.first().filter(|_| tree[at].kind == NodeKind::List)? else {
-            return None;
-        };
-        let items = tree.entries(at).count();
-        (*index > items).then(|| (Self(self.0[..self.0.len() - rest.len()].to_vec()), items))
+        let is_list = tree[at].kind == NodeKind::List;
+        let items = |nth: usize| if nth == 0 && is_list { tree.entries(at).count() } else { 0 };
+        let mut rest_with_items = rest.iter().enumerate().map(|(nth, part)| (part, items(nth)));
+        let nth =
+            rest_with_items.position(|(part, items)| matches!(part, Part::Index(index) if *index > items))?;
+        Some((Self(self.0[..self.0.len() - rest.len() + nth].to_vec()), items(nth)))
     }
 
     /// Removes what is at the end of the path; `None` when there is nothing. Behind an alias as for [`TreePath::set`].

@@ -507,6 +507,12 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("sops/cipher.rs", "sealant edit FILE", 1, By("decrypt with a value that came in later")),
     ("sops/decrypt.rs", "git log --oneline -- FILE", 1, By("decrypt without a MAC")),
     ("sops/decrypt.rs", "sealant decrypt --ignore-mac FILE", 1, By("decrypt without a MAC, as it is")),
+    (
+        "sops/decrypt.rs",
+        "sealant edit --ignore-mac FILE",
+        1,
+        By("a new file that was changed by hand, and is to stay"),
+    ),
     ("sops/mod.rs", "git restore FILE", 1, By("a file that the shell has emptied")),
     ("sops/mod.rs", "git log --oneline -- FILE", 1, By("decrypt without a MAC")),
     ("sops/mod.rs", "sealant edit FILE", 1, By("encrypted already")),

@@ -158,6 +158,8 @@ pub const WALKS: &[Walk] = walks![
         "sealant decrypt secrets/db.yaml" => ["git restore --source=HEAD secrets/db.yaml"], Gone;
     "decrypt without a MAC, as it is": "sed -i '/mac:/d' secrets/db.yaml",
         "sealant decrypt secrets/db.yaml" => ["sealant decrypt --ignore-mac secrets/db.yaml"], Shown;
+    "a new file that was changed by hand, and is to stay": "printf 'a: 1\nb: 2\n' > secrets/new.yaml; sealant encrypt -i secrets/new.yaml; sed -i 2d secrets/new.yaml",
+        "sealant decrypt secrets/new.yaml" => ["sealant edit --ignore-mac secrets/new.yaml"], Gone;
     "a second file where the command begins": "echo 'B: 1' > secrets/b.yaml; sealant encrypt -i secrets/b.yaml",
         "sealant exec-env secrets/db.yaml secrets/b.yaml printenv B" => ["sealant exec-env --file secrets/b.yaml secrets/db.yaml printenv B"], Shown;
     "a variable that runs code": "printf 'A: 1\\nPATH: /x\\n' > secrets/e.yaml; sealant encrypt -i secrets/e.yaml",

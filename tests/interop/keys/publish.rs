@@ -161,10 +161,10 @@ fn a_copy_is_not_sent_where_its_original_is_not() {
         git(&test, &["mv", "-k", "prod/db.yaml", copy]);
         commit(&test);
         let refused = publish(copy).code(8);
-        assert!(
-            refused.stderr.contains("prod/db.yaml of commit") && refused.stderr.contains(sent),
-            "{refused}"
-        );
+        // At the second turn it was in `dev` as well.
+        let is_from = |place| refused.stderr.contains(&format!("{place} of commit"));
+        assert!(is_from("prod/db.yaml") || (sent == "team/pub" && is_from("dev/cache.yaml")), "{refused}");
+        assert!(refused.stderr.contains(sent), "{refused}");
         let told = found("[moved]");
         assert!(told.iter().any(|line| line.starts_with(copy)), "{told:?}");
         assert!(!has(path), "{path}");
