@@ -95,6 +95,24 @@ fn without_commands(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
+/// A text of ours without the age identities that somebody has typed in the place of something else, such as a file.
+pub fn without_identities(text: &str) -> Cow<'_, str> {
+    // A sentence may say how one begins.
+    const BEGIN: &str = "AGE-SECRET-KEY-";
+    const SHORTEST: usize = 16;
+    let (mut found, mut rest) = (String::new(), text);
+    while let Some(at) = rest.to_ascii_uppercase().find(BEGIN).map(|at| at + BEGIN.len()) {
+        let is_of_it = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let end = rest[at..].find(|c| !is_of_it(c)).map_or(rest.len(), |length| at + length);
+        found.push_str(&rest[..if end - at < SHORTEST { end } else { at }]);
+        if end - at >= SHORTEST {
+            found.push_str("...");
+        }
+        rest = &rest[end..];
+    }
+    if rest.len() == text.len() { Cow::Borrowed(text) } else { Cow::Owned(found + rest) }
+}
+
 /// A path as a word of a shell, for a command that somebody copies: as it is where that will do, else in quotes. One that
 /// begins as an option does is a path all the same.
 pub fn typed(path: &Path) -> String {
@@ -232,6 +250,22 @@ mod tests {
             ("section_start:0:x\r\u{1b}[0K", "section_start:0:x\\r\\x1b[0K"),
         ] {
             assert_eq!(line(text), expected);
+        }
+    }
+
+    #[test]
+    fn an_identity_is_in_no_message() {
+        let key = "1GFPYYSJZGFPYYSJZGFPYYSJZ";
+        for (text, expected) in [
+            (format!("AGE-SECRET-KEY-{key}: no such file"), "AGE-SECRET-KEY-...: no such file"),
+            (
+                format!("a `age-secret-key-pq-{key}` AGE-SECRET-KEY-{key}"),
+                "a `age-secret-key-...` AGE-SECRET-KEY-...",
+            ),
+            ("it begins with AGE-SECRET-KEY-1".to_owned(), "it begins with AGE-SECRET-KEY-1"),
+            (format!("AGE-SECRET-KEY-1, AGE-SECRET-KEY-{key}."), "AGE-SECRET-KEY-1, AGE-SECRET-KEY-...."),
+        ] {
+            assert_eq!(without_identities(&text), expected);
         }
     }
 

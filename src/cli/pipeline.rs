@@ -289,6 +289,7 @@ impl Pipeline<'_> {
         }
         match &self.destination {
             Destination::Folder(folder) => {
+                refuse_outside(folder, self.context)?;
                 let file = path.strip_prefix(folder).unwrap_or(&path);
                 fs::write_below(folder, file, &bytes, self.mode)
             }

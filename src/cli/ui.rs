@@ -297,6 +297,7 @@ impl Ui {
     }
 
     fn err(&self, line: &str) {
+        let line = shown::without_identities(line);
         // When standard error is gone there is nobody left to tell.
         self.above_progress(|| {
             let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
@@ -342,7 +343,7 @@ pub fn usage(error: &clap::Error, no_color: bool) {
         // Arguments are quoted in it, and can be names of files.
         false => text.to_string().split_inclusive('\n').map(own_line).collect(),
     };
-    let _ = io::stderr().write_all(relabelled(&text).as_bytes());
+    let _ = io::stderr().write_all(shown::without_identities(&relabelled(&text)).as_bytes());
 }
 
 fn own_line(text: &str) -> String {

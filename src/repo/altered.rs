@@ -12,9 +12,9 @@ use crate::encrypted_file::format_in;
 use crate::error::Result;
 use crate::host::Host;
 use crate::repo::check::{Finding, Rule};
-use crate::repo::git::Git;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
+use crate::repo::git::{Git, changes};
 use crate::secret::SecretBytes;
 use crate::sops::{self, Encrypted};
 
@@ -51,7 +51,7 @@ impl Earlier {
 
     /// The same, and the sides of conflicts that were resolved since the last commit.
     pub fn and_sides(mut self, git: &Git) -> Result<Self> {
-        self.0.extend(resolved(git, Path::new(""))?);
+        self.0.extend(changes::resolved(git, Path::new(""))?);
         Ok(self)
     }
 
@@ -113,7 +113,7 @@ impl Whole {
     /// Looks where a file is whole; `None` where Git does not know.
     pub fn find(host: &dyn Host, file: &Path, now: &SecretBytes) -> Result<Option<Self>> {
         let (git, name) = Git::of_file(host, file)?;
-        if !resolved(&git, &name)?.is_empty() {
+        if !changes::resolved(&git, &name)?.is_empty() {
             return Ok(Some(Self::InMerge));
         }
         let Some(file) = encrypted(&name, now) else { return Ok(None) };
@@ -140,12 +140,6 @@ impl Whole {
             false => Self::Commit(commit.get(..10).unwrap_or(&commit).to_owned()),
         }))
     }
-}
-
-/// The sides of conflicts that were resolved since the last commit, in a file or below a folder.
-fn resolved(git: &Git, name: &Path) -> Result<Vec<(PathBuf, ObjectId)>> {
-    let list = ["ls-files", "--resolve-undo", "-z", "--"].map(OsStr::new);
-    Tree::versions_in(&git.run(list.into_iter().chain([Git::pathspec(name)]))?)
 }
 
 fn encrypted(path: &Path, bytes: &SecretBytes) -> Option<Encrypted> {

@@ -133,6 +133,11 @@ pub fn readers(file: &EncryptedFile, rule: &KeySet) -> KeySet {
     }
 }
 
+/// Whether a file lists all of these readers for each of its data keys.
+pub fn lists_all(file: &EncryptedFile, keys: &KeySet) -> bool {
+    file.data_keys().is_ok_and(|listed| listed.iter().all(|listed| !lets_others_in(keys, &listed_in(listed))))
+}
+
 /// Whether some of these readers are not among the others, or need fewer keys.
 pub fn lets_others_in(here: &KeySet, there: &KeySet) -> bool {
     is_wider(&Readers::of(here), &Readers::of(there))
@@ -444,7 +449,7 @@ pub fn are_of_one_key(one: &EncryptedFile, other: &EncryptedFile, keys: &[&DataK
 }
 
 /// What files hold, without the files.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Prints(HashSet<Print>);
 
 impl Prints {

@@ -5,7 +5,7 @@
 //! of its own for some of the files of a rule for all, a rule that goes along with its files.
 
 use std::cell::{Cell, OnceCell};
-use std::collections::{BTreeSet, HashMap, btree_set};
+use std::collections::{BTreeSet, HashMap, HashSet, btree_set};
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -265,6 +265,7 @@ impl<'c> Comparison<'c> {
             found.push(of_all(Rule::Weakened, message));
         }
         found.extend(self.renamed().map(|message| of_all(Rule::Renamed, message)));
+        found.extend(self.newly_named().into_iter().map(|message| of_all(Rule::ConfigChange, message)));
         found.extend(weakened.rerouted.iter().flat_map(|rerouted| self.rerouted(rerouted)));
         let mut excludes: BTreeSet<&String> = weakened.excludes.iter().collect();
         for parting in &weakened.partings {
@@ -335,6 +336,20 @@ impl<'c> Comparison<'c> {
                 "`{name}` is now the name of {key}, and in commit {commit} it was the name of {before}"
             ))
         })
+    }
+
+    /// New names of keys that no rule has: whoever types one after `--age` encrypts for that key. Those of rules are reported with
+    /// their readers.
+    fn newly_named(&self) -> Vec<String> {
+        let (Some(config), Some(earlier)) = (&self.config, &self.earlier) else { return Vec::new() };
+        let sets =
+            config.policies().into_iter().flatten().filter_map(|policy| policy::key_set(&policy).ok()?);
+        let ruled: HashSet<String> =
+            sets.flat_map(|keys| keys.groups.into_iter().flatten().map(|key| key.id().to_owned())).collect();
+        let is_new =
+            |(key, name): &(&str, &str)| earlier.names().key_called(name).is_none() && !ruled.contains(*key);
+        let message = |(key, name)| format!("`{name}` is a new name, of a key that no rule has: {key}");
+        config.names().iter().filter(is_new).map(message).collect()
     }
 
     /// As what it is reported; `None` for what is no difference to anybody.

@@ -456,7 +456,11 @@ fn a_name_of_the_config_stands_for_its_key() {
     test.write(".sops.yaml", format!("creation_rules: [{{age: '{RECIPIENT},{STRANGER}'}}]\n{names}"));
     test.write(test.home(KEYS_TXT), IDENTITY);
     test.write("a.yaml", "password: hunter2\n");
-    test.sealant(&["encrypt", "-i", "--age", "anna,Ben", "a.yaml"]).run().ok();
+    let output = test.sealant(&["encrypt", "-i", "--age", "anna,Ben", "a.yaml"]).run().ok();
+    // Whoever wrote the config may have called another key so.
+    for (name, key) in [("anna", RECIPIENT), ("Ben", STRANGER)] {
+        assert!(output.stderr.contains(&format!("the config calls this key `{name}`: {key}")), "{output}");
+    }
     assert!(test.read_text("a.yaml").contains(RECIPIENT) && test.read_text("a.yaml").contains(STRANGER));
     test.sealant(&["rotate", "-i", "--rm-age", "Ben", "a.yaml"]).run().ok();
     assert!(!test.read_text("a.yaml").contains(STRANGER));

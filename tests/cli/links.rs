@@ -232,6 +232,10 @@ fn nothing_is_written_through_a_link_that_leads_out_of_its_repository() {
     }
     lines.push([&["encrypt", "--output", "new.yaml"][..], &recipient, &["in.yaml"]].concat());
     lines.push([&["edit"][..], &recipient, &["new.yaml"]].concat());
+    lines.push([&["encrypt", "--output-dir", "folder"][..], &recipient, &["in.yaml"]].concat());
+    lines.push(vec!["decrypt", "--output-dir", "folder", "real.yaml"]);
+    lines.push(vec!["man", "--dir", "folder"]);
+    lines.push(vec!["link", "sops", "folder"]);
     lines.push(vec!["keygen", "-o", "new.yaml"]);
     test.write("cert.pem", include_str!("../../fixtures/bitnami/keys/rsa2048-c.cert.pem"));
     test.write("secret.yaml", "metadata: {name: a, namespace: b}\nstringData: {a: b}\n");

@@ -212,6 +212,26 @@ fn no_config_outside_of_the_repository_gets_a_recipient() {
     }
 }
 
+/// A branch has made the config of one folder a link to that of another one.
+#[test]
+fn a_config_of_another_folder_gets_no_recipient_by_a_link() {
+    let test = at_home();
+    test.write("prod/.sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT},{STRANGER}\n"));
+    let nina = identity(&test, "nina.txt");
+    std::fs::create_dir(test.path("dev")).unwrap();
+    std::os::unix::fs::symlink("../prod/.sops.yaml", test.path("dev/.sops.yaml")).unwrap();
+    let before = test.read_text("prod/.sops.yaml");
+    for args in [&["add", &nina][..], &["rm", STRANGER]] {
+        let args = [&["recipient"][..], args, &["--for", "dev/a.yaml", "--yes"]].concat();
+        let output = test.sealant(&args).run().code(8);
+        for part in ["dev/.sops.yaml", "is a link to prod/.sops.yaml", "`--config prod/.sops.yaml`"] {
+            assert!(output.stderr.contains(part), "{part}: {output}");
+        }
+        assert_eq!(test.read_text("prod/.sops.yaml"), before);
+        test.sealant(&args).args(&["--config", "prod/.sops.yaml", "--dry-run"]).run().ok();
+    }
+}
+
 /// Somebody who is to go has called another key by theirs.
 #[test]
 fn what_is_a_key_is_no_name() {

@@ -69,6 +69,15 @@ impl Beside {
         Self { aws: aws.clone(), names }
     }
 
+    /// Says whose keys are meant by names: what the config calls a key is a claim of whoever wrote it.
+    fn tell_names(&self, typed: &[String], ui: &Ui) {
+        for name in split(typed) {
+            if let Some(key) = self.names.key_called(name) {
+                ui.note(format!("the config calls this key `{name}`: {key}"));
+            }
+        }
+    }
+
     /// The key that a word after a flag for keys of this kind means.
     fn key(&self, kind: KeyKind, word: &str) -> Result<MasterKey> {
         let key = spec(kind, word, &self.aws).and_then(|spec| policy::master_key(&spec));
@@ -129,7 +138,9 @@ impl KeyArgs {
     /// The same with this for KMS keys, and the names of the config.
     #[must_use]
     pub fn using(&self, aws: &AwsArgs, context: &Context) -> Self {
-        Self { beside: Beside::of(aws, context), ..self.clone() }
+        let beside = Beside::of(aws, context);
+        beside.tell_names(&self.age, context.ui);
+        Self { beside, ..self.clone() }
     }
 
     /// The master keys that flags and environment name: one group, as in sops. `None` when they name none, and the
@@ -317,7 +328,11 @@ impl ChangeKeyArgs {
     /// The same with this for KMS keys, and the names of the config.
     #[must_use]
     pub fn using(&self, aws: &AwsArgs, context: &Context) -> Self {
-        Self { beside: Beside::of(aws, context), ..self.clone() }
+        let beside = Beside::of(aws, context);
+        for (kind, add, _) in self.flags() {
+            beside.tell_names(if kind == KeyKind::Age { add } else { &[] }, context.ui);
+        }
+        Self { beside, ..self.clone() }
     }
 
     /// What the flags ask for. An error for a master key that nothing can be wrapped for.

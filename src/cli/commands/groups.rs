@@ -136,7 +136,7 @@ fn regroup(
         GroupsChange::Delete(_) => &[],
     };
     let service = identities.key_service(context)?.naming(added);
-    let neighbours = Neighbours::of(context, [file.as_path()])?;
+    let neighbours = Neighbours::with_versions(context, [file.as_path()])?;
     let threshold = args.shamir_secret_sharing_threshold;
     let wish = Regrouping { change, threshold, allow: by_name(&args.allow_recipient, &context.names()) };
     let readers = Readers { context, configs: context.configs()?, neighbours, wish: &wish };

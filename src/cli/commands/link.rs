@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::cli::context::Context;
+use crate::cli::pipeline::refuse_outside;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
@@ -52,6 +53,7 @@ pub fn run(Args { name, dir }: Args, context: &Context) -> Result<ExitCode> {
         let advice = format!("Make it: `mkdir -p {}`.", typed(&dir));
         return Err(Error::new(Kind::NoFile, "there is no such folder").in_file(dir).advise(advice));
     }
+    refuse_outside(&dir, context)?;
     let (place, program) = (dir.join(name.text()), program(context)?);
     let is_there = place.symlink_metadata().is_ok();
     if is_there && !is_ours(&place, &program) {

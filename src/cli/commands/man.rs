@@ -7,6 +7,7 @@ use clap_mangen::roff::{Roff, roman};
 
 use crate::cli::commands::help;
 use crate::cli::context::Context;
+use crate::cli::pipeline::refuse_outside;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, PrivateDir};
 use crate::host::Command;
@@ -33,6 +34,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let mut root = help::command();
     root.build();
     if let Some(dir) = &args.dir {
+        refuse_outside(dir, context)?;
         write_all(&root, dir)?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -12,7 +12,7 @@ use crate::cli::recipients::Recipients;
 use crate::cli::repository::inputs_to_write;
 use crate::document::Format;
 use crate::encrypted_file::KeyedPart;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fs::Mode;
 use crate::host::Host;
 use crate::keys::KeySet;
@@ -76,7 +76,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let recipients = Recipients::new(context, wish)?;
     let claims = Claims::new(context)?;
     let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref().or(input.name.as_deref()));
-    let neighbours = (!args.allow_copied).then(|| Neighbours::of(context, paths)).transpose()?;
+    let neighbours = (!args.allow_copied).then(|| Neighbours::with_versions(context, paths)).transpose()?;
     neighbours.as_ref().map(Neighbours::load).transpose()?;
     let found = inputs.inputs.iter().filter(|input| !input.named).filter_map(|input| input.path.clone());
     let found: HashSet<PathBuf> = found.collect();
@@ -131,13 +131,25 @@ struct Readers<'a> {
     only: Option<Option<PathBuf>>,
 }
 
+impl Readers<'_> {
+    /// An error with advice that does not take back what was allowed already.
+    fn with_own_flags(&self, error: Error) -> Error {
+        let advice = error.advice().filter(|_| self.neighbours.is_none());
+        match advice.map(|advice| advice.replace("rotate -i --rm-", "rotate -i --allow-copied --rm-")) {
+            Some(advice) => error.advise(advice),
+            None => error,
+        }
+    }
+}
+
 impl Decide for Readers<'_> {
     fn keys(&self, parsed: &Parsed, holder: KeyedPart<'_>) -> Result<KeySet> {
         let name = self.only.as_ref().map_or(Some(parsed.path.as_path()), |name| name.as_deref());
         if self.found.contains(&parsed.path) {
             self.recipients.refuse_named_by_file_alone(holder, &parsed.path)?;
         }
-        let keys = self.recipients.of(holder, name, &parsed.path)?;
+        let keys =
+            self.recipients.of(holder, name, &parsed.path).map_err(|error| self.with_own_flags(error))?;
         if let Some(name) = name {
             self.claims.tell_settings(name, &parsed.file);
         }

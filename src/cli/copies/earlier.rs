@@ -68,14 +68,18 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
         .flat_map(|(file, ToEncrypt { places, .. })| places.iter().map(move |path| (file, *path)))
         .collect();
     let paths: Vec<&Path> = places.iter().map(|(_, path)| *path).collect();
-    let states = states_of(context, &paths)?;
-    if states.is_empty() {
+    let (states, is_unopened) = states_of(context, &paths)?;
+    if states.is_empty() && !is_unopened {
         return Ok(refused);
     }
     let with_states = states.iter().map(|state| paths[state.place]);
-    let mut neighbours = Neighbours::of(context, with_states)?;
+    let all = paths.iter().copied().filter(|_| is_unopened);
+    let mut neighbours = Neighbours::of(context, with_states.chain(all))?;
     states.iter().for_each(|state| neighbours.ask_about_prints(paths[state.place], state.holding.prints()));
     neighbours.load()?;
+    if is_unopened {
+        refused.iter_mut().for_each(|refused| *refused = neighbours.refuse_unopened());
+    }
     for State { place, path, holding } in &states {
         let (file, asked) = places[*place];
         if let Err(error) = neighbours.refuse_holding(asked, holding, files[file].keys) {
@@ -85,6 +89,16 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
         }
     }
     Ok(refused)
+}
+
+/// What Git has encrypted for these places. Where no rule says who reads there, nothing.
+pub(super) fn versions_of(context: &Context, files: &[PathBuf]) -> Result<Vec<(PathBuf, Holding)>> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let (states, _) = states_of(context, &paths)?;
+    Ok(states.into_iter().map(|state| (files[state.place].clone(), state.holding)).collect())
 }
 
 fn restore(path: &Path, holding: &Holding) -> String {
@@ -112,8 +126,9 @@ struct State {
 type Sought = (usize, PathBuf);
 
 /// What the index and the last commit have in these places that somebody has encrypted. Links are followed as they are in the
-/// working tree, in the index and in the last commit, but not out of the outermost repository of a place.
-fn states_of(context: &Context, paths: &[&Path]) -> Result<Vec<State>> {
+/// working tree, in the index and in the last commit, but not out of the outermost repository of a place. Also whether there is a
+/// repository that Git does not open.
+fn states_of(context: &Context, paths: &[&Path]) -> Result<(Vec<State>, bool)> {
     let (roots, configs) = (Place::of(context), context.configs()?);
     let working_dir = real(&context.lookup()?.working_dir);
     let mut within: Vec<Option<PathBuf>> = Vec::new();
@@ -124,7 +139,7 @@ fn states_of(context: &Context, paths: &[&Path]) -> Result<Vec<State>> {
         within.push(own.as_deref().and_then(|own| roots.roots_of(own).last().map(|root| root.to_path_buf())));
         next.extend(own.into_iter().chain([real(&path)]).map(|path| (at, path)));
     }
-    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut found, mut seen, mut is_unopened) = (Vec::new(), BTreeSet::new(), false);
     for _ in 0..MOST_REPOSITORIES {
         let mut by_root: BTreeMap<PathBuf, Vec<Sought>> = BTreeMap::new();
         for (at, path) in next.drain(..) {
@@ -135,8 +150,14 @@ fn states_of(context: &Context, paths: &[&Path]) -> Result<Vec<State>> {
             }
         }
         for (root, places) in by_root {
-            // Where Git does not answer, it has nothing.
-            let Ok(git) = Git::of(context.host, &root) else { continue };
+            let git = match Git::find(context.host, &root) {
+                Ok(Some(git)) => git,
+                Ok(None) => continue,
+                Err(_) => {
+                    is_unopened = true;
+                    continue;
+                }
+            };
             let (states, elsewhere) = states_in(&git, &places, &roots, &configs)?;
             found.extend(states);
             next.extend(elsewhere);
@@ -149,7 +170,7 @@ fn states_of(context: &Context, paths: &[&Path]) -> Result<Vec<State>> {
         state.path = state.path.strip_prefix(&working_dir).unwrap_or(&state.path).to_path_buf();
     }
     found.sort_by_key(|state| state.place);
-    Ok(found)
+    Ok((found, is_unopened))
 }
 
 /// Those of one repository, and the places in others to which its links lead.
@@ -162,6 +183,8 @@ fn states_in(
     let mut blobs = Blobs::open(git)?;
     let mut trees = vec![Tree::of_index(git)?];
     trees.extend(changes::head(git)?.map(|head| Tree::of_commit(git, &head)).transpose()?);
+    // A file in conflict has several versions there.
+    let sides = changes::sides_of_conflicts(git)?;
     let (mut found, mut elsewhere) = (BTreeSet::new(), Vec::new());
     for tree in &trees {
         let mut links = Staged::read(git.top(), &Tree::default(), None, &mut blobs)?;
@@ -170,6 +193,8 @@ fn states_in(
         for (place, path) in places {
             let path = real_paths.of_file(path, &links);
             let name = path.strip_prefix(git.top()).ok();
+            let of_place = sides.iter().filter(|(side, _)| name == Some(side.as_path()));
+            found.extend(of_place.map(|(_, id)| (*place, path.clone(), id)));
             match name.and_then(|name| tree.get(name)) {
                 Some(Entry::File(id)) => _ = found.insert((*place, path, id)),
                 _ if roots.roots_of(&path).first() != Some(&git.top()) => elsewhere.push((*place, path)),

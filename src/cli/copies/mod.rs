@@ -22,7 +22,9 @@ use crate::host::Host;
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::before::{self, Before};
-use crate::repo::copies::{Copies, Foreign, Held, Named, Prints, are_of_one_key, held, is_for_same, readers};
+use crate::repo::copies::{
+    Copies, Foreign, Held, Named, Prints, are_of_one_key, held, is_for_same, lists_all, readers,
+};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -58,6 +60,9 @@ pub(super) struct Neighbours<'a> {
     past: Past,
     /// Files that we are asked about, and that may not be on the disk.
     asked: past::Asked,
+    /// Files whose earlier versions count as well: what Git has at their places may be of other places.
+    with_versions: Vec<PathBuf>,
+    versions: OnceLock<Vec<(PathBuf, Holding)>>,
     /// The tops of the repositories with the files.
     roots: BTreeSet<PathBuf>,
     near: OnceLock<Near>,
@@ -84,6 +89,8 @@ impl<'a> Neighbours<'a> {
             configs: context.configs()?,
             past: Past::Ruled,
             asked: Vec::new(),
+            with_versions: Vec::new(),
+            versions: OnceLock::new(),
             roots: roots.collect(),
             tops: tops(context, working_dir, folders),
             left_out: Vec::new(),
@@ -92,6 +99,16 @@ impl<'a> Neighbours<'a> {
             near: OnceLock::new(),
             whole: OnceLock::new(),
         })
+    }
+
+    /// Those of encrypted files, with what the index and the last commit have in their places: a file that has a new data key, and
+    /// is in no commit yet, moves along when a branch moves it.
+    pub fn with_versions<'p>(
+        context: &'a Context<'a>,
+        files: impl IntoIterator<Item = &'p Path> + Clone,
+    ) -> Result<Self> {
+        let with_versions = files.clone().into_iter().map(Path::to_path_buf).collect();
+        Ok(Self { with_versions, ..Self::of(context, files)? })
     }
 
     /// Also looks for the content of these files, wherever they are, before anything is read.
@@ -165,6 +182,10 @@ impl<'a> Neighbours<'a> {
         let files = files_below(&self.tops);
         let one = one_readership(&files, &self.configs).filter(|_| !is_whole);
         let roots = &self.roots | &roots_within(&files, &self.tops);
+        if one.is_none() && !self.context.is_sops() {
+            let versions = earlier::versions_of(self.context, &self.with_versions)?;
+            let _ = self.versions.set(versions);
+        }
         add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
         match (self.add_of_git(&mut copies, roots, one.is_some()), &self.past) {
             (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
@@ -181,6 +202,9 @@ impl<'a> Neighbours<'a> {
 
     fn add_past(&self, copies: &mut Copies, mut roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
         let configs = &[&self.configs][..];
+        let versions = self.versions.get().into_iter().flatten();
+        let versions = versions.map(|(path, holding)| (real(path), holding.prints()));
+        let asked = self.asked.iter().cloned().chain(versions).collect();
         let wanted = match &self.past {
             Past::Ruled => PastScope::Ruled,
             Past::RuledIfKnown => PastScope::RuledIfKnown,
@@ -189,7 +213,7 @@ impl<'a> Neighbours<'a> {
         if let Past::All(file) = &self.past {
             match Git::of_file(self.context.host, file) {
                 Ok((git, _)) => {
-                    past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
+                    past::add(copies, &git, configs, wanted, &asked, is_one, self.context)?;
                     roots.remove(git.top());
                 }
                 Err(_) if is_one => return Ok(()),
@@ -209,7 +233,7 @@ impl<'a> Neighbours<'a> {
                 }
                 Ok(None) | Err(_) => continue,
             };
-            past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
+            past::add(copies, &git, configs, wanted, &asked, is_one, self.context)?;
         }
         Ok(())
     }
@@ -250,10 +274,16 @@ impl<'a> Neighbours<'a> {
         if self.context.is_sops() {
             return Ok(());
         }
-        self.refuse_held(path, |rule| held(file, rule), keys).map_err(|error| match error.kind() {
-            Kind::Conflict => error.advise(part_them(path)),
-            _ => error,
-        })
+        let advised = |advice: String| {
+            |error: Error| if error.kind() == Kind::Conflict { error.advise(advice) } else { error }
+        };
+        self.refuse_held(path, |rule| held(file, rule), keys).map_err(advised(part_them(path)))?;
+        let versions = self.versions.get().into_iter().flatten();
+        let lets_in = !lists_all(file, keys);
+        for (_, version) in versions.filter(|(of, _)| of == path && lets_in) {
+            self.refuse_holding(path, version, keys).map_err(advised(part_versions(path)))?;
+        }
+        Ok(())
     }
 
     /// The same for a document whose data key is open: a file elsewhere may have the same key, wrapped in another way.
@@ -286,6 +316,14 @@ impl<'a> Neighbours<'a> {
 /// These readers, with all to whom `publish` gives what is in their place.
 fn sent_on(keys: &KeySet, rule: Option<&KeySet>) -> KeySet {
     KeySet { sent_to: rule.and_then(|rule| rule.sent_to.clone()), ..keys.clone() }
+}
+
+fn part_versions(path: &Path) -> String {
+    format!(
+        "The version of this file that Git has came from there, and this one may have as well. If the readers of this \
+         path may read it: `sealant rotate -i --allow-copied {}`, and commit it.",
+        typed(path)
+    )
 }
 
 fn part_them(path: &Path) -> String {

@@ -181,6 +181,11 @@ fn json_line(part: &str) -> Option<usize> {
     }
     let (mut from, mut left) = (0, part.len().saturating_mul(4));
     while let Some(at) = part[from..].find('{').map(|at| from + at) {
+        // Of brackets in a row the last one may begin an object.
+        if part[at + 1..].trim_start().starts_with('{') {
+            from = at + 1;
+            continue;
+        }
         let object = object_at_start(&part[at..]);
         left = left.checked_sub(object.len())?;
         let read = Lenient::read(&object);

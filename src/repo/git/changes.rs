@@ -24,6 +24,19 @@ pub fn staged(git: &Git) -> Result<Vec<PathBuf>> {
     git.paths_of(NAMES.into_iter().chain(["--cached"]))
 }
 
+/// The sides of conflicts, and of those that were resolved since the last commit.
+pub fn sides_of_conflicts(git: &Git) -> Result<Vec<(PathBuf, ObjectId)>> {
+    let mut sides = Tree::versions_in(&git.run(["ls-files", "--unmerged", "-z"])?)?;
+    sides.extend(resolved(git, Path::new(""))?);
+    Ok(sides)
+}
+
+/// The sides of conflicts at a path, or below it, that were resolved since the last commit.
+pub fn resolved(git: &Git, name: &Path) -> Result<Vec<(PathBuf, ObjectId)>> {
+    let list = ["ls-files", "--resolve-undo", "-z", "--"].map(OsStr::new);
+    Tree::versions_in(&git.run(list.into_iter().chain([Git::pathspec(name)]))?)
+}
+
 /// The files whose working tree is not what is staged.
 pub fn unstaged(git: &Git) -> Result<BTreeSet<PathBuf>> {
     Ok(git.paths_of(NAMES)?.into_iter().collect())

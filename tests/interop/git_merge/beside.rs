@@ -522,6 +522,14 @@ fn where_git_does_not_open_the_repository_nobody_is_let_in() {
         assert!(output.status != 0 && output.stderr.contains("Git does not answer"), "{output}");
         world.reads_nothing("s.yaml", "bare");
     }
+    // Nor by its plaintext in the same place.
+    let _ = repo.test.sealant(&["decrypt", "-i", "s.yaml"]).run().ok();
+    let plain = repo.test.read_text("s.yaml");
+    for args in [&["encrypt", "-i", "s.yaml"][..], &["encrypt", "--output", "s.yaml", "-"]] {
+        let output = repo.test.sealant(args).stdin(plain.as_bytes()).run();
+        assert!(output.status != 0 && output.stderr.contains("Git does not answer"), "{output}");
+        assert_eq!(repo.test.read_text("s.yaml"), plain);
+    }
 }
 
 /// What is there and in no commit of ours comes just now.

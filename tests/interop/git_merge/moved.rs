@@ -340,6 +340,7 @@ fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
             repo.commit("without the link");
         }
         repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
+        repo.commit("parted");
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
         repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
         for args in [&["check"][..], &["check", "--base", "HEAD~1"], &["hook", "pre-commit"]] {
@@ -865,6 +866,76 @@ fn what_is_behind_a_link_is_not_encrypted_for_others() {
     }
 }
 
+/// The index has nothing of it but the sides of its conflict.
+#[test]
+fn what_is_in_conflict_is_not_encrypted_for_others() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let theirs = || {
+        repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+        // So that our driver merges nothing.
+        let text = test.read_text("dev/s.yaml").replacen("data:", "data:AAAA", 1);
+        test.write("dev/s.yaml", text);
+    };
+    moved.branches(theirs, || repo.set("prod/s.yaml", "b", "planted-new"));
+    let _ = repo.merge().code(1);
+    repo.ok(&["checkout", "--ours", "dev/s.yaml"]);
+    let plain = repo.plain("dev/s.yaml");
+    test.write("dev/s.yaml", &plain);
+    for staged in [false, true] {
+        if staged {
+            repo.ok(&["add", "dev/s.yaml"]);
+        }
+        for args in [&["encrypt", "-i", "dev/s.yaml"][..], &["encrypt", "--output", "dev/s.yaml", "-"]] {
+            let output = test.sealant(args).stdin(plain.as_bytes()).run().code(8);
+            for part in ["prod/s.yaml", &moved.mallory] {
+                assert!(output.stderr.contains(part), "{staged} {args:?} {part}: {output}");
+            }
+            assert_eq!(test.read_text("dev/s.yaml"), plain, "{args:?}");
+        }
+    }
+}
+
+/// It has a new data key, and is in no commit yet: Git moves it along by itself when a branch moves what was there before.
+#[test]
+fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
+    for how in ["stash", "checkout"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        moved.branches(|| drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"])), || test.write("ours", ""));
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.set("prod/s.yaml", "b", "planted-new");
+        match how {
+            "checkout" => drop(repo.ok(&["checkout", "-q", "-m", "theirs"])),
+            _ => {
+                repo.ok(&["stash", "-q"]);
+                let _ = repo.merge().ok();
+                repo.ok(&["stash", "pop", "-q"]);
+            }
+        }
+        assert!(test.path("dev/s.yaml").exists(), "{how}");
+        let ways = [
+            &["updatekeys", "--yes", "dev/s.yaml"][..],
+            &["updatekeys", "--yes", "dev"],
+            &["rotate", "-i", "--add-age", &moved.mallory, "dev/s.yaml"],
+        ];
+        for args in ways {
+            let output = test.sealant(args).run();
+            for part in ["prod/s.yaml of commit", &moved.mallory, "--allow-copied dev/s.yaml"] {
+                assert!(
+                    output.status != 0 && output.stderr.contains(part),
+                    "{how} {args:?} {part}: {output}"
+                );
+            }
+        }
+        moved.reads_nothing(how);
+        // The way out.
+        repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
+        repo.commit("parted");
+        repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
+    }
+}
+
 #[test]
 fn what_was_moved_is_not_unsealed_and_sealed_for_others() {
     let moved = Moved::new();
@@ -995,6 +1066,7 @@ fn a_rule_that_goes_before_its_file_lets_nobody_in() {
             moved.reads_nothing(how);
         }
         repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
+        repo.commit("parted");
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
     }
 }

@@ -421,6 +421,20 @@ fn taken_out(
     Ok(text)
 }
 
+/// Refuses a config that is a link to one of another folder: that one's rules would change as well.
+fn refuse_linked(config: &Path) -> Result<()> {
+    let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (Ok(real), Ok(folder)) = (config.canonicalize(), folder.canonicalize()) else { return Ok(()) };
+    if real.parent() == Some(&*folder) {
+        return Ok(());
+    }
+    let here = Path::new(".").canonicalize().unwrap_or_default();
+    let target = real.strip_prefix(here).unwrap_or(&real);
+    let message = format!("is a link to {}, whose rules are for more than this folder", target.display());
+    let advice = format!("To change it there, for all of them: add `--config {}`.", typed(target));
+    Err(Error::new(Kind::Conflict, message).in_file(config).advise(advice))
+}
+
 /// A change of a config, with its files.
 struct Task<'a> {
     aim: Aim,
@@ -436,6 +450,7 @@ struct Task<'a> {
 impl Task<'_> {
     fn run(self, context: &Context) -> Result<ExitCode> {
         refuse_outside(self.target.config.path(), context)?;
+        refuse_linked(self.target.config.path())?;
         let after = self.target.parsed(&self.text)?;
         let reached = self.target.changed(&after)?;
         self.refuse_unnamed(&reached, context)?;

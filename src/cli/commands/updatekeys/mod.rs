@@ -259,7 +259,7 @@ impl<'a> Update<'a> {
     ) -> Result<Self> {
         let claims = Claims::new(context)?;
         let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
-        let (configs, neighbours) = (context.configs()?, Neighbours::of(context, paths)?);
+        let (configs, neighbours) = (context.configs()?, Neighbours::with_versions(context, paths)?);
         Ok(Self {
             context,
             configs,
