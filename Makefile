@@ -53,7 +53,7 @@ soak: ## Run the controller through random work and faults for half an hour (the
 	SEALANT_SOAK_SECONDS=$${SEALANT_SOAK_SECONDS:-1800} \
 	cargo test --package sealant-controller --locked --test faults soak -- --nocapture
 
-release-tools: ## Install what a release takes, as root on Debian (a quarter of an hour, once per machine)
+release-tools: ## Install what a release takes, as root on Debian (half an hour, once per machine)
 	release/tools
 
 release: ## Build what is released from the commit that is checked out, into dist/ (docs/releasing.md)
