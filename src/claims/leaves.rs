@@ -343,7 +343,9 @@ impl<'d> Before<'d> {
         let mut places: HashMap<_, Place<'_>> = HashMap::new();
         for &document in edit.before {
             sops::for_each_leaf(document, edit.selection, &mut |leaf| {
-                if !is_blank(document, &leaf) {
+                // A ciphertext that the file's own choice leaves as it is was no plaintext before somebody changed that.
+                let is_plain = leaf.selected || leaf.is_comment || sops::is_clear(document, leaf.node);
+                if is_plain && !is_blank(document, &leaf) {
                     let text = document.tree()[leaf.node].text.get(document.source());
                     let place = places.entry((leaf.path.to_owned(), leaf.is_comment)).or_default();
                     if !leaf.selected {

@@ -49,7 +49,7 @@ impl Outside {
     pub fn refused(&self, path: &Path) -> Error {
         Error::new(Kind::Conflict, format!("{self}, and Sealant does not write there"))
             .in_file(path)
-            .advise(format!("If you mean that file, name it: {}", shown::typed(&self.target)))
+            .advise(format!("If you mean that place, name it: {}", shown::typed(&self.target)))
     }
 }
 

@@ -248,7 +248,7 @@ fn nothing_is_written_through_a_link_that_leads_out_of_its_repository() {
         let code = if line[0] == "kubeseal" { 1 } else { 8 };
         let output = test.sealant(line).env("EDITOR", &editor).run().code(code);
         assert!(output.stderr.contains("and Sealant does not write there"), "{output}");
-        assert!(output.stderr.contains("/notes/"), "the file is named: {output}");
+        assert!(output.stderr.contains("/notes"), "the target is named: {output}");
     }
     assert_eq!(["plain.yaml", "enc.yaml", "new.yaml"].map(notes), before);
 

@@ -55,6 +55,29 @@ fn a_position_that_has_none_before_it_is_refused() {
     test.sealant(&["set", "secret.yaml", "ports[0]", "b"]).run().ok();
 }
 
+/// Which values are encrypted was changed without a key, and somebody goes on all the same.
+#[test]
+fn a_ciphertext_that_a_file_calls_plaintext_gets_no_plaintext_in_its_place() {
+    let test = with_secret(TEXT);
+    let file = test.read_text("secret.yaml");
+    let forged: String =
+        file.lines().filter(|line| !line.contains("unencrypted_suffix")).fold(String::new(), |all, line| {
+            let more = if line == "sops:" { "\n    unencrypted_regex: .*" } else { "" };
+            all + line + more + "\n"
+        });
+    test.write("secret.yaml", &forged);
+    let set = |more: &[&str]| {
+        test.sealant(&["set", "--ignore-mac"])
+            .args(more)
+            .args(&["secret.yaml", "db.password", "planted"])
+            .run()
+    };
+    let output = set(&[]).code(8);
+    assert!(output.stderr.contains("--plaintext"), "{output}");
+    assert_eq!(test.read_text("secret.yaml"), forged);
+    set(&["--plaintext"]).ok();
+}
+
 #[test]
 fn a_dot_beside_keys_with_dots_is_asked_about() {
     let test = with_secret("data:\n  tls.crt: a\n");

@@ -7,6 +7,7 @@ use crate::cli::args::{AwsArgs, FormatArgs, Formats, IdentityArgs, Input, KeyArg
 use crate::cli::change::refuse_conversion;
 use crate::cli::claims::{Claims, Strictness};
 use crate::cli::context::{Context, block_on};
+use crate::cli::copies;
 use crate::cli::encryption::Encrypt;
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::{self, Item};
@@ -205,6 +206,7 @@ impl Edit<'_> {
                 let set = |flags: &str| format!("sealant set {flags} --value-stdin {} ITEM", typed(path));
                 self.claims.refuse_unnamed_place(path, sealed, Pin::default(), is_known, &set)?;
                 let keys = recipients.of(KeyedPart::Sealed(sealed), Some(path), path)?;
+                copies::refuse_readers(self.context, path, file, &keys)?;
                 block_on(NewDataKey::make(&self.service, &[&keys])).pop().unwrap_or_else(|| Err(no_answer()))
             };
             encrypted_file::write_sealed(file, &sealed_secret::adopt_all(file, keys, &edited, &new_key)?)

@@ -68,7 +68,7 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
         .flat_map(|(file, ToEncrypt { places, .. })| places.iter().map(move |path| (file, *path)))
         .collect();
     let paths: Vec<&Path> = places.iter().map(|(_, path)| *path).collect();
-    let (states, is_unopened) = states_of(context, &paths)?;
+    let (states, is_unopened) = states_of(context, &paths, Trees::IndexAndHead)?;
     if states.is_empty() && !is_unopened {
         return Ok(refused);
     }
@@ -77,8 +77,9 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     let mut neighbours = Neighbours::of(context, with_states.chain(all))?;
     states.iter().for_each(|state| neighbours.ask_about_prints(paths[state.place], state.holding.prints()));
     neighbours.load()?;
-    if is_unopened {
-        refused.iter_mut().for_each(|refused| *refused = neighbours.refuse_unopened());
+    // Whoever wants to encrypt a file is not kept from it: it would stay in plaintext.
+    if let Err(error) = neighbours.refuse_unopened() {
+        context.ui.warning_of(&error);
     }
     for State { place, path, holding } in &states {
         let (file, asked) = places[*place];
@@ -91,13 +92,13 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     Ok(refused)
 }
 
-/// What Git has encrypted for these places. Where no rule says who reads there, nothing.
+/// What the index has encrypted for these places; whoever has staged a file means it. Where no rule says who reads there, nothing.
 pub(super) fn versions_of(context: &Context, files: &[PathBuf]) -> Result<Vec<(PathBuf, Holding)>> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
     let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let (states, _) = states_of(context, &paths)?;
+    let (states, _) = states_of(context, &paths, Trees::Index)?;
     Ok(states.into_iter().map(|state| (files[state.place].clone(), state.holding)).collect())
 }
 
@@ -125,10 +126,17 @@ struct State {
 /// The number of a place, and where what Git has for it may be.
 type Sought = (usize, PathBuf);
 
+/// Where Git is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trees {
+    Index,
+    IndexAndHead,
+}
+
 /// What the index and the last commit have in these places that somebody has encrypted. Links are followed as they are in the
 /// working tree, in the index and in the last commit, but not out of the outermost repository of a place. Also whether there is a
 /// repository that Git does not open.
-fn states_of(context: &Context, paths: &[&Path]) -> Result<(Vec<State>, bool)> {
+fn states_of(context: &Context, paths: &[&Path], trees: Trees) -> Result<(Vec<State>, bool)> {
     let (roots, configs) = (Place::of(context), context.configs()?);
     let working_dir = real(&context.lookup()?.working_dir);
     let mut within: Vec<Option<PathBuf>> = Vec::new();
@@ -158,7 +166,7 @@ fn states_of(context: &Context, paths: &[&Path]) -> Result<(Vec<State>, bool)> {
                     continue;
                 }
             };
-            let (states, elsewhere) = states_in(&git, &places, &roots, &configs)?;
+            let (states, elsewhere) = states_in(&git, &places, trees, &roots, &configs)?;
             found.extend(states);
             next.extend(elsewhere);
         }
@@ -177,12 +185,14 @@ fn states_of(context: &Context, paths: &[&Path]) -> Result<(Vec<State>, bool)> {
 fn states_in(
     git: &Git,
     places: &[Sought],
+    wanted: Trees,
     roots: &Place,
     configs: &Configs,
 ) -> Result<(Vec<State>, Vec<Sought>)> {
     let mut blobs = Blobs::open(git)?;
     let mut trees = vec![Tree::of_index(git)?];
-    trees.extend(changes::head(git)?.map(|head| Tree::of_commit(git, &head)).transpose()?);
+    let head = if wanted == Trees::IndexAndHead { changes::head(git)? } else { None };
+    trees.extend(head.map(|head| Tree::of_commit(git, &head)).transpose()?);
     // A file in conflict has several versions there.
     let sides = changes::sides_of_conflicts(git)?;
     let (mut found, mut elsewhere) = (BTreeSet::new(), Vec::new());

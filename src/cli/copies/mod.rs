@@ -29,6 +29,7 @@ use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, NoGit, attributes, changes, lfs};
+use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::{repo, sops};
@@ -101,7 +102,7 @@ impl<'a> Neighbours<'a> {
         })
     }
 
-    /// Those of encrypted files, with what the index and the last commit have in their places: a file that has a new data key, and
+    /// Those of encrypted files, with what the index has in their places: a file that has a new data key, and
     /// is in no commit yet, moves along when a branch moves it.
     pub fn with_versions<'p>(
         context: &'a Context<'a>,
@@ -321,8 +322,8 @@ fn sent_on(keys: &KeySet, rule: Option<&KeySet>) -> KeySet {
 fn part_versions(path: &Path) -> String {
     format!(
         "The version of this file that Git has came from there, and this one may have as well. If the readers of this \
-         path may read it: `sealant rotate -i --allow-copied {}`, and commit it.",
-        typed(path)
+         path may read it: `sealant rotate -i --allow-copied {path} && git add {path}`",
+        path = typed(path)
     )
 }
 
@@ -367,6 +368,16 @@ pub(super) fn refuse_versions(
         Some(theirs) => neighbours.refuse_unknown(path, &theirs, opened),
         None => Ok(()),
     }
+}
+
+/// Refuses to seal for these readers what a file has already: it may have come from a place that is not for all of them.
+pub(super) fn refuse_readers(context: &Context, path: &Path, file: &SealedFile, keys: &KeySet) -> Result<()> {
+    let document = &file.document;
+    let bytes = SecretBytes::new(document.source().as_bytes().to_vec());
+    let file = EncryptedFile::parse(document.format(), bytes)?;
+    let mut neighbours = Neighbours::with_versions(context, [path])?;
+    neighbours.ask_about(path, [&file]);
+    neighbours.refuse(path, &file, keys)
 }
 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.

@@ -522,13 +522,13 @@ fn where_git_does_not_open_the_repository_nobody_is_let_in() {
         assert!(output.status != 0 && output.stderr.contains("Git does not answer"), "{output}");
         world.reads_nothing("s.yaml", "bare");
     }
-    // Nor by its plaintext in the same place.
-    let _ = repo.test.sealant(&["decrypt", "-i", "s.yaml"]).run().ok();
-    let plain = repo.test.read_text("s.yaml");
-    for args in [&["encrypt", "-i", "s.yaml"][..], &["encrypt", "--output", "s.yaml", "-"]] {
-        let output = repo.test.sealant(args).stdin(plain.as_bytes()).run();
-        assert!(output.status != 0 && output.stderr.contains("Git does not answer"), "{output}");
-        assert_eq!(repo.test.read_text("s.yaml"), plain);
+    // Plaintext is not kept from being encrypted, but it is said what nobody has looked at.
+    for args in [["decrypt", "-i", "s.yaml"], ["encrypt", "-i", "s.yaml"]] {
+        let output = repo.test.sealant(&args).run().ok();
+        assert!(
+            output.stderr.contains("warning:") && output.stderr.contains("Git does not answer"),
+            "{output}"
+        );
     }
 }
 

@@ -340,7 +340,7 @@ fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
             repo.commit("without the link");
         }
         repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
-        repo.commit("parted");
+        repo.ok(&["add", "dev/s.yaml"]);
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
         repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
         for args in [&["check"][..], &["check", "--base", "HEAD~1"], &["hook", "pre-commit"]] {
@@ -931,7 +931,7 @@ fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
         moved.reads_nothing(how);
         // The way out.
         repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
-        repo.commit("parted");
+        repo.ok(&["add", "dev/s.yaml"]);
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
     }
 }
@@ -966,6 +966,13 @@ fn what_was_moved_is_not_unsealed_and_sealed_for_others() {
     ] {
         refused(test.sealant(args).stdin(plain.as_bytes()).run(), args, &sealed);
     }
+    // What is in it gets another name, and so a new data key.
+    let editor = test.editor("sed -i 's/password/renamed/' \"$1\"");
+    let output = test.sealant(&["edit", "dev/db.yaml"]).env("EDITOR", &editor).run().code(8);
+    for part in ["prod/db.yaml of commit", &moved.mallory, "--allow-copied dev/db.yaml"] {
+        assert!(output.stderr.contains(part), "{part}: {output}");
+    }
+    assert_eq!(test.read_text("dev/db.yaml"), sealed);
     for staged in [false, true] {
         test.write("dev/db.yaml", &plain);
         if staged {
@@ -1066,7 +1073,7 @@ fn a_rule_that_goes_before_its_file_lets_nobody_in() {
             moved.reads_nothing(how);
         }
         repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
-        repo.commit("parted");
+        repo.ok(&["add", "dev/s.yaml"]);
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
     }
 }
