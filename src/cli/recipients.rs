@@ -47,6 +47,27 @@ impl<'a> Recipients<'a> {
         Ok(keys)
     }
 
+    /// The same for a file that is to be for the readers of its place, whoever could read it where it came from: whom its rule names,
+    /// unless somebody says who comes or goes.
+    pub fn of_place(&self, holder: KeyedPart<'_>, name: Option<&Path>, shown: &Path) -> Result<KeySet> {
+        let rule = name.map(|name| self.rule(name)).transpose()?.flatten();
+        let is_said = !self.wish.add.is_empty() || !self.wish.remove.is_empty();
+        let Some(rule) = rule.filter(|_| !is_said && !self.context.is_sops()) else {
+            return self.of(holder, name, shown);
+        };
+        let is_listed = |key: &MasterKey| {
+            let mut all = holder.data_keys().into_iter().flatten();
+            all.all(|wrapped| wrapped.groups.iter().flatten().any(|wrapped| wrapped.key == *key))
+        };
+        let new: Vec<&MasterKey> = rule.groups.iter().flatten().filter(|key| !is_listed(key)).collect();
+        if !new.is_empty() {
+            let message =
+                format!("{}: as its creation rule says, these can read it now, too:", shown.display());
+            self.context.ui.note_list(message, list(new));
+        }
+        Ok(rule)
+    }
+
     /// Refuses a file that was only found in a folder, if there is a config but no rule names its recipients: anybody
     /// could move a file out of its rule and add themselves to it.
     pub fn refuse_named_by_file_alone(&self, holder: KeyedPart<'_>, path: &Path) -> Result<()> {

@@ -133,9 +133,9 @@ pub fn readers(file: &EncryptedFile, rule: &KeySet) -> KeySet {
     }
 }
 
-/// Whether a file lists all of these readers for each of its data keys.
-pub fn lists_all(file: &EncryptedFile, keys: &KeySet) -> bool {
-    file.data_keys().is_ok_and(|listed| listed.iter().all(|listed| !lets_others_in(keys, &listed_in(listed))))
+/// Whom a file lists for each of its data keys.
+pub fn listed(file: &EncryptedFile) -> Vec<KeySet> {
+    file.data_keys().map(|listed| listed.iter().map(listed_in).collect()).unwrap_or_default()
 }
 
 /// Whether some of these readers are not among the others, or need fewer keys.
@@ -861,6 +861,23 @@ impl Copies {
         Ok(())
     }
 
+    /// Whether others than those of the places that [`Copies::refuse`] finds have long been let in: by one of these lists, of what came
+    /// after it in its place.
+    pub fn is_parted(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet, later: &[KeySet]) -> bool {
+        let (wanted, later): (_, Vec<Readers>) = (Readers::of(keys), later.iter().map(Readers::of).collect());
+        held.iter().all(|(_, held)| {
+            let asking = Asking { path, wanted: &wanted, here: &held.readers, by_rule: held.by_rule };
+            let places = held.prints().into_iter().filter_map(|print| self.by_print.get(&print)).flatten();
+            let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
+            let mut denied =
+                units.map(|unit| &self.units[unit]).filter(|unit| self.denied(&asking, unit).is_some());
+            denied.all(|unit| {
+                let there = unit.readers_beside(held.by_rule);
+                later.iter().any(|later| is_wider(later, &there))
+            })
+        })
+    }
+
     /// The same for a document by its data key, once that is open: however it is wrapped here, it is that of another document
     /// if it opens the MAC of that one, or a value. `rule` is whom the creation rule of its place names.
     pub fn refuse_key(
@@ -888,13 +905,17 @@ impl Copies {
             return None;
         }
         let there = unit.readers_beside(asking.by_rule);
-        // With a new data key, nobody would see any more that the two places have different readers.
+        // With a new data key, nobody would see any more that the two places have different readers, or whose rule it was under.
+        let is_ruled_there_alone = unit.held.by_rule && !asking.by_rule;
         match unit.is_past() {
+            true if is_ruled_there_alone => self.is_of_move(unit, asking.path).then_some(asking.wanted),
             true => [asking.wanted, asking.here]
                 .into_iter()
                 .find(|asked| is_wider(asked, &there) && self.is_of_move(unit, asking.path)),
-            false => (is_wider(asking.wanted, &there) || is_wider(&unit.held.readers, asking.wanted))
-                .then_some(asking.wanted),
+            false => (is_ruled_there_alone
+                || is_wider(asking.wanted, &there)
+                || is_wider(&unit.held.readers, asking.wanted))
+            .then_some(asking.wanted),
         }
     }
 
@@ -926,6 +947,9 @@ impl Copies {
             None if sends_more => ("also sends to:", more),
             None if !strangers.is_empty() => ("does not name:", strangers),
             None if !more.is_empty() => ("also names:", more),
+            None if unit.held.by_rule && !asking.by_rule => {
+                ("names its readers, as no rule does for this path", BTreeSet::new())
+            }
             None => ("needs keys from a different number of groups", BTreeSet::new()),
         };
         let mut lines: Vec<String> = list.iter().map(|name| format!("  {name}")).collect();

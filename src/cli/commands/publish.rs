@@ -81,7 +81,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     };
     let started_by = if context.is_sops() { StartedBy::Sops } else { StartedBy::Person };
     let publisher = Publisher {
-        neighbours: Neighbours::with_versions(context, files.iter().map(PathBuf::as_path))?,
+        neighbours: Neighbours::of(context, files.iter().map(PathBuf::as_path))?,
         service: args.identities.key_service(context)?,
         vault: Vault::of_user(started_by),
         buckets: Buckets::of_user(started_by),

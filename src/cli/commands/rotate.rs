@@ -12,7 +12,7 @@ use crate::cli::recipients::Recipients;
 use crate::cli::repository::inputs_to_write;
 use crate::document::Format;
 use crate::encrypted_file::KeyedPart;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fs::Mode;
 use crate::host::Host;
 use crate::keys::KeySet;
@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(skip)]
     pub ignore_mac: bool,
 
-    /// Continue although the file shares its data key or values with a file that has other readers
+    /// Give a file to the readers of its rule, although it shares its data key or values with a file that has others
     ///
     /// Afterwards the two share nothing.
     #[arg(long)]
@@ -131,25 +131,16 @@ struct Readers<'a> {
     only: Option<Option<PathBuf>>,
 }
 
-impl Readers<'_> {
-    /// An error with advice that does not take back what was allowed already.
-    fn with_own_flags(&self, error: Error) -> Error {
-        let advice = error.advice().filter(|_| self.neighbours.is_none());
-        match advice.map(|advice| advice.replace("rotate -i --rm-", "rotate -i --allow-copied --rm-")) {
-            Some(advice) => error.advise(advice),
-            None => error,
-        }
-    }
-}
-
 impl Decide for Readers<'_> {
     fn keys(&self, parsed: &Parsed, holder: KeyedPart<'_>) -> Result<KeySet> {
         let name = self.only.as_ref().map_or(Some(parsed.path.as_path()), |name| name.as_deref());
         if self.found.contains(&parsed.path) {
             self.recipients.refuse_named_by_file_alone(holder, &parsed.path)?;
         }
-        let keys =
-            self.recipients.of(holder, name, &parsed.path).map_err(|error| self.with_own_flags(error))?;
+        let keys = match self.neighbours {
+            Some(_) => self.recipients.of(holder, name, &parsed.path)?,
+            None => self.recipients.of_place(holder, name, &parsed.path)?,
+        };
         if let Some(name) = name {
             self.claims.tell_settings(name, &parsed.file);
         }

@@ -17,12 +17,16 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
+use crate::repo::git::history::{History, Scope};
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes};
 use crate::shown::typed;
 
 /// How often a link may lead from one repository into another.
 const MOST_REPOSITORIES: usize = 8;
+
+/// How many files Git is asked about by their names. For more than that it tells about all.
+const MOST_NAMED: usize = 200;
 
 /// A file that is about to be encrypted.
 pub struct ToEncrypt<'f> {
@@ -92,14 +96,58 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     Ok(refused)
 }
 
-/// What the index has encrypted for these places; whoever has staged a file means it. Where no rule says who reads there, nothing.
+/// What the index, and the commits that lead to the last one, have encrypted for these places, the newest first. Where no rule says
+/// who reads there, nothing.
 pub(super) fn versions_of(context: &Context, files: &[PathBuf]) -> Result<Vec<(PathBuf, Holding)>> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
     let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     let (states, _) = states_of(context, &paths, Trees::Index)?;
-    Ok(states.into_iter().map(|state| (files[state.place].clone(), state.holding)).collect())
+    let mut found: Vec<_> =
+        states.into_iter().map(|state| (files[state.place].clone(), state.holding)).collect();
+    found.extend(committed(context, files)?);
+    Ok(found)
+}
+
+/// What commits have encrypted in these places.
+fn committed(context: &Context, files: &[PathBuf]) -> Result<Vec<(PathBuf, Holding)>> {
+    let (roots, configs) = (Place::of(context), context.configs()?);
+    let mut by_root: BTreeMap<PathBuf, Vec<(&PathBuf, PathBuf)>> = BTreeMap::new();
+    for file in files.iter().filter(|file| rule_of(file, &configs).is_some()) {
+        let path = real(file);
+        if let Some(root) = roots.roots_of(&path).first() {
+            by_root.entry(root.to_path_buf()).or_default().push((file, path));
+        }
+    }
+    let mut found = Vec::new();
+    for (root, files) in by_root {
+        let Ok(Some(git)) = Git::find(context.host, &root) else { continue };
+        let named = |path: &PathBuf| path.strip_prefix(git.top()).ok().map(Path::to_path_buf);
+        let names: BTreeSet<PathBuf> = files.iter().filter_map(|(_, path)| named(path)).collect();
+        let paths = if names.len() > MOST_NAMED { Vec::new() } else { names.iter().cloned().collect() };
+        let history = History::read(&git, &Scope { all: false, paths }, |path| names.contains(path))?;
+        let mut contents: BTreeMap<&Path, Vec<&ObjectId>> = BTreeMap::new();
+        for version in &history.versions {
+            let of_path = contents.entry(&history.paths[version.path]).or_default();
+            of_path.push(&history.blobs[version.blob].id);
+        }
+        let of_file = |(file, path): &(&PathBuf, PathBuf)| {
+            let ids = named(path).and_then(|name| contents.get(&*name)).into_iter().flatten();
+            ids.map(|id| ((*file).clone(), *id)).collect::<Vec<_>>()
+        };
+        let versions: Vec<(PathBuf, &ObjectId)> = files.iter().flat_map(of_file).collect();
+        let ids: Vec<&ObjectId> = versions.iter().map(|(_, id)| *id).collect();
+        let counts = |at: usize| is_for_secrets(&versions[at].0, &configs);
+        let holding = |at: usize, bytes: &_| {
+            Holding::of(Format::of_path(&versions[at].0), bytes).filter(Holding::is_encrypted)
+        };
+        let unread = |_, error: Error| Some(Err(unknown_original(error)));
+        let mut held = held_of(&mut Blobs::open(&git)?, &ids, counts, holding, unread)?;
+        held.sort_by_key(|(at, _)| *at);
+        found.extend(held.into_iter().map(|(at, holding)| (versions[at].0.clone(), holding)));
+    }
+    Ok(found)
 }
 
 fn restore(path: &Path, holding: &Holding) -> String {

@@ -23,7 +23,7 @@ use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::before::{self, Before};
 use crate::repo::copies::{
-    Copies, Foreign, Held, Named, Prints, are_of_one_key, held, is_for_same, lists_all, readers,
+    Copies, Foreign, Held, Named, Prints, are_of_one_key, held, is_for_same, listed, readers,
 };
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
@@ -102,7 +102,7 @@ impl<'a> Neighbours<'a> {
         })
     }
 
-    /// Those of encrypted files, with what the index has in their places: a file that has a new data key, and
+    /// Those of encrypted files, with what the index and commits had in their places: a file that has a new data key, and
     /// is in no commit yet, moves along when a branch moves it.
     pub fn with_versions<'p>(
         context: &'a Context<'a>,
@@ -279,12 +279,25 @@ impl<'a> Neighbours<'a> {
             |error: Error| if error.kind() == Kind::Conflict { error.advise(advice) } else { error }
         };
         self.refuse_held(path, |rule| held(file, rule), keys).map_err(advised(part_them(path)))?;
-        let versions = self.versions.get().into_iter().flatten();
-        let lets_in = !lists_all(file, keys);
-        for (_, version) in versions.filter(|(of, _)| of == path && lets_in) {
-            self.refuse_holding(path, version, keys).map_err(advised(part_versions(path)))?;
+        let versions = self.versions.get().into_iter().flatten().filter(|(of, _)| of == path);
+        let mut later = listed(file);
+        for (_, version) in versions {
+            match self.refuse_holding(path, version, keys) {
+                Err(error)
+                    if error.kind() != Kind::Conflict || !self.is_parted(path, version, keys, &later)? =>
+                {
+                    return Err(advised(part_versions(path))(error));
+                }
+                _ => later.extend(version.ours.iter().flat_map(listed)),
+            }
         }
         Ok(())
+    }
+
+    fn is_parted(&self, path: &Path, version: &Holding, keys: &KeySet, later: &[KeySet]) -> Result<bool> {
+        let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
+        let held = version.held(rule.as_ref()).unwrap_or_default();
+        Ok(copies.is_parted(&real(path), &held, &sent_on(keys, rule.as_ref()), later))
     }
 
     /// The same for a document whose data key is open: a file elsewhere may have the same key, wrapped in another way.
@@ -322,8 +335,8 @@ fn sent_on(keys: &KeySet, rule: Option<&KeySet>) -> KeySet {
 fn part_versions(path: &Path) -> String {
     format!(
         "The version of this file that Git has came from there, and this one may have as well. If the readers of this \
-         path may read it: `sealant rotate -i --allow-copied {path} && git add {path}`",
-        path = typed(path)
+         path may read it: `sealant rotate -i --allow-copied {}`",
+        typed(path)
     )
 }
 

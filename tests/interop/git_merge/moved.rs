@@ -340,7 +340,6 @@ fn what_a_merged_branch_has_moved_is_rotated_for_nobody_else() {
             repo.commit("without the link");
         }
         repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
-        repo.ok(&["add", "dev/s.yaml"]);
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
         repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
         for args in [&["check"][..], &["check", "--base", "HEAD~1"], &["hook", "pre-commit"]] {
@@ -899,10 +898,11 @@ fn what_is_in_conflict_is_not_encrypted_for_others() {
 /// It has a new data key, and is in no commit yet: Git moves it along by itself when a branch moves what was there before.
 #[test]
 fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
-    for how in ["stash", "checkout"] {
+    for how in ["stash", "checkout", "staged", "committed"] {
         let moved = Moved::new();
         let (repo, test) = (&moved.repo, &moved.repo.test);
-        moved.branches(|| drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"])), || test.write("ours", ""));
+        let moves = || drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]));
+        moved.branches(moves, || test.write("ours", ""));
         repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
         repo.set("prod/s.yaml", "b", "planted-new");
         match how {
@@ -914,6 +914,11 @@ fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
             }
         }
         assert!(test.path("dev/s.yaml").exists(), "{how}");
+        match how {
+            "staged" => drop(repo.ok(&["add", "-A"])),
+            "committed" => repo.commit("next"),
+            _ => {}
+        }
         let ways = [
             &["updatekeys", "--yes", "dev/s.yaml"][..],
             &["updatekeys", "--yes", "dev"],
@@ -930,10 +935,57 @@ fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
         }
         moved.reads_nothing(how);
         // The way out.
-        repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
-        repo.ok(&["add", "dev/s.yaml"]);
+        let output = repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
+        assert!(output.stderr.contains(&moved.mallory), "{output}");
+        for commits in [false, true] {
+            if commits {
+                repo.commit("parted");
+            }
+            repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
+            repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
+        }
+        // Whoever joins later is let in as ever.
+        let config = test.read_text(".sops.yaml");
+        let nina = new_identity(test, &test.home("nina.txt"));
+        test.write(".sops.yaml", config.replacen(&moved.mallory, &format!("{},{nina}", moved.mallory), 1));
+        repo.commit("joined");
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
+        assert!(test.read_text("dev/s.yaml").contains(&nina), "{how}");
     }
+}
+
+/// The readers that its own list names would be all that is left to say where it comes from.
+#[test]
+fn a_place_without_a_rule_hides_no_origin() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let older = test.read("prod/s.yaml");
+    repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+    repo.commit("rotated");
+    let moves = || {
+        std::fs::create_dir(test.path("misc")).expect("a folder");
+        repo.ok(&["mv", "prod/s.yaml", "misc/s.yaml"]);
+        test.write("misc/s.yaml", &older);
+    };
+    moved.branches(moves, || repo.set("prod/s.yaml", "b", "planted-new"));
+    let is_told = |output: Output| {
+        assert!(
+            output.status != 0 && output.to_string().contains("as no rule does for this path"),
+            "{output}"
+        );
+    };
+    is_told(repo.merge());
+    is_told(test.sealant(&["resolve", "misc/s.yaml"]).run());
+    is_told(test.sealant(&["rotate", "-i", "misc/s.yaml"]).run());
+    let config = test.read_text(".sops.yaml");
+    test.write(".sops.yaml", format!("{config}  - path_regex: ^misc/\n    age: {}\n", repo.recipient));
+    repo.sealant(&["resolve", "misc/s.yaml"]);
+    repo.commit("merged");
+    assert!(repo.plain("misc/s.yaml").contains("planted-new"));
+    repo.ok(&["mv", "misc/s.yaml", "dev/s.yaml"]);
+    repo.commit("moved");
+    let output = test.sealant(&["updatekeys", "--yes", "dev/s.yaml"]).run().code(8);
+    assert!(output.stderr.contains("misc/s.yaml of commit"), "{output}");
 }
 
 #[test]
@@ -1073,7 +1125,6 @@ fn a_rule_that_goes_before_its_file_lets_nobody_in() {
             moved.reads_nothing(how);
         }
         repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
-        repo.ok(&["add", "dev/s.yaml"]);
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
     }
 }
