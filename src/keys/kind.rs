@@ -371,6 +371,10 @@ impl MasterKey {
     pub fn holders(&self) -> String {
         match self {
             Self::AzureKv(key) => format!("{} {}", KeyKind::AzureKv, key.of_any_version()),
+            // Behind the type and the key of SSH is a comment.
+            Self::Age(recipient) if recipient.as_str().starts_with("ssh-") => {
+                recipient.as_str().split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+            }
             key => key.to_string(),
         }
     }

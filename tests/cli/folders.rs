@@ -172,6 +172,8 @@ fn identities_are_not_encrypted_with_the_folder_that_they_are_in() {
     assert!(output.stderr.contains("error: secrets/keys.txt: it holds identities"), "{output}");
     assert!(output.stderr.contains("`sealant encrypt -i secrets/keys.txt`"), "{output}");
     assert_eq!(test.read_text("secrets/keys.txt"), identities);
+    test.sealant(&["check", "--fix", "secrets"]).run().code(1);
+    assert_eq!(test.read_text("secrets/keys.txt"), identities);
     test.sealant(&["encrypt", "-i", "secrets/keys.txt"]).run().ok();
     assert_ne!(test.read_text("secrets/keys.txt"), identities);
 }

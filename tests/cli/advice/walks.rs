@@ -92,7 +92,7 @@ pub const WALKS: &[Walk] = walks![
     "somebody asks for access": "sed -i \"s/age: /age: $STRANGER,/\" .sops.yaml",
         "sealant check" => ["sealant updatekeys --add age1y7vjqnlnw64gvpkcpjawve7el6gesg7f6wvyjanexwqke20yssss4yshtd secrets/db.yaml"], Gone;
     "a copy": "printf '  - path_regex: ^dev/\\n    age: %s,%s\\n' $RECIPIENT $STRANGER >> .sops.yaml; mkdir dev; cp secrets/db.yaml dev/db.yaml; git add .",
-        "sealant hook pre-commit" => ["sealant rotate -i --allow-copied dev/db.yaml && git add dev/db.yaml", "sealant updatekeys dev/db.yaml && git add dev/db.yaml"], Gone;
+        "sealant hook pre-commit" => ["sealant rotate -i --allow-copied dev/db.yaml && git add dev/db.yaml"], Gone;
     "a conflict": "b() { git checkout -q -b $1; echo \"password: $1\" > secrets/db.yaml; sealant encrypt -i secrets/db.yaml; git commit -qam $1; git checkout -q main; }; b one; b two; git merge -q one; ! git merge two",
         "sealant check" => ["sealant resolve secrets/db.yaml", "sealant resolve --ours secrets/db.yaml"], Gone;
     "a file without its MAC": "sed -i '/mac:/d' secrets/db.yaml",

@@ -954,6 +954,52 @@ fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
     }
 }
 
+/// Anybody can push a branch that moves a file, or commit a copy and take it back.
+#[test]
+fn a_copy_elsewhere_takes_nothing_from_where_it_was_first() {
+    for how in
+        ["moved on a branch", "copied on a branch", "copied and removed", "copied, changed and removed"]
+    {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let copies = || test.write("dev/s.yaml", test.read("prod/s.yaml"));
+        match how {
+            "moved on a branch" => {
+                moved.branches(
+                    || drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"])),
+                    || test.write("ours", ""),
+                );
+            }
+            "copied on a branch" => moved.branches(copies, || test.write("ours", "")),
+            _ => {
+                copies();
+                repo.commit("copied");
+                repo.ok(&["rm", "-q", "dev/s.yaml"]);
+                repo.commit("removed");
+            }
+        }
+        if how == "copied, changed and removed" {
+            repo.set("prod/s.yaml", "b", "planted-next");
+            repo.commit("next");
+        }
+        repo.sealant(&["check"]);
+        for args in [
+            &["decrypt", "-i", "prod/s.yaml"][..],
+            &["rotate", "-i", "prod/s.yaml"],
+            &["updatekeys", "--rotate", "--yes", "prod"],
+        ] {
+            repo.sealant(args);
+            repo.ok(&["checkout", "-q", "."]);
+        }
+        // Where it came later it is as ever.
+        if how.ends_with("branch") {
+            let _ = repo.merge().ok();
+            let output = test.sealant(&["updatekeys", "--yes", "dev/s.yaml"]).run().code(8);
+            assert!(output.stderr.contains("prod/s.yaml"), "{how}: {output}");
+        }
+    }
+}
+
 /// The readers that its own list names would be all that is left to say where it comes from.
 #[test]
 fn a_place_without_a_rule_hides_no_origin() {

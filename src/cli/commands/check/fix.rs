@@ -14,7 +14,7 @@ use crate::encrypted_file::meant;
 use crate::error::Result;
 use crate::fs::Mode;
 use crate::host::Host;
-use crate::keys::StartedBy;
+use crate::keys::{self, StartedBy};
 use crate::repo::check::Rule;
 
 /// The files with values in plaintext that encrypting them would mend.
@@ -35,10 +35,13 @@ pub fn encrypt(inputs: Vec<Input>, formats: Formats, encrypt: &Encrypt, context:
     let is_encrypted = |input: &Input| {
         read(input, formats).is_ok_and(|source| meant(source.format, &source.bytes).is_some())
     };
+    // Without them nobody could decrypt it again.
+    let is_of_identities =
+        |input: &Input| read(input, formats).is_ok_and(|source| keys::holds_only_identities(&source.bytes));
     // For the others there is something to do by hand first, which is told with the findings that are left.
     let is_due = |input: &Input| {
         let rule = input.path.as_deref().map(|path| encrypt.configs().matching_policy(path));
-        !is_encrypted(input) && !matches!(rule, Some(Ok(None)))
+        !is_encrypted(input) && !is_of_identities(input) && !matches!(rule, Some(Ok(None)))
     };
     let clear: Vec<Input> = inputs.into_iter().filter(is_due).collect();
     // As for all that other programs start: nobody is asked, and only servers that the person has named.

@@ -22,7 +22,7 @@ use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies;
 use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, lets_others_in};
-use crate::repo::git::ancestry::Ancestry;
+use crate::repo::git::ancestry::{Ancestry, Line};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::history::{History, is_shallow};
@@ -81,6 +81,9 @@ impl PastRule {
 /// The most contents of configs that are tried on every place, and how often a rule is tried on a path for it.
 const MOST_STATES: usize = 64;
 const MOST_TRIALS: usize = 2_000_000;
+
+/// How many commits are walked by to see where contents were first: seconds.
+const MOST_STEPS_OF_LINES: usize = 200_000_000;
 
 /// The paths that somebody asks about, which need not be on the disk.
 pub(super) type Asked = Vec<(PathBuf, Prints)>;
@@ -149,6 +152,7 @@ pub(super) fn add(
         let commit = *commits.get(&(at, id)).filter(|_| !rules.is_empty())?;
         Some(recorded.version(at, id, commit, rules))
     }));
+    recorded.leave_first_places_out(&mut versions, copies);
     let is_wanted = |held: &[_]| wanted != PastScope::Shared || copies.share(held);
     let Some(configs) = configs.first() else { return Ok(()) };
     for found in held_versions(&mut Blobs::open(git)?, versions, configs, is_wanted)? {
@@ -380,6 +384,44 @@ impl<'g> Recorded<'g> {
             found.entry((version.path, id)).or_insert(version.commit);
         }
         found
+    }
+
+    /// Whoever copies a file to another place takes nothing from those who read it where it was first: for these places, what came
+    /// elsewhere later is no move.
+    fn leave_first_places_out(&self, versions: &mut [Version], copies: &mut Copies) {
+        let mut arrivals: HashMap<&ObjectId, BTreeMap<&Path, Vec<usize>>> = HashMap::new();
+        for version in &self.history.versions {
+            let of_blob = arrivals.entry(&self.history.blobs[version.blob].id).or_default();
+            of_blob.entry(&self.paths[version.path]).or_default().push(version.commit);
+        }
+        let mut left = MOST_STEPS_OF_LINES;
+        let mut leavings: BTreeMap<BTreeSet<PathBuf>, Leaving> = BTreeMap::new();
+        for version in versions {
+            let places = arrivals.get(&version.id).filter(|places| places.len() > 1);
+            let Some((places, came)) = places.and_then(|places| Some((places, places.get(&*version.path)?)))
+            else {
+                continue;
+            };
+            let Some(rest) = left.checked_sub(came.len() * self.history.commits.len()) else { return };
+            left = rest;
+            // In the history before each of its arrivals, a first place has had it.
+            let before =
+                |commit: &usize| self.ancestry().line(self.ancestry().parents(*commit).iter().copied());
+            let lines: Vec<Line> = came.iter().map(before).collect();
+            let is_first =
+                |commits: &[usize]| lines.iter().all(|line| commits.iter().any(|commit| line.has(*commit)));
+            let first = places.iter().filter(|(_, commits)| is_first(commits));
+            let mut first: BTreeSet<PathBuf> = first.map(|(path, _)| path.to_path_buf()).collect();
+            if first.is_empty() {
+                continue;
+            }
+            first.insert(version.path.clone());
+            let leaving = leavings
+                .entry(first)
+                .or_insert_with_key(|first| copies.add_leaving(copies::Since::Beside(first.clone())));
+            let rules = version.rules.iter_mut().filter(|rule| rule.since == Since::Now);
+            rules.for_each(|rule| rule.since = Since::Leaving(*leaving));
+        }
     }
 
     /// All contents that were ever at places that have rules.
