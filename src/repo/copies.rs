@@ -867,7 +867,7 @@ impl Copies {
         let (wanted, later): (_, Vec<Readers>) = (Readers::of(keys), later.iter().map(Readers::of).collect());
         held.iter().all(|(_, held)| {
             let asking = Asking { path, wanted: &wanted, here: &held.readers, by_rule: held.by_rule };
-            let places = held.prints().into_iter().filter_map(|print| self.by_print.get(&print)).flatten();
+            let places = held.prints().filter_map(|print| self.by_print.get(&print)).flatten();
             let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
             let mut denied =
                 units.map(|unit| &self.units[unit]).filter(|unit| self.denied(&asking, unit).is_some());
