@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// As many characters of a key as nobody makes another key for that ends in the same.
-const END: usize = 8;
+/// As many characters of a key as nobody makes another key for that ends in the same: of an age recipient some 76 bits.
+const END: usize = 16;
 
 /// Names of master keys, by the keys as configs and flags have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -103,10 +103,11 @@ mod tests {
 
     #[test]
     fn a_name_never_comes_without_the_end_of_its_key() {
-        let names = [("age1xyz12345678", "Anna"), ("ssh-ed25519 AAAAkeyabcdefgh ben@host", "Ben")];
+        let names = [("age1xyz12345678", "Anna"), ("ssh-ed25519 AAAAkeyabcdefghabcdefgh ben@host", "Ben")];
         let names = Names::new(names.map(|(key, name)| (key.to_owned(), name.to_owned())).into());
-        assert_eq!(names.short("age1xyz12345678").as_deref(), Some("Anna (...12345678)"));
-        assert_eq!(names.short("ssh-ed25519 AAAAkeyabcdefgh ben@host").as_deref(), Some("Ben (...abcdefgh)"));
+        assert_eq!(names.short("age1xyz12345678").as_deref(), Some("Anna (...age1xyz12345678)"));
+        let ssh = names.short("ssh-ed25519 AAAAkeyabcdefghabcdefgh ben@host");
+        assert_eq!(ssh.as_deref(), Some("Ben (...abcdefghabcdefgh)"));
         assert_eq!(names.short("age1other"), None);
         assert_eq!(names.whole("age1xyz12345678"), "age1xyz12345678 (Anna)");
         assert_eq!(names.key_called("anna "), Some("age1xyz12345678"));

@@ -161,7 +161,16 @@ impl<'h> KeyService<'h> {
     /// each group gets a Shamir share of its own. The results are in the order of the sets, their groups and keys in
     /// that of the set. An old data key is wrapped by [`KeyService::rekey_many`] alone.
     pub async fn new_data_keys(&self, sets: &[&KeySet]) -> Vec<Result<(DataKey, WrappedDataKey)>> {
-        let data_keys: Vec<DataKey> = sets.iter().map(|_| DataKey::generate()).collect();
+        self.data_keys_made_by(DataKey::generate, sets).await
+    }
+
+    /// The same with data keys that `make` generates.
+    pub(crate) async fn data_keys_made_by(
+        &self,
+        make: fn() -> DataKey,
+        sets: &[&KeySet],
+    ) -> Vec<Result<(DataKey, WrappedDataKey)>> {
+        let data_keys: Vec<DataKey> = sets.iter().map(|_| make()).collect();
         let requests: Vec<_> = data_keys.iter().zip(sets.iter().copied()).collect();
         let wrapped = self.wrap_many(&requests).await;
         let pair = |((data_key, keys), groups): ((DataKey, &&KeySet), Result<_>)| {

@@ -449,7 +449,7 @@ pub fn are_of_one_key(one: &EncryptedFile, other: &EncryptedFile, keys: &[&DataK
 }
 
 /// What files hold, without the files.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 pub struct Prints(HashSet<Print>);
 
 impl Prints {
@@ -843,39 +843,48 @@ impl Copies {
     /// read it, or, where the other one is for more, a new data key would hide that it is a copy. An error of kind
     /// [`Kind::Conflict`] with what is shared; what to do about it is the caller's to say.
     pub fn refuse(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
+        self.refuse_among(path, held, keys, &|_, _| true)
+    }
+
+    /// The same for what this place held earlier, as far as it came from elsewhere: unless a list that came after it has let in others
+    /// than it was for there.
+    pub fn refuse_earlier(
+        &self,
+        path: &Path,
+        held: &[(usize, Held)],
+        keys: &KeySet,
+        later: &[KeySet],
+    ) -> Result<()> {
+        let later: Vec<Readers> = later.iter().map(Readers::of).collect();
+        self.refuse_among(path, held, keys, &|asking, unit| {
+            let there = unit.readers_beside(asking.by_rule);
+            self.files[unit.file].path != path && !later.iter().any(|later| is_wider(later, &there))
+        })
+    }
+
+    fn refuse_among(
+        &self,
+        path: &Path,
+        held: &[(usize, Held)],
+        keys: &KeySet,
+        counts: &dyn Fn(&Asking<'_>, &Unit) -> bool,
+    ) -> Result<()> {
         let wanted = Readers::of(keys);
-        for (_, held) in held {
-            let asking = Asking { path, wanted: &wanted, here: &held.readers, by_rule: held.by_rule };
-            for print in held.prints() {
-                let places = self.by_print.get(&print).into_iter().flatten();
+        let ways: [fn(&Self, &Asking<'_>, &Unit) -> bool; 2] = [Self::is_denied, Self::is_ruled_there_alone];
+        for is_refused in ways {
+            for (_, held) in held {
+                let asking = Asking { path, wanted: &wanted, here: &held.readers, by_rule: held.by_rule };
+                let places = held.prints().filter_map(|print| self.by_print.get(&print)).flatten();
                 let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
-                let refused = |unit: usize| {
-                    let (unit, readers) = (&self.units[unit], self.denied(&asking, &self.units[unit])?);
-                    Some(self.refusal(&asking, unit, readers, &Shared::between(held, &unit.held)))
-                };
-                if let Some(refusal) = units.into_iter().find_map(refused) {
-                    return Err(refusal);
+                let mut units = units.map(|unit| &self.units[unit]);
+                if let Some(unit) =
+                    units.find(|unit| is_refused(self, &asking, unit) && counts(&asking, unit))
+                {
+                    return Err(self.refusal(&asking, unit, &Shared::between(held, &unit.held)));
                 }
             }
         }
         Ok(())
-    }
-
-    /// Whether others than those of the places that [`Copies::refuse`] finds have long been let in: by one of these lists, of what came
-    /// after it in its place.
-    pub fn is_parted(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet, later: &[KeySet]) -> bool {
-        let (wanted, later): (_, Vec<Readers>) = (Readers::of(keys), later.iter().map(Readers::of).collect());
-        held.iter().all(|(_, held)| {
-            let asking = Asking { path, wanted: &wanted, here: &held.readers, by_rule: held.by_rule };
-            let places = held.prints().filter_map(|print| self.by_print.get(&print)).flatten();
-            let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
-            let mut denied =
-                units.map(|unit| &self.units[unit]).filter(|unit| self.denied(&asking, unit).is_some());
-            denied.all(|unit| {
-                let there = unit.readers_beside(held.by_rule);
-                later.iter().any(|later| is_wider(later, &there))
-            })
-        })
     }
 
     /// The same for a document by its data key, once that is open: however it is wrapped here, it is that of another document
@@ -890,13 +899,26 @@ impl Copies {
         let (wanted, trial) = (Readers::of(keys), Trial::of(data_key));
         let (here, by_rule) = Readers::of_place(rule, || wanted.clone());
         let asking = Asking { path, wanted: &wanted, here: &here, by_rule };
-        let refused = |unit: &Unit| {
-            let readers = self.denied(&asking, unit)?;
-            let shared = Shared { has_key: true, values: Vec::new() };
-            let is_its = unit.held.samples.iter().any(|sample| trial.opens(sample));
-            is_its.then(|| self.refusal(&asking, unit, readers, &shared))
+        let shared = Shared { has_key: true, values: Vec::new() };
+        let is_refused = |unit: &&Unit| {
+            (self.is_denied(&asking, unit) || self.is_ruled_there_alone(&asking, unit))
+                && unit.held.samples.iter().any(|sample| trial.opens(sample))
         };
-        self.units.iter().find_map(refused).map_or(Ok(()), Err)
+        let refused = self.units.iter().find(is_refused);
+        refused.map_or(Ok(()), |unit| Err(self.refusal(&asking, unit, &shared)))
+    }
+
+    fn is_denied(&self, asking: &Asking<'_>, unit: &Unit) -> bool {
+        self.denied(asking, unit).is_some()
+    }
+
+    /// Whether a rule names the readers of another place, and none those of this one: with a new data key, nobody would see any
+    /// more under whose rule it was.
+    fn is_ruled_there_alone(&self, asking: &Asking<'_>, unit: &Unit) -> bool {
+        unit.held.by_rule
+            && !asking.by_rule
+            && self.files[unit.file].path != asking.path
+            && (!unit.is_past() || self.is_of_move(unit, asking.path))
     }
 
     /// Whom nothing of another place may be given that is asked for; `None` where all may have it.
@@ -905,21 +927,18 @@ impl Copies {
             return None;
         }
         let there = unit.readers_beside(asking.by_rule);
-        // With a new data key, nobody would see any more that the two places have different readers, or whose rule it was under.
-        let is_ruled_there_alone = unit.held.by_rule && !asking.by_rule;
+        // With a new data key, nobody would see any more that the two places have different readers.
         match unit.is_past() {
-            true if is_ruled_there_alone => self.is_of_move(unit, asking.path).then_some(asking.wanted),
             true => [asking.wanted, asking.here]
                 .into_iter()
                 .find(|asked| is_wider(asked, &there) && self.is_of_move(unit, asking.path)),
-            false => (is_ruled_there_alone
-                || is_wider(asking.wanted, &there)
-                || is_wider(&unit.held.readers, asking.wanted))
-            .then_some(asking.wanted),
+            false => (is_wider(asking.wanted, &there) || is_wider(&unit.held.readers, asking.wanted))
+                .then_some(asking.wanted),
         }
     }
 
-    fn refusal(&self, asking: &Asking<'_>, unit: &Unit, wanted: &Readers, shared: &Shared<'_>) -> Error {
+    fn refusal(&self, asking: &Asking<'_>, unit: &Unit, shared: &Shared<'_>) -> Error {
+        let wanted = self.denied(asking, unit).unwrap_or(asking.wanted);
         let what = match (shared.has_key, shared.values.len()) {
             (true, 0) => "its data key".to_owned(),
             (true, 1) => "its data key and a value".to_owned(),

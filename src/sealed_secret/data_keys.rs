@@ -28,7 +28,7 @@ pub struct NewDataKey {
 impl NewDataKey {
     /// A new data key for each of these sets of master keys, in one request. Results are in the order of the sets.
     pub async fn make(service: &KeyService<'_>, sets: &[&KeySet]) -> Vec<Result<Self>> {
-        let new_keys = service.new_data_keys(sets).await;
+        let new_keys = service.data_keys_made_by(generate, sets).await;
         let finish = |(set, new_key): (&&KeySet, Result<(DataKey, WrappedDataKey)>)| {
             wraps::refuse_foreign(set)?;
             let (key, wrapped) = new_key?;
@@ -43,6 +43,16 @@ impl NewDataKey {
     pub fn opened(&self) -> OpenedKeys {
         let keys = (self.data_key.clone(), ItemKey::derive(&self.data_key));
         OpenedKeys(BTreeMap::from([(self.entry.id.clone(), keys)]))
+    }
+}
+
+/// A random data key whose id begins with a letter: some programs that read YAML take `9e066607` for a number.
+fn generate() -> DataKey {
+    loop {
+        let data_key = DataKey::generate();
+        if ItemKey::derive(&data_key).commitment.id().starts_with(|digit: char| digit.is_ascii_alphabetic()) {
+            return data_key;
+        }
     }
 }
 
@@ -246,6 +256,12 @@ mod tests {
         let recipient = person.key().id().to_owned();
         let parsed: ::age::x25519::Recipient = recipient.parse().unwrap();
         AgeEntry { recipient, enc: ::age::encrypt_and_armor(&parsed, payload).unwrap() }
+    }
+
+    #[test]
+    fn no_id_looks_like_a_number() {
+        let ids = (0..100).map(|_| ItemKey::derive(&generate()).commitment.id());
+        assert!(ids.into_iter().all(|id| id.starts_with(char::is_alphabetic)));
     }
 
     #[test]

@@ -469,7 +469,7 @@ fn a_name_of_the_config_stands_for_its_key() {
 
     test.write("b.yaml", "password: hunter2\n");
     let wrong = test.sealant(&["encrypt", "--age", "Bert", "b.yaml"]).run();
-    assert!(wrong.stderr.contains("Anna (...uskwqtdy)") && wrong.status != 0, "{wrong}");
+    assert!(wrong.stderr.contains("Anna (...6uxd3x4euskwqtdy)") && wrong.status != 0, "{wrong}");
     // A name is the repository's, and a variable is for all repositories; sops knows no names.
     let variable = test.sealant(&["encrypt", "b.yaml"]).env("SOPS_AGE_RECIPIENTS", "Anna").run();
     assert!(variable.stderr.contains("`Anna` is not an age recipient"), "{variable}");

@@ -169,7 +169,10 @@ fn what_nobody_here_opens_is_finished_by_somebody_else() {
     let output = test.sealant(&["recipient", "add", &nina, "--yes"]).run().code(128);
     assert!(opens(&test, "nina.txt", "a.yaml"), "{output}");
     let command = format!("sealant updatekeys --add {nina} b.yaml");
-    assert!(output.stderr.contains("Ben (...ss4yshtd)") && output.stderr.contains(&command), "{output}");
+    assert!(
+        output.stderr.contains("Ben (...qke20yssss4yshtd)") && output.stderr.contains(&command),
+        "{output}"
+    );
     assert!(test.read_text(".sops.yaml").contains(&nina));
 }
 
@@ -210,6 +213,30 @@ fn no_config_outside_of_the_repository_gets_a_recipient() {
         assert!(output.stderr.contains("leads out of its repository"), "{output}");
         assert_eq!(test.read_text("../own/.sops.yaml"), before);
     }
+}
+
+#[test]
+fn what_a_sparse_checkout_leaves_out_is_told_of() {
+    let test = at_home();
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {RECIPIENT},{STRANGER}\n"));
+    for file in ["here/a.yaml", "away/b.yaml"] {
+        test.write(file, "password: hunter2\n");
+        test.sealant(&["encrypt", "-i", file]).run().ok();
+    }
+    for args in [
+        &["init", "-q"][..],
+        &["add", "."],
+        &["-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "-qm", "all"],
+        &["sparse-checkout", "set", "--cone", "here"],
+    ] {
+        test.program("git", args).run().ok();
+    }
+    let output = test.sealant(&["recipient", "rm", STRANGER, "--all-rules", "--yes"]).run().ok();
+    assert!(
+        output.stderr.contains("sparse checkout leaves these out") && output.stderr.contains("  away/b.yaml"),
+        "{output}"
+    );
+    assert!(!test.read_text("here/a.yaml").contains(STRANGER));
 }
 
 /// A branch has made the config of one folder a link to that of another one.

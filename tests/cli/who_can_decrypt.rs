@@ -31,9 +31,9 @@ fn each_file_names_those_who_can_decrypt_it() {
         output.text(),
         format!(
             "file       who can decrypt it\n\
-             both.yaml  2 of these together: {RECIPIENT} | Anna's laptop (...ss4yshtd)\n\
+             both.yaml  2 of these together: {RECIPIENT} | Anna's laptop (...qke20yssss4yshtd)\n\
              one.yaml   {RECIPIENT}\n\
-             two.yaml   {RECIPIENT}, Anna's laptop (...ss4yshtd)\n"
+             two.yaml   {RECIPIENT}, Anna's laptop (...qke20yssss4yshtd)\n"
         )
     );
     assert_eq!(output.stderr, "");
@@ -116,7 +116,7 @@ fn items_of_a_sealed_secret_that_are_not_open_to_the_same_are_told_apart() {
         rows,
         [
             format!("sealed/db.yaml  shop/db: a, b  {RECIPIENT}"),
-            "sealed/db.yaml  shop/db: c     Anna's laptop (...ss4yshtd)".to_owned()
+            "sealed/db.yaml  shop/db: c     Anna's laptop (...qke20yssss4yshtd)".to_owned()
         ]
     );
 }
@@ -180,7 +180,7 @@ fn a_name_is_that_of_one_key_and_an_error_says_whom_to_ask() {
     for expected in [
         &format!("{STRANGER} (Anna)")[..],
         "`sealant recipient add ",
-        "Whoever has one of these keys can let you in: Anna (...ss4yshtd)",
+        "Whoever has one of these keys can let you in: Anna (...qke20yssss4yshtd)",
     ] {
         assert!(output.stderr.contains(expected), "{expected}: {output}");
     }

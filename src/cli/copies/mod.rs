@@ -203,9 +203,6 @@ impl<'a> Neighbours<'a> {
 
     fn add_past(&self, copies: &mut Copies, mut roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
         let configs = &[&self.configs][..];
-        let versions = self.versions.get().into_iter().flatten();
-        let versions = versions.map(|(path, holding)| (real(path), holding.prints()));
-        let asked = self.asked.iter().cloned().chain(versions).collect();
         let wanted = match &self.past {
             Past::Ruled => PastScope::Ruled,
             Past::RuledIfKnown => PastScope::RuledIfKnown,
@@ -214,7 +211,7 @@ impl<'a> Neighbours<'a> {
         if let Past::All(file) = &self.past {
             match Git::of_file(self.context.host, file) {
                 Ok((git, _)) => {
-                    past::add(copies, &git, configs, wanted, &asked, is_one, self.context)?;
+                    past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
                     roots.remove(git.top());
                 }
                 Err(_) if is_one => return Ok(()),
@@ -234,7 +231,7 @@ impl<'a> Neighbours<'a> {
                 }
                 Ok(None) | Err(_) => continue,
             };
-            past::add(copies, &git, configs, wanted, &asked, is_one, self.context)?;
+            past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
         }
         Ok(())
     }
@@ -275,29 +272,19 @@ impl<'a> Neighbours<'a> {
         if self.context.is_sops() {
             return Ok(());
         }
-        let advised = |advice: String| {
-            |error: Error| if error.kind() == Kind::Conflict { error.advise(advice) } else { error }
-        };
-        self.refuse_held(path, |rule| held(file, rule), keys).map_err(advised(part_them(path)))?;
-        let versions = self.versions.get().into_iter().flatten().filter(|(of, _)| of == path);
-        let mut later = listed(file);
-        for (_, version) in versions {
-            match self.refuse_holding(path, version, keys) {
-                Err(error)
-                    if error.kind() != Kind::Conflict || !self.is_parted(path, version, keys, &later)? =>
-                {
-                    return Err(advised(part_versions(path))(error));
-                }
-                _ => later.extend(version.ours.iter().flat_map(listed)),
-            }
+        self.refuse_held(path, |rule| held(file, rule), keys).map_err(|error| match error.kind() {
+            Kind::Conflict => error.advise(part_them(path)),
+            _ => error,
+        })?;
+        let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
+        let (keys, mut later) = (sent_on(keys, rule.as_ref()), listed(file));
+        for (_, version) in self.versions.get().into_iter().flatten().filter(|(of, _)| of == path) {
+            let held = version.held(rule.as_ref()).unwrap_or_default();
+            let refused = copies.refuse_earlier(&real(path), &held, &keys, &later);
+            refused.map_err(|error| error.advise(part_versions(path)).in_file(path))?;
+            later.extend(version.ours.iter().flat_map(listed));
         }
         Ok(())
-    }
-
-    fn is_parted(&self, path: &Path, version: &Holding, keys: &KeySet, later: &[KeySet]) -> Result<bool> {
-        let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
-        let held = version.held(rule.as_ref()).unwrap_or_default();
-        Ok(copies.is_parted(&real(path), &held, &sent_on(keys, rule.as_ref()), later))
     }
 
     /// The same for a document whose data key is open: a file elsewhere may have the same key, wrapped in another way.

@@ -13,14 +13,14 @@ use serde_json::json;
 
 use self::rules::{Chosen, Target};
 use crate::batch;
-use crate::cli::args::{Formats, IdentityArgs, InputArgs, Inputs, ReportArgs, plain_path};
+use crate::cli::args::{Formats, IdentityArgs, Input, InputArgs, Inputs, ReportArgs, plain_path};
 use crate::cli::commands::updatekeys::{Aim, Plan, Update, nothing_changed};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
 use crate::cli::pipeline::{read, refuse_outside};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::ui::counted;
-use crate::config::{KeySpec, Policy};
+use crate::config::{Configs, KeySpec, Policy};
 use crate::encrypted_file::{EncryptedFile, OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
@@ -28,6 +28,7 @@ use crate::host::Host;
 use crate::keys::{self, KeyService, MasterKey};
 use crate::names::{self, Names};
 use crate::policy;
+use crate::repo::git::{Git, changes};
 use crate::rule_edit;
 use crate::shown::typed;
 use crate::sops::MacCheck;
@@ -421,6 +422,19 @@ fn taken_out(
     Ok(text)
 }
 
+/// Says that files which are not in the working tree stay as they are.
+fn tell_left_out(files: &[PathBuf], context: &Context) {
+    if files.is_empty() {
+        return;
+    }
+    let more =
+        files.len().checked_sub(SHOWN).filter(|more| *more > 0).map(|more| format!("  and {more} more"));
+    let lines = files.iter().take(SHOWN).map(|file| format!("  {}", file.display())).chain(more);
+    let message = "a sparse checkout leaves these out, and this key can still decrypt them. When they are here, run \
+                   `sealant updatekeys --rotate .`:";
+    context.ui.warning_list(message, lines);
+}
+
 /// Refuses a config that is a link to one of another folder: that one's rules would change as well.
 fn refuse_linked(config: &Path) -> Result<()> {
     let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -460,6 +474,7 @@ impl Task<'_> {
         let changed = context.with_config_text(self.target.config.path(), self.text.clone());
         let service = self.act.identities.key_service(&changed)?;
         let (inputs, others) = self.inputs(&reached, &changed)?;
+        let left_out = if self.is_addition() { Vec::new() } else { self.left_out(&reached, &changed)? };
         let update =
             Update::of(&changed, &service, Formats::default(), self.aim.clone(), self.rotate, &inputs)?;
         let update = update.naming(self.target.names.clone());
@@ -494,6 +509,7 @@ impl Task<'_> {
         if !work.is_empty() {
             update.write(&service, work, &mut failures);
         }
+        tell_left_out(&left_out, context);
         self.tell_after(others, context);
         self.fail_closed(&closed, &mut failures, context);
         Ok(failures.finish(context.ui))
@@ -519,16 +535,29 @@ impl Task<'_> {
         let args = InputArgs { files: vec![folder], filename_override: None };
         let mut all = inputs_to_write(&args, changed)?;
         let configs = changed.configs()?;
-        let is_reached = |name: Option<&Path>| {
-            let policy = name.and_then(|name| configs.matching_policy(name).ok().flatten());
-            policy.is_some_and(|policy| {
-                policy.rule.file == self.target.config.path()
-                    && (reached.contains(&policy.rule.index) || self.chosen.contains(&policy.rule.index))
-            })
+        let is_concerned = |input: &Input| {
+            input.name.as_deref().is_some_and(|name| self.is_reached(name, reached, &configs))
         };
         let inputs = std::mem::take(&mut all.inputs);
-        let (concerned, rest) = inputs.into_iter().partition(|input| is_reached(input.name.as_deref()));
+        let (concerned, rest) = inputs.into_iter().partition(is_concerned);
         Ok((Inputs { inputs: concerned, ..all }, Inputs { inputs: rest, ..Inputs::default() }))
+    }
+
+    /// Whether a file is under one of these rules, or one that somebody chose.
+    fn is_reached(&self, file: &Path, reached: &[usize], configs: &Configs) -> bool {
+        configs.matching_policy(file).ok().flatten().is_some_and(|policy| {
+            policy.rule.file == self.target.config.path()
+                && (reached.contains(&policy.rule.index) || self.chosen.contains(&policy.rule.index))
+        })
+    }
+
+    /// The files under these rules that a sparse checkout leaves out.
+    fn left_out(&self, reached: &[usize], changed: &Context) -> Result<Vec<PathBuf>> {
+        let folder = self.target.config.path().parent().unwrap_or(Path::new("/"));
+        let Ok(git) = Git::of(changed.host, folder) else { return Ok(Vec::new()) };
+        let configs = changed.configs()?;
+        let names = changes::not_checked_out(&git)?.into_iter();
+        Ok(names.filter(|name| self.is_reached(&git.top().join(name), reached, &configs)).collect())
     }
 
     /// The plans whose files an identity opens, all of them verified, and the files of the others.
