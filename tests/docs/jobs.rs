@@ -23,7 +23,7 @@ fn files(page: &str) -> Vec<(&str, Value)> {
 /// that check once more when there is something to find. `base` is the branch that the checked one comes from.
 pub fn script(page: &str, base: &str) -> String {
     // Nothing but its own token lets a job in.
-    let mut script = String::from("```sh\nrm ~/.vault-token\ngit checkout -qb feature\n");
+    let mut script = String::from("```sh\nunset VAULT_TOKEN\ngit checkout -qb feature\n");
     let (mut jobs, mut checks) = (0, Vec::new());
     for (name, file) in files(page) {
         let is_github = name.starts_with("github/");
