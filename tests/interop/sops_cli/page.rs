@@ -59,8 +59,8 @@ A test runs {} command lines twice, each in a folder of its own: by the real sop
         listed(false).for_each(|known| entry(known, compared, &mut page));
     }
     page += "## What is not compared\n\n";
-    page += "Keys of PGP, clouds and Vault, which have tests of their own ([keys.md](keys.md)); what a terminal shows; and the words \
-             of messages.\n";
+    page += "Keys of PGP and clouds, and `publish` to a server, which have tests of their own ([keys.md](keys.md)); what a \
+             terminal shows; and the words of messages.\n";
     wrapped(&page)
 }
 
