@@ -13,6 +13,8 @@ sums='@SUMS@'
 # Who signs a release: a workflow of the repository, at its tag, for which this server vouches.
 signer='@SIGNER@'
 issuer='@ISSUER@'
+build='cargo install --locked --git @REPOSITORY@ sealant'
+case $sums in @*) build='see docs/install.md' ;; esac
 
 fail() { # WHAT, WHAT TO DO
     printf 'install.sh: error: %s\n' "$1" >&2
@@ -29,6 +31,8 @@ Installs the command line of Sealant @VERSION@ for one user, without root.
   sh install.sh --from DIR          take the archive from a folder, or, with https://, from another server
   sh install.sh --require-signature
                                     install nothing if cosign is not there, or cannot verify who signed the release
+  sh install.sh --release VERSION --checksum SHA256 --from DIR
+                                    install this release instead, whose SHA256SUMS has this SHA-256
   sh install.sh --uninstall         remove what it has installed
 
 It needs tar, gzip, and sha256sum or shasum; and curl or wget, unless --from names a folder. If cosign is there, it also
@@ -37,12 +41,17 @@ END
 }
 has() { command -v "$1" > /dev/null 2>&1; }
 
-to=${HOME:+${HOME%/}/.local} from=$server uninstall='' require=''
+to=${HOME:+${HOME%/}/.local} from='' uninstall='' require='' pinned='' checksum=''
 while [ $# -gt 0 ]; do
     case $1 in
-        --to | --from)
+        --to | --from | --release | --checksum)
             [ $# -ge 2 ] || fail "$1 takes a value" "sh install.sh --help lists the options."
-            case $1 in --to) to=$2 ;; --from) from=$2 ;; esac
+            case $1 in
+                --to) to=$2 ;;
+                --from) from=$2 ;;
+                --release) version=$2 pinned=1 ;;
+                --checksum) checksum=$2 pinned=1 ;;
+            esac
             shift 2
             ;;
         --uninstall) uninstall=1; shift ;;
@@ -78,19 +87,34 @@ if [ -n "$uninstall" ]; then
     exit
 fi
 
-case $sums in
-    @*) fail "this is the script of a checkout, which knows no release" \
-        "make release writes one into dist/: sh dist/install.sh --from dist" ;;
-esac
+if [ -n "$pinned" ]; then
+    case $version in
+        '' | *[!0-9A-Za-z.+-]*) fail "--release takes a version, such as 0.1.0, instead of '$version'" ;;
+    esac
+    case $checksum in *[!0-9a-f]*) checksum='' ;; esac
+    [ ${#checksum} = 64 ] || fail "--checksum takes the SHA-256 of SHA256SUMS: 64 hexadecimal digits, in lower case" \
+        "sha256sum SHA256SUMS prints it. Verify that file before you trust it."
+    [ -n "$from" ] || fail "with --release and --checksum, --from has to say where the release is"
+    signer=${signer%@refs/tags/*}@refs/tags/v$version
+else
+    case $sums in
+        @*) fail "this is the script of a checkout, which knows no release" \
+            "make release writes one into dist/: sh dist/install.sh --from dist" ;;
+    esac
+    from=${from:-$server}
+fi
 case $(uname -s)-$(uname -m) in
     Linux-x86_64 | Linux-amd64) platform=x86_64-linux ;;
     Linux-aarch64 | Linux-arm64) platform=aarch64-linux ;;
     *) platform=$(uname -m)-$(uname -s) ;;
 esac
 archive=sealant-$version-$platform.tar.gz
-expected=$(say "$sums" | sed -n "s/^\([0-9a-f]\{64\}\)  $archive\$/\1/p")
-[ -n "$expected" ] || fail "there is no program for $(uname -s) on $(uname -m) in this release" \
-    "With Rust you can build it: cargo install --locked --git @REPOSITORY@ sealant"
+know_the_sum() {
+    expected=$(say "$sums" | sed -n "s/^\([0-9a-f]\{64\}\)  $archive\$/\1/p")
+    [ -n "$expected" ] || fail "there is no program for $(uname -s) on $(uname -m) in this release" \
+        "With Rust you can build it: $build"
+}
+[ -n "$pinned" ] || know_the_sum
 
 # Beside the places of the files, so that each is put there by a rename, and a program that runs is never written to.
 mkdir -p "$to"
@@ -116,23 +140,40 @@ fetch() {
     esac
 }
 
-fetch "$archive"
-if has sha256sum; then
-    found=$(sha256sum < "$work/$archive")
-elif has shasum; then
-    found=$(shasum -a 256 < "$work/$archive")
-else
-    fail "neither sha256sum nor shasum is there, so the archive cannot be verified" "Install coreutils."
-fi
-found=${found%% *}
-[ "$found" = "$expected" ] || fail "$archive from $from is not the one of this release: its SHA-256 is
+# verify NAME SHA256 WHAT-TO-DO: what was fetched has this sum
+verify() {
+    if has sha256sum; then
+        found=$(sha256sum < "$work/$1")
+    elif has shasum; then
+        found=$(shasum -a 256 < "$work/$1")
+    else
+        fail "neither sha256sum nor shasum is there, so the archive cannot be verified" "Install coreutils."
+    fi
+    found=${found%% *}
+    [ "$found" = "$2" ] || fail "$1 from $from is not the one of this release: its SHA-256 is
   $found instead of
-  $expected" "Nothing was installed. Get the archive again, and the script from where you trust it."
+  $2" "Nothing was installed. $3"
+}
+
+verified="the SHA-256 of $archive is the one in this script"
+if [ -n "$pinned" ]; then
+    fetch SHA256SUMS
+    verify SHA256SUMS "$checksum" "Give the checksum of this version, or get the files from where you trust them."
+    sums=$(cat "$work/SHA256SUMS")
+    case $sums in
+        *"  sealant-$version-"*) know_the_sum ;;
+        *) fail "SHA256SUMS from $from is not that of version $version" "Nothing was installed." ;;
+    esac
+    verified="the SHA-256 of $archive is the one in SHA256SUMS, and that of SHA256SUMS is the one that you gave"
+fi
+fetch "$archive"
+verify "$archive" "$expected" "Get the archive again, and the script from where you trust it."
 
 # A folder may hold a release that somebody has built, and nobody signed. A server has to have the signature.
-verified="the SHA-256 of $archive is the one in this script"
 if ! has cosign; then
     unsigned="cosign is not there, so nobody has verified who signed this release"
+elif [ "${signer#@}" != "$signer" ]; then
+    unsigned="the script of a checkout does not know who signs a release"
 elif [ ! -f "$from/SHA256SUMS.sigstore.json" ] && [ "$from" = "${from#https://}" ]; then
     unsigned="$from has no SHA256SUMS.sigstore.json, so this release is not signed"
 else
