@@ -12,6 +12,7 @@
 // Tests are outside of the doors that the library has.
 #![allow(clippy::disallowed_methods)]
 
+mod ci;
 mod issuer;
 mod jobs;
 
