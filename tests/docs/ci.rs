@@ -27,6 +27,12 @@ struct Job {
 }
 
 impl Job {
+    fn add(&mut self, output: &Output) {
+        self.status = output.status;
+        self.said += output.text();
+        self.said += &output.stderr;
+    }
+
     #[track_caller]
     fn fails_with(&self, text: &str) {
         assert!(self.status != 0 && self.said.contains(text), "exit code {}\n{}", self.status, self.said);
@@ -239,14 +245,6 @@ impl Setting {
     fn nothing_was_executed(&self, what: &str) {
         let found = self.test.program("find", &[".", "-name", "executed"]).run().ok();
         assert_eq!(found.text(), "", "{what}");
-    }
-}
-
-impl Job {
-    fn add(&mut self, output: &Output) {
-        self.status = output.status;
-        self.said += output.text();
-        self.said += &output.stderr;
     }
 }
 
