@@ -50,6 +50,28 @@ impl<'a> Session<'a> {
         snapshot: &Snapshot,
         encrypt: Encryption,
     ) -> Result<Edited> {
+        self.until_written(path, before, snapshot, encrypt, false)
+    }
+
+    /// The same, and what was not changed is encrypted and written as well.
+    pub fn run_even_unchanged(
+        &self,
+        path: &Path,
+        before: &SecretBytes,
+        snapshot: &Snapshot,
+        encrypt: Encryption,
+    ) -> Result<Edited> {
+        self.until_written(path, before, snapshot, encrypt, true)
+    }
+
+    fn until_written(
+        &self,
+        path: &Path,
+        before: &SecretBytes,
+        snapshot: &Snapshot,
+        encrypt: Encryption,
+        even_unchanged: bool,
+    ) -> Result<Edited> {
         let folder = PrivateDir::new(self.context.host)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let plain = folder.create(&name, before)?;
@@ -59,7 +81,7 @@ impl<'a> Session<'a> {
                 Error::new(Kind::NoEditor, "the editor left no file that can be read; nothing was changed")
                     .caused_by(error.message().to_owned())
             })?;
-            if edited == *before {
+            if edited == *before && !even_unchanged {
                 folder.close()?;
                 self.tell_unchanged(path, time);
                 return Ok(Edited::Unchanged);

@@ -98,8 +98,12 @@ fn held(path: &Path, file: &File, wait: Duration) -> Error {
         .advise("Wait for it to finish, or end it; then run the command again. Nothing was written.")
 }
 
-/// The process that holds a lock on this inode, where the kernel tells.
+/// The process that holds a lock on this inode, where the kernel tells. It leaves lines out while others come and go.
 fn holder(inode: u64) -> Option<u32> {
+    (0..5).find_map(|_| listed_holder(inode))
+}
+
+fn listed_holder(inode: u64) -> Option<u32> {
     let locks = fs::read_to_string("/proc/locks").ok()?;
     // `1: FLOCK  ADVISORY  WRITE 4711 08:02:131075 0 EOF`; waiting processes have `->` after the number.
     locks.lines().find_map(|line| {

@@ -122,22 +122,25 @@ impl Whole {
         let commits = git.run(args.into_iter().chain([name.as_os_str()]))?;
         let commits = String::from_utf8_lossy(&commits).into_owned();
         let mut blobs = Blobs::open(&git)?;
-        let (mut found, mut newest, mut left) = (None, None, MOST_BYTES);
+        let (mut found, mut newest, mut left) = (Vec::new(), None, MOST_BYTES);
         for commit in commits.lines() {
             let Some(id) = Tree::entry_of_commit(&git, commit, &name)? else { continue };
             let Some(bytes) = blobs.read_up_to(&id, left)? else { break };
             left -= bytes.len() as u64;
             newest.get_or_insert_with(|| id.clone());
             match encrypted(&name, &bytes) {
-                Some(version) if sops::have_one_mac(&file, &version) => found = Some((commit.to_owned(), id)),
-                // The MAC was made for the oldest of those that have it.
-                _ if found.is_some() => break,
+                Some(version) if sops::have_one_mac(&file, &version) => found.push((commit, id, version)),
+                _ if !found.is_empty() => break,
                 _ => {}
             }
         }
-        Ok(found.map(|(commit, id)| match newest == Some(id) {
+        // The MAC was made for the oldest of those that have it. Later ones may have other recipients and the same values.
+        let Some((.., first)) = found.last() else { return Ok(None) };
+        let is_whole = |version: &Encrypted| matches!(sops::changed_by_hand(version, first), Ok(None));
+        let whole = found.iter().find(|(.., version)| is_whole(version));
+        Ok(whole.map(|(commit, id, _)| match newest.as_ref() == Some(id) {
             true => Self::Commit("HEAD".to_owned()),
-            false => Self::Commit(commit.get(..10).unwrap_or(&commit).to_owned()),
+            false => Self::Commit(commit.get(..10).unwrap_or(commit).to_owned()),
         }))
     }
 }

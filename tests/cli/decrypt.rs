@@ -148,6 +148,14 @@ fn a_file_that_was_changed_is_refused_and_can_be_looked_at() {
     assert!(output.stdout.is_empty());
     let looked_at = decrypt(&test, &["--ignore-mac", "a.yaml"]).ok();
     assert!(looked_at.text().contains("extra_unencrypted: 1\n"), "{}", looked_at.text());
+    // Whoever saves it as it is means that.
+    let edit = |args: &[&str]| {
+        let args = [&["edit"], args, &["a.yaml"]].concat();
+        test.sealant(&args).env("SOPS_AGE_KEY", IDENTITY).env("EDITOR", "true").run()
+    };
+    edit(&["--ignore-mac"]).ok();
+    assert_eq!(decrypt(&test, &["a.yaml"]).ok().text(), looked_at.text());
+    assert_ne!(edit(&["--ignore-mac"]).status, 0, "nothing is left to write");
 }
 
 #[test]

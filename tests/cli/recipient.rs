@@ -237,6 +237,10 @@ fn what_a_sparse_checkout_leaves_out_is_told_of() {
         "{output}"
     );
     assert!(!test.read_text("here/a.yaml").contains(STRANGER));
+    test.program("git", &["sparse-checkout", "disable"]).run().ok();
+    assert!(test.read_text("away/b.yaml").contains(STRANGER));
+    test.sealant(&["updatekeys", "--rotate", "--yes", "."]).run().ok();
+    assert!(!test.read_text("away/b.yaml").contains(STRANGER));
 }
 
 /// A branch has made the config of one folder a link to that of another one.

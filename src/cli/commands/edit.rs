@@ -146,6 +146,8 @@ impl Edit<'_> {
         // Better known before the work than after it.
         self.claims.refuse_shared_out_to_fewer(path, file)?;
         let check = if self.args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
+        // Whoever keeps what it says then gives it a MAC by that.
+        let is_broken = self.args.ignore_mac && file.open(key, MacCheck::Verify).is_err();
         let before = if with_metadata {
             SecretBytes::new(file.open(key, check)?.source().as_bytes().to_vec())
         } else {
@@ -153,7 +155,7 @@ impl Edit<'_> {
             self.warn(path, &plaintext.warnings);
             plaintext.bytes
         };
-        self.session(path, &before, snapshot, &|edited| {
+        let encrypt = |edited: SecretBytes| {
             let (document, metadata) = if with_metadata {
                 file.adopt_with_metadata(edited)?
             } else {
@@ -164,7 +166,11 @@ impl Edit<'_> {
             self.claims.review(path, &change, Strictness::Edit { plaintext: self.args.plaintext })?;
             let written = file.write(&*document, metadata, key, None, self.context.host.now())?;
             pipeline::retyped(written, file.format(), self.formats, Some(path), self.context)
-        })
+        };
+        match is_broken {
+            true => self.session.run_even_unchanged(path, &before, snapshot, &encrypt),
+            false => self.session(path, &before, snapshot, &encrypt),
+        }
     }
 
     /// sops shows a file as the type that it will write, and a document is no binary file.

@@ -146,6 +146,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         Not("a form: its reader has to ask for the key"),
     ),
     ("cli/commands/recipient/mod.rs", "sealant recipient add {} {}{}", 1, By("a new key for a name")),
+    ("cli/commands/recipient/mod.rs", "sealant updatekeys --rotate .", 1, In("cli/recipient.rs")),
     ("cli/commands/recipient/mod.rs", "sealant recipient rm {} --all-rules", 1, By("a lost key of a name")),
     (
         "cli/commands/recipient/mod.rs",

@@ -104,6 +104,23 @@ fn what_sealant_and_sops_write_is_not_altered() {
     assert!(!hook(&test, &[]).run().text().contains("[altered]"));
 }
 
+/// Its MAC is that of an older version, and its recipients are not.
+#[test]
+fn a_file_with_new_recipients_comes_back_with_them() {
+    let test = with_file("");
+    test.write(
+        ".sops.yaml",
+        test.read_text(".sops.yaml").replace(RECIPIENT, &format!("{RECIPIENT},{STRANGER}")),
+    );
+    sealant(&test, &["updatekeys", "--yes", "secrets/a.yaml"]).run().ok();
+    git(&test, &["commit", "-qam", "recipients"]).run().ok();
+    let text = test.read_text("secrets/a.yaml");
+    let changed: String = text.split_inclusive('\n').filter(|line| !line.starts_with("user:")).collect();
+    test.write("secrets/a.yaml", changed);
+    let output = sealant(&test, &["decrypt", "secrets/a.yaml"]).run();
+    assert!(output.stderr.contains("`git restore --source=HEAD secrets/a.yaml`"), "{output}");
+}
+
 #[test]
 fn a_branch_that_changed_a_file_by_hand_is_found_since_its_base() {
     let test = with_file("");

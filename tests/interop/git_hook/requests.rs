@@ -66,7 +66,7 @@ fn somebody_asks_by_a_commit_and_somebody_who_has_access_gives_it() {
     world.run("nina", "git", &["checkout", "-qb", "access"]).ok();
     let output = world.commits("nina", &world.asks()).ok().to_string();
     assert!(output.contains("warning: this commit asks for access for"), "{output}");
-    let helper = format!("Ann (...{})", &RECIPIENT[RECIPIENT.len() - 8..]);
+    let helper = format!("Ann (...{})", &RECIPIENT[RECIPIENT.len() - 16..]);
     assert!(output.contains(&helper) && output.contains("[access-request]"), "{output}");
 
     // In CI it is an error, which says who asks and what lets them in.
