@@ -35,11 +35,18 @@ pub type Encryption<'a> = &'a dyn Fn(SecretBytes) -> Result<Ciphertext>;
 pub struct Session<'a> {
     context: &'a Context<'a>,
     editor: Command,
+    /// Whether a text counts as edited though it is the same.
+    even_unchanged: bool,
 }
 
 impl<'a> Session<'a> {
     pub fn new(context: &'a Context<'a>) -> Result<Self> {
-        Ok(Self { context, editor: editor::find(context.host)? })
+        Ok(Self { context, editor: editor::find(context.host)?, even_unchanged: false })
+    }
+
+    /// The same, in which what was not changed is encrypted and written as well.
+    pub fn even_unchanged(&self) -> Self {
+        Self { context: self.context, editor: self.editor.clone(), even_unchanged: true }
     }
 
     /// Has a person edit a text until it can be encrypted and written.
@@ -50,28 +57,6 @@ impl<'a> Session<'a> {
         snapshot: &Snapshot,
         encrypt: Encryption,
     ) -> Result<Edited> {
-        self.until_written(path, before, snapshot, encrypt, false)
-    }
-
-    /// The same, and what was not changed is encrypted and written as well.
-    pub fn run_even_unchanged(
-        &self,
-        path: &Path,
-        before: &SecretBytes,
-        snapshot: &Snapshot,
-        encrypt: Encryption,
-    ) -> Result<Edited> {
-        self.until_written(path, before, snapshot, encrypt, true)
-    }
-
-    fn until_written(
-        &self,
-        path: &Path,
-        before: &SecretBytes,
-        snapshot: &Snapshot,
-        encrypt: Encryption,
-        even_unchanged: bool,
-    ) -> Result<Edited> {
         let folder = PrivateDir::new(self.context.host)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let plain = folder.create(&name, before)?;
@@ -81,7 +66,7 @@ impl<'a> Session<'a> {
                 Error::new(Kind::NoEditor, "the editor left no file that can be read; nothing was changed")
                     .caused_by(error.message().to_owned())
             })?;
-            if edited == *before && !even_unchanged {
+            if edited == *before && !self.even_unchanged {
                 folder.close()?;
                 self.tell_unchanged(path, time);
                 return Ok(Edited::Unchanged);

@@ -168,7 +168,7 @@ impl Edit<'_> {
             pipeline::retyped(written, file.format(), self.formats, Some(path), self.context)
         };
         match is_broken {
-            true => self.session.run_even_unchanged(path, &before, snapshot, &encrypt),
+            true => self.session.even_unchanged().run(path, &before, snapshot, &encrypt),
             false => self.session(path, &before, snapshot, &encrypt),
         }
     }
