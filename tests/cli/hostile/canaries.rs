@@ -1,10 +1,11 @@
 //! What must not move: programs that leave a trace when they run, a server that remembers who has called, and what files
 //! and outputs must not hold afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -195,6 +196,20 @@ pub fn changed(original: &Repository, copy: &Sandbox, may: &[May]) -> Vec<String
         wrong.extend(gained(original, copy, &changed));
     }
     wrong
+}
+
+/// Files by path, each with its number, length, and when it was last changed in any way, in seconds and nanoseconds.
+pub type Fingerprint = BTreeMap<PathBuf, (u64, u64, i64, i64)>;
+
+/// All that is in a copy but our own programs. Nobody can write to a file, or put another into its place, and leave this as
+/// it is.
+pub fn fingerprint(copy: &Sandbox) -> Fingerprint {
+    let of = |path: PathBuf| {
+        let found = path.symlink_metadata().expect("it is there");
+        (path, (found.ino(), found.len(), found.ctime(), found.ctime_nsec()))
+    };
+    let folders = ["home", "outside", "tmp", "work"].map(|folder| files(&copy.path("..").join(folder)));
+    folders.into_iter().flatten().map(of).collect()
 }
 
 /// Files of the working tree, and temporary ones, that are not as they were.
