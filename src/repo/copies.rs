@@ -133,9 +133,36 @@ pub fn readers(file: &EncryptedFile, rule: &KeySet) -> KeySet {
     }
 }
 
-/// Whom a file lists for each of its data keys.
-pub fn listed(file: &EncryptedFile) -> Vec<KeySet> {
-    file.data_keys().map(|listed| listed.iter().map(listed_in).collect()).unwrap_or_default()
+/// A data key of a file, as it is wrapped.
+pub struct Wrapped {
+    wraps: HashSet<Print>,
+    listed: KeySet,
+}
+
+impl Wrapped {
+    /// All of a file.
+    pub fn all_of(file: &EncryptedFile) -> Vec<Self> {
+        let of = |wrapped: &WrappedDataKey| {
+            let wraps = wrapped.groups.iter().flatten().map(|key| key.decoded());
+            Self { wraps: prints_of_keys(wraps).into_iter().collect(), listed: listed_in(wrapped) }
+        };
+        file.data_keys().map(|all| all.iter().map(of).collect()).unwrap_or_default()
+    }
+
+    /// Whether both have a wrap in common: whoever adds others to a list, or takes some out, cannot make new ones.
+    pub fn is_same(&self, other: &Self) -> bool {
+        !self.wraps.is_disjoint(&other.wraps)
+    }
+
+    /// Whether its list has everybody whom a rule names.
+    pub fn is_for_all_of(&self, rule: &KeySet) -> bool {
+        !lets_others_in(&alone(rule), &self.listed)
+    }
+}
+
+/// These readers without those to whom `publish` sends something.
+pub fn alone(keys: &KeySet) -> KeySet {
+    KeySet { sent_to: None, ..keys.clone() }
 }
 
 /// Whether some of these readers are not among the others, or need fewer keys.
@@ -843,23 +870,12 @@ impl Copies {
     /// read it, or, where the other one is for more, a new data key would hide that it is a copy. An error of kind
     /// [`Kind::Conflict`] with what is shared; what to do about it is the caller's to say.
     pub fn refuse(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
-        self.refuse_among(path, held, keys, &|_, _| true)
+        self.refuse_among(path, held, keys, &|_| true)
     }
 
-    /// The same for what this place held earlier, as far as it came from elsewhere: unless a list that came after it has let in others
-    /// than it was for there.
-    pub fn refuse_earlier(
-        &self,
-        path: &Path,
-        held: &[(usize, Held)],
-        keys: &KeySet,
-        later: &[KeySet],
-    ) -> Result<()> {
-        let later: Vec<Readers> = later.iter().map(Readers::of).collect();
-        self.refuse_among(path, held, keys, &|asking, unit| {
-            let there = unit.readers_beside(asking.by_rule);
-            self.files[unit.file].path != path && !later.iter().any(|later| is_wider(later, &there))
-        })
+    /// The same for what this place held earlier, as far as it came from elsewhere.
+    pub fn refuse_earlier(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
+        self.refuse_among(path, held, keys, &|unit| self.files[unit.file].path != path)
     }
 
     fn refuse_among(
@@ -867,7 +883,7 @@ impl Copies {
         path: &Path,
         held: &[(usize, Held)],
         keys: &KeySet,
-        counts: &dyn Fn(&Asking<'_>, &Unit) -> bool,
+        counts: &dyn Fn(&Unit) -> bool,
     ) -> Result<()> {
         let wanted = Readers::of(keys);
         let ways: [fn(&Self, &Asking<'_>, &Unit) -> bool; 2] = [Self::is_denied, Self::is_ruled_there_alone];
@@ -877,9 +893,7 @@ impl Copies {
                 let places = held.prints().filter_map(|print| self.by_print.get(&print)).flatten();
                 let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
                 let mut units = units.map(|unit| &self.units[unit]);
-                if let Some(unit) =
-                    units.find(|unit| is_refused(self, &asking, unit) && counts(&asking, unit))
-                {
+                if let Some(unit) = units.find(|unit| is_refused(self, &asking, unit) && counts(unit)) {
                     return Err(self.refusal(&asking, unit, &Shared::between(held, &unit.held)));
                 }
             }

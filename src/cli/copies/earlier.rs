@@ -4,29 +4,29 @@
 //! what the index or the last commit has there, as if its data key were to be wrapped for them. `encrypt`, `seal` and `migrate` ask
 //! here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use super::{Holding, Neighbours, Place, held_of, is_for_secrets, real, rule_of, unknown_original};
+use super::{
+    Holding, Neighbours, Place, held_of, is_for_secrets, known_rule_of, real, rule_of, unknown_original,
+};
 use crate::cli::context::Context;
-use crate::config::{Configs, RealPaths};
+use crate::config::{Configs, RealPaths, absolute};
 use crate::document::Format;
-use crate::encrypted_file::no_answer;
+use crate::encrypted_file::{EncryptedFile, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
+use crate::repo::copies::Wrapped;
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::configs::Staged;
-use crate::repo::git::history::{History, Scope};
+use crate::repo::git::configs::{Staged, of_commit};
+use crate::repo::git::history::History;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, changes};
+use crate::repo::git::{Git, changes, sides};
 use crate::shown::typed;
 
 /// How often a link may lead from one repository into another.
 const MOST_REPOSITORIES: usize = 8;
-
-/// How many files Git is asked about by their names. For more than that it tells about all.
-const MOST_NAMED: usize = 200;
 
 /// A file that is about to be encrypted.
 pub struct ToEncrypt<'f> {
@@ -78,7 +78,7 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     }
     let with_states = states.iter().map(|state| paths[state.place]);
     let all = paths.iter().copied().filter(|_| is_unopened);
-    let mut neighbours = Neighbours::of(context, with_states.chain(all))?;
+    let mut neighbours = Neighbours::with_versions(context, with_states.chain(all).collect::<Vec<_>>())?;
     states.iter().for_each(|state| neighbours.ask_about_prints(paths[state.place], state.holding.prints()));
     neighbours.load()?;
     // Whoever wants to encrypt a file is not kept from it: it would stay in plaintext.
@@ -87,7 +87,12 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     }
     for State { place, path, holding } in &states {
         let (file, asked) = places[*place];
-        if let Err(error) = neighbours.refuse_holding(asked, holding, files[file].keys) {
+        let is_refused =
+            neighbours.refuse_holding(asked, holding, files[file].keys).and_then(|()| match &holding.ours {
+                Some(ours) => neighbours.refuse_versions(asked, ours, files[file].keys),
+                None => Ok(()),
+            });
+        if let Err(error) = is_refused {
             let error =
                 if error.kind() == Kind::Conflict { error.advise(restore(path, holding)) } else { error };
             refused[file] = Err(error);
@@ -96,22 +101,52 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     Ok(refused)
 }
 
-/// What the index, and the commits that lead to the last one, have encrypted for these places, the newest first. Where no rule says
-/// who reads there, nothing.
-pub(super) fn versions_of(context: &Context, files: &[PathBuf]) -> Result<Vec<(PathBuf, Holding)>> {
+/// What was encrypted at the place of a file.
+pub(super) struct Earlier {
+    /// The file, as it was asked about.
+    pub file: PathBuf,
+    pub holding: Holding,
+    wrapped: Vec<Wrapped>,
+    /// How it came there; `None` for what is staged.
+    came: Option<Came>,
+}
+
+/// A commit by which something came to a place, and what was there before.
+struct Came {
+    top: PathBuf,
+    /// The commit, and those before it: a rule may change along with the file.
+    commits: Vec<ObjectId>,
+    content: ObjectId,
+    before: Vec<ObjectId>,
+}
+
+impl Earlier {
+    fn new(file: &Path, holding: Holding, came: Option<Came>) -> Self {
+        let wrapped = holding.ours.as_ref().map(Wrapped::all_of).unwrap_or_default();
+        Self { file: file.to_path_buf(), holding, wrapped, came }
+    }
+
+    fn has(&self, key: &Wrapped) -> bool {
+        self.wrapped.iter().any(|wrapped| wrapped.is_same(key))
+    }
+}
+
+/// What the index, and all commits that are left, have encrypted for these places, whatever leads to them. Where no rule says who
+/// reads there, nothing.
+pub(super) fn versions_of(context: &Context, files: &[PathBuf]) -> Result<Vec<Earlier>> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
     let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     let (states, _) = states_of(context, &paths, Trees::Index)?;
-    let mut found: Vec<_> =
-        states.into_iter().map(|state| (files[state.place].clone(), state.holding)).collect();
+    let staged = states.into_iter().map(|state| Earlier::new(&files[state.place], state.holding, None));
+    let mut found: Vec<Earlier> = staged.collect();
     found.extend(committed(context, files)?);
     Ok(found)
 }
 
 /// What commits have encrypted in these places.
-fn committed(context: &Context, files: &[PathBuf]) -> Result<Vec<(PathBuf, Holding)>> {
+fn committed(context: &Context, files: &[PathBuf]) -> Result<Vec<Earlier>> {
     let (roots, configs) = (Place::of(context), context.configs()?);
     let mut by_root: BTreeMap<PathBuf, Vec<(&PathBuf, PathBuf)>> = BTreeMap::new();
     for file in files.iter().filter(|file| rule_of(file, &configs).is_some()) {
@@ -125,29 +160,102 @@ fn committed(context: &Context, files: &[PathBuf]) -> Result<Vec<(PathBuf, Holdi
         let Ok(Some(git)) = Git::find(context.host, &root) else { continue };
         let named = |path: &PathBuf| path.strip_prefix(git.top()).ok().map(Path::to_path_buf);
         let names: BTreeSet<PathBuf> = files.iter().filter_map(|(_, path)| named(path)).collect();
-        let paths = if names.len() > MOST_NAMED { Vec::new() } else { names.iter().cloned().collect() };
-        let history = History::read(&git, &Scope { all: false, paths }, |path| names.contains(path))?;
-        let mut contents: BTreeMap<&Path, Vec<&ObjectId>> = BTreeMap::new();
-        for version in &history.versions {
-            let of_path = contents.entry(&history.paths[version.path]).or_default();
-            of_path.push(&history.blobs[version.blob].id);
+        let history = History::read_files(&git, &sides::all(&git)?, &names)?;
+        let mut by_path: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
+        for (at, version) in history.versions.iter().enumerate() {
+            by_path.entry(&history.paths[version.path]).or_default().push(at);
         }
         let of_file = |(file, path): &(&PathBuf, PathBuf)| {
-            let ids = named(path).and_then(|name| contents.get(&*name)).into_iter().flatten();
-            ids.map(|id| ((*file).clone(), *id)).collect::<Vec<_>>()
+            let versions = named(path).and_then(|name| by_path.get(&*name)).into_iter().flatten();
+            versions.map(|at| ((*file).clone(), *at)).collect::<Vec<_>>()
         };
-        let versions: Vec<(PathBuf, &ObjectId)> = files.iter().flat_map(of_file).collect();
-        let ids: Vec<&ObjectId> = versions.iter().map(|(_, id)| *id).collect();
+        let versions: Vec<(PathBuf, usize)> = files.iter().flat_map(of_file).collect();
+        let id = |at: usize| &history.blobs[history.versions[versions[at].1].blob].id;
+        let ids: Vec<&ObjectId> = (0..versions.len()).map(id).collect();
         let counts = |at: usize| is_for_secrets(&versions[at].0, &configs);
         let holding = |at: usize, bytes: &_| {
             Holding::of(Format::of_path(&versions[at].0), bytes).filter(Holding::is_encrypted)
         };
         let unread = |_, error: Error| Some(Err(unknown_original(error)));
-        let mut held = held_of(&mut Blobs::open(&git)?, &ids, counts, holding, unread)?;
-        held.sort_by_key(|(at, _)| *at);
-        found.extend(held.into_iter().map(|(at, holding)| (versions[at].0.clone(), holding)));
+        let held = held_of(&mut Blobs::open(&git)?, &ids, counts, holding, unread)?;
+        found.extend(held.into_iter().map(|(at, holding)| {
+            let (file, version) = &versions[at];
+            let commit = &history.commits[history.versions[*version].commit];
+            let commits = iter::once(&commit.id).chain(&commit.parents).cloned().collect();
+            let before = history.before[*version].clone();
+            let came = Came { top: git.top().to_path_buf(), commits, content: id(at).clone(), before };
+            Earlier::new(file, holding, Some(came))
+        }));
     }
     Ok(found)
+}
+
+/// Whether each data key of a file came to its place for all whom the rule there named at that time: then it was made for this
+/// place, whatever else has been there.
+pub(super) fn is_made_for_its_place(
+    context: &Context,
+    path: &Path,
+    file: &EncryptedFile,
+    versions: &[&Earlier],
+) -> Result<bool> {
+    let place = real(path);
+    let mut by_content: HashMap<&ObjectId, &Earlier> = HashMap::new();
+    for version in versions {
+        by_content.extend(version.came.as_ref().map(|came| (&came.content, *version)));
+    }
+    let mut then = Then { context, known: HashMap::new() };
+    for key in Wrapped::all_of(file) {
+        let mut is_committed = false;
+        for version in versions.iter().filter(|version| version.has(&key)) {
+            let Some(came) = &version.came else { continue };
+            is_committed = true;
+            let had = |id: &ObjectId| by_content.get(id).is_some_and(|before| before.has(&key));
+            if came.before.iter().any(had) {
+                continue;
+            }
+            let rules = came.commits.iter().map(|commit| then.rule(&came.top, Some(commit), &place));
+            let rules: Vec<KeySet> = rules.filter_map(Result::transpose).collect::<Result<_>>()?;
+            let mut lists = version.wrapped.iter().filter(|wrapped| wrapped.is_same(&key));
+            if !lists.all(|list| rules.iter().any(|rule| list.is_for_all_of(rule))) {
+                return Ok(false);
+            }
+        }
+        if !is_committed {
+            let today = rule_of(path, &context.configs()?).filter(|rule| !rule.is_only_sent());
+            let top = Place::of(context).roots_of(&place).first().map(|top| top.to_path_buf());
+            let last = top.map(|top| then.rule(&top, None, &place)).transpose()?.flatten();
+            if ![today, last].iter().flatten().any(|rule| key.is_for_all_of(rule)) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The rules of commits.
+struct Then<'a> {
+    context: &'a Context<'a>,
+    known: HashMap<(PathBuf, Option<ObjectId>), Option<Configs>>,
+}
+
+impl Then<'_> {
+    /// Whom the rule of a place named in a commit, or in the last one; `None` where there was none, or it cannot be read.
+    fn rule(&mut self, top: &Path, commit: Option<&ObjectId>, place: &Path) -> Result<Option<KeySet>> {
+        let key = (top.to_path_buf(), commit.cloned());
+        if !self.known.contains_key(&key) {
+            let mut lookup = self.context.lookup()?;
+            lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
+            lookup.working_dir = real(&lookup.working_dir);
+            let git = Git::find(self.context.host, top).ok().flatten();
+            let head = git.as_ref().and_then(|git| changes::head(git).ok().flatten());
+            let commit = commit.map(ObjectId::as_str).or(head.as_deref());
+            let configs =
+                git.as_ref().zip(commit).and_then(|(git, commit)| of_commit(git, commit, lookup).ok());
+            self.known.insert(key.clone(), configs);
+        }
+        let configs = self.known.get(&key).and_then(Option::as_ref);
+        Ok(configs.and_then(|configs| known_rule_of(place, configs)).filter(|rule| !rule.is_only_sent()))
+    }
 }
 
 fn restore(path: &Path, holding: &Holding) -> String {

@@ -23,7 +23,7 @@ use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::before::{self, Before};
 use crate::repo::copies::{
-    Copies, Foreign, Held, Named, Prints, are_of_one_key, held, is_for_same, listed, readers,
+    Copies, Foreign, Held, Named, Prints, alone, are_of_one_key, held, is_for_same, readers,
 };
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
@@ -33,6 +33,7 @@ use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::{repo, sops};
+use earlier::{Earlier, is_made_for_its_place};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use past::{PastRule, PastScope, Version};
 
@@ -63,7 +64,7 @@ pub(super) struct Neighbours<'a> {
     asked: past::Asked,
     /// Files whose earlier versions count as well: what Git has at their places may be of other places.
     with_versions: Vec<PathBuf>,
-    versions: OnceLock<Vec<(PathBuf, Holding)>>,
+    versions: OnceLock<Vec<Earlier>>,
     /// The tops of the repositories with the files.
     roots: BTreeSet<PathBuf>,
     near: OnceLock<Near>,
@@ -184,8 +185,10 @@ impl<'a> Neighbours<'a> {
         let one = one_readership(&files, &self.configs).filter(|_| !is_whole);
         let roots = &self.roots | &roots_within(&files, &self.tops);
         if one.is_none() && !self.context.is_sops() {
-            let versions = earlier::versions_of(self.context, &self.with_versions)?;
-            let _ = self.versions.set(versions);
+            match (earlier::versions_of(self.context, &self.with_versions), &self.past) {
+                (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
+                (versions, _) => _ = self.versions.set(versions?),
+            }
         }
         add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
         match (self.add_of_git(&mut copies, roots, one.is_some()), &self.past) {
@@ -247,7 +250,8 @@ impl<'a> Neighbours<'a> {
             return Ok(None);
         }
         let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
-        let neighbours = Self { past: Past::RuledIfKnown, ..Self::of(context, paths)? };
+        let paths: Vec<&Path> = paths.collect();
+        let neighbours = Self { past: Past::RuledIfKnown, ..Self::with_versions(context, paths)? };
         neighbours.load()?;
         Ok(Some(neighbours))
     }
@@ -276,15 +280,29 @@ impl<'a> Neighbours<'a> {
             Kind::Conflict => error.advise(part_them(path)),
             _ => error,
         })?;
-        let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
-        let (keys, mut later) = (sent_on(keys, rule.as_ref()), listed(file));
-        for (_, version) in self.versions.get().into_iter().flatten().filter(|(of, _)| of == path) {
-            let held = version.held(rule.as_ref()).unwrap_or_default();
-            let refused = copies.refuse_earlier(&real(path), &held, &keys, &later);
-            refused.map_err(|error| error.advise(part_versions(path)).in_file(path))?;
-            later.extend(version.ours.iter().flat_map(listed));
+        self.refuse_versions(path, file, keys).map_err(|error| match error.kind() {
+            Kind::Conflict => error.advise(part_versions(path)),
+            _ => error,
+        })
+    }
+
+    /// The same for what was in the place of this file earlier, unless its data key was made for the readers there.
+    fn refuse_versions(&self, path: &Path, file: &EncryptedFile, keys: &KeySet) -> Result<()> {
+        let copies = self.for_readers(keys)?;
+        let versions = self.versions.get().into_iter().flatten().filter(|version| version.file == path);
+        let versions: Vec<&Earlier> = versions.collect();
+        // What `publish` sends was not sent by whoever encrypted it.
+        let rule = rule_of(path, &self.configs).filter(|rule| !rule.is_only_sent()).as_ref().map(alone);
+        let refused = versions.iter().find_map(|version| {
+            let held = version.holding.held(rule.as_ref())?;
+            copies.refuse_earlier(&real(path), &held, &alone(keys)).err()
+        });
+        match refused {
+            Some(error) if !is_made_for_its_place(self.context, path, file, &versions)? => {
+                Err(error.in_file(path))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The same for a document whose data key is open: a file elsewhere may have the same key, wrapped in another way.
@@ -517,7 +535,8 @@ impl Place {
 /// The tops of the repositories of what was looked at.
 fn roots_looked_at(copies: &Copies, context: &Context) -> BTreeSet<PathBuf> {
     let place = Place::of(context);
-    copies.paths_looked_at().flat_map(|path| place.roots_of(path)).map(Path::to_path_buf).collect()
+    let folders: BTreeSet<&Path> = copies.paths_looked_at().filter_map(Path::parent).collect();
+    folders.into_iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf).collect()
 }
 
 /// The folders to look in for copies of these files. Neither Git nor the working directory matters: whether something

@@ -63,6 +63,8 @@ pub struct History {
     pub paths: Vec<PathBuf>,
     pub blobs: Vec<Blob>,
     pub versions: Vec<Version>,
+    /// What each version took the place of in each parent of its commit; empty unless it was asked for.
+    pub before: Vec<Vec<ObjectId>>,
     /// Every content that a config ever had, links among them; where one was removed, the name that stands for nothing.
     pub configs: BTreeMap<PathBuf, BTreeSet<ObjectId>>,
     /// The commits that have changed a config.
@@ -82,6 +84,9 @@ pub struct History {
 /// a few hundred bytes that Git lists without an end.
 pub(super) const MOST_CHANGES: usize = 50_000_000;
 const MOST_NAMES: usize = 64 << 20;
+
+/// How many files Git is asked about by their names.
+const MOST_NAMED: usize = 200;
 
 /// What became of reading a content.
 pub enum Content {
@@ -152,6 +157,21 @@ impl History {
         Ok(history)
     }
 
+    /// The same of these files alone, named from the top, with what each version took the place of.
+    pub fn read_files(git: &Git<'_>, commits: &[String], files: &BTreeSet<PathBuf>) -> Result<Self> {
+        let mut history = Self { is_shallow: is_shallow(git)?, ..Self::default() };
+        let commits = commits.iter().map(String::as_str).chain(["--"]).map(OsStr::new);
+        // Git tells about all rather than look for each of so many.
+        let paths = files.iter().filter(|_| files.len() <= MOST_NAMED).map(|path| path.as_os_str());
+        let mut reader = LogReader {
+            keeps_before: true,
+            ..LogReader::new(&mut history, |path: &Path| files.contains(path))
+        };
+        git.stream(LOG.iter().map(OsStr::new).chain(commits).chain(paths), |output| reader.read(output))
+            .map_err(told_of_an_end)?;
+        Ok(history)
+    }
+
     fn add<'a>(
         &mut self,
         git: &Git<'_>,
@@ -159,11 +179,7 @@ impl History {
         wanted: impl Fn(&Path) -> bool,
     ) -> Result<()> {
         let mut reader = LogReader::new(self, wanted);
-        let read = git.stream(LOG.iter().map(OsStr::new).chain(of), |output| reader.read(output));
-        read.map_err(|error| match error.advice() {
-            Some(_) => error,
-            None => error.advise(WITHOUT_AN_END),
-        })
+        git.stream(LOG.iter().map(OsStr::new).chain(of), |output| reader.read(output)).map_err(told_of_an_end)
     }
 
     /// Whether a path leads to something in some commit.
@@ -249,9 +265,15 @@ pub fn tips(git: &Git<'_>, has_head: bool) -> Result<Vec<String>> {
     Ok(String::from_utf8_lossy(&names).lines().map(str::to_owned).collect())
 }
 
+/// Git runs out of time, or of memory, before we do.
+fn told_of_an_end(error: Error) -> Error {
+    if error.advice().is_some() { error } else { error.advise(WITHOUT_AN_END) }
+}
+
 struct LogReader<'a, W> {
     history: &'a mut History,
     wanted: W,
+    keeps_before: bool,
     paths: HashMap<OsString, usize>,
     blobs: HashMap<Blob, usize>,
     /// How many changes may still come, and how long the names of new files may be.
@@ -262,7 +284,8 @@ struct LogReader<'a, W> {
 impl<'a, W: Fn(&Path) -> bool> LogReader<'a, W> {
     fn new(history: &'a mut History, wanted: W) -> Self {
         let (paths, blobs) = (HashMap::new(), HashMap::new());
-        Self { history, wanted, paths, blobs, changes_left: MOST_CHANGES, names_left: MOST_NAMES }
+        let (changes_left, names_left) = (MOST_CHANGES, MOST_NAMES);
+        Self { history, wanted, keeps_before: false, paths, blobs, changes_left, names_left }
     }
 
     fn read(&mut self, output: &mut dyn BufRead) -> Result<()> {
@@ -346,6 +369,9 @@ impl<'a, W: Fn(&Path) -> bool> LogReader<'a, W> {
             }
         };
         history.versions.push(Version { commit, path, blob });
+        if self.keeps_before {
+            history.before.push(old.to_vec());
+        }
         Ok(())
     }
 }
@@ -368,7 +394,6 @@ pub(super) fn cannot_read(error: std::io::Error) -> Error {
     Error::new(Kind::Read, "Git's output cannot be read").caused_by(error)
 }
 
-/// Git runs out of time, or of memory, before we do.
 const WITHOUT_AN_END: &str = "In a partial clone, `git fetch --refetch --no-filter` fetches what is missing. If nothing \
                               is missing and the disk was not just slow, somebody may have made a commit with \
                               endlessly nested folders. `git log --oneline --all` lists the commits: delete the \

@@ -36,7 +36,7 @@ pub fn history(git: &Git) -> Result<History> {
 
 /// The arguments that name every commit that is left in any way: by a reference, by what one ever led to (its reflog; all stashes,
 /// and the heads of other worktrees), and by files of Git's own, of whose names some may lead nowhere.
-pub(super) fn all(git: &Git) -> Result<Vec<String>> {
+pub fn all(git: &Git) -> Result<Vec<String>> {
     Ok([named(git)?, vec!["--reflog".to_owned(), "HEAD".to_owned()]].concat())
 }
 

@@ -898,7 +898,17 @@ fn what_is_in_conflict_is_not_encrypted_for_others() {
 /// It has a new data key, and is in no commit yet: Git moves it along by itself when a branch moves what was there before.
 #[test]
 fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
-    for how in ["stash", "checkout", "staged", "committed"] {
+    for how in [
+        "stash",
+        "checkout",
+        "staged",
+        "committed",
+        "squashed",
+        "added in the merge",
+        "amended",
+        "listed",
+        "beside",
+    ] {
         let moved = Moved::new();
         let (repo, test) = (&moved.repo, &moved.repo.test);
         let moves = || drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]));
@@ -909,20 +919,43 @@ fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
             "checkout" => drop(repo.ok(&["checkout", "-q", "-m", "theirs"])),
             _ => {
                 repo.ok(&["stash", "-q"]);
-                let _ = repo.merge().ok();
+                let _ = match how {
+                    "squashed" => repo.ok(&["merge", "-q", "--squash", "theirs"]),
+                    "added in the merge" => repo.ok(&["merge", "-q", "--no-ff", "--no-commit", "theirs"]),
+                    _ => repo.merge().ok(),
+                };
                 repo.ok(&["stash", "pop", "-q"]);
             }
         }
         assert!(test.path("dev/s.yaml").exists(), "{how}");
         match how {
-            "staged" => drop(repo.ok(&["add", "-A"])),
-            "committed" => repo.commit("next"),
+            "staged" | "added in the merge" => drop(repo.ok(&["add", "-A"])),
+            "committed" | "squashed" => repo.commit("next"),
+            "amended" => drop(repo.ok(&["commit", "-qna", "--amend", "-m", "next"])),
+            "listed" => {
+                repo.commit("next");
+                let text = test.read_text("dev/s.yaml");
+                test.write("dev/s.yaml", moved.listed(&text));
+                repo.commit("listed");
+                test.write("dev/s.yaml", text);
+                repo.commit("as before");
+            }
+            "beside" => {
+                repo.commit("next");
+                let text = test.read_text("dev/s.yaml");
+                test.write("dev/s.yaml", test.read("dev/app.yaml"));
+                repo.commit("another file");
+                test.write("dev/s.yaml", text);
+                repo.commit("as before");
+            }
             _ => {}
         }
         let ways = [
             &["updatekeys", "--yes", "dev/s.yaml"][..],
             &["updatekeys", "--yes", "dev"],
             &["rotate", "-i", "--add-age", &moved.mallory, "dev/s.yaml"],
+            &["updatekeys", "--rotate", "--yes", "dev/s.yaml"],
+            &["decrypt", "-i", "dev/s.yaml"],
         ];
         for args in ways {
             let output = test.sealant(args).run();
@@ -934,6 +967,14 @@ fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
             }
         }
         moved.reads_nothing(how);
+        // Nor by its plaintext, wherever that comes from.
+        let (text, plain) = (test.read_text("dev/s.yaml"), repo.plain("dev/s.yaml"));
+        if repo.git(&["cat-file", "-e", "HEAD:dev/s.yaml"]).run().status == 0 && how != "stash" {
+            test.write("dev/s.yaml", plain);
+            let output = test.sealant(&["encrypt", "-i", "dev/s.yaml"]).run().code(8);
+            assert!(output.stderr.contains("prod/s.yaml of commit"), "{how}: {output}");
+            test.write("dev/s.yaml", text);
+        }
         // The way out.
         let output = repo.sealant(&["rotate", "-i", "--allow-copied", "dev/s.yaml"]);
         assert!(output.stderr.contains(&moved.mallory), "{output}");
@@ -952,6 +993,59 @@ fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
         repo.sealant(&["updatekeys", "--yes", "dev/s.yaml"]);
         assert!(test.read_text("dev/s.yaml").contains(&nina), "{how}");
     }
+}
+
+/// Of a branch that was squashed, no commit shows any more that it was there first.
+#[test]
+fn a_copy_that_came_before_what_it_was_copied_from_is_for_nobody_else() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    repo.ok(&["checkout", "-q", "-b", "feature"]);
+    repo.encrypted("prod/new.yaml", "a: planted-new\n");
+    repo.commit("feature");
+    let new = test.read("prod/new.yaml");
+    repo.ok(&["checkout", "-q", "main"]);
+    test.write("dev/s.yaml", new);
+    repo.commit("copied by Mallory");
+    repo.ok(&["merge", "-q", "--squash", "feature"]);
+    repo.commit("feature (#1)");
+    repo.ok(&["branch", "-q", "-D", "feature"]);
+    let origin = format!("file://{}", test.path("").display());
+    repo.ok(&["clone", "-q", &origin, "../clone"]);
+    for is_gone in [false, true] {
+        if is_gone {
+            repo.ok(&["-C", "../clone", "rm", "-q", "prod/new.yaml"]);
+            let author = ["-c", "user.name=Mallory", "-c", "user.email=m@example.com"];
+            repo.ok(&[&["-C", "../clone"], &author[..], &["commit", "-qnm", "removed by Mallory"]].concat());
+        }
+        let output = test.sealant(&["updatekeys", "--yes", "dev/s.yaml"]).cwd("../clone").run().code(8);
+        assert!(output.stderr.contains("prod/new.yaml"), "{is_gone}: {output}");
+    }
+    let told = test.sealant(&["check"]).cwd("../clone").run().code(1);
+    assert!(told.text().contains("dev/s.yaml:1: ") && told.text().contains("[moved]"), "{told}");
+}
+
+/// What the advice says ends it.
+#[test]
+fn who_is_added_where_a_file_was_moved_is_let_in_after_the_advice() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let nina = new_identity(test, &test.home("nina.txt"));
+    let rules = test.read_text(".sops.yaml");
+    test.write(
+        ".sops.yaml",
+        format!("{rules}  - path_regex: ^qa/\n    age: {},{}\n", repo.recipient, moved.mallory),
+    );
+    std::fs::create_dir_all(test.path("qa")).expect("a folder");
+    repo.ok(&["mv", "dev/app.yaml", "qa/app.yaml"]);
+    repo.commit("moved among the same readers");
+    let add = ["recipient", "add", &nina, "--for", "qa/app.yaml", "--yes"];
+    let output = test.sealant(&add).run().code(8);
+    assert!(output.stderr.contains("sealant rotate -i --allow-copied ./qa/app.yaml"), "{output}");
+    repo.sealant(&["rotate", "-i", "--allow-copied", "qa/app.yaml"]);
+    repo.commit("parted");
+    repo.sealant(&add);
+    assert!(test.read_text("qa/app.yaml").contains(&nina));
 }
 
 /// Anybody can push a branch that moves a file, or commit a copy and take it back.

@@ -180,6 +180,10 @@ fn a_copy_is_not_sent_where_its_original_is_not() {
     assert_eq!(found("[copied]"), [""; 0]);
     publish("dev/cache.yaml").ok();
     assert!(has("team/dev/cache.yaml"));
+    // Once it is parted, it is a file like others.
+    commit(&test);
+    run(&["rotate", "-i", "dev/cache.yaml"]).ok();
+    publish("dev/cache.yaml").ok();
 
     // What stays among those for whom it is goes on: a new name, and two of a kind.
     git(&test, &["mv", "dev/own.yaml", "dev/renamed.yaml"]);

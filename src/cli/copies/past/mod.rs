@@ -21,7 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies;
-use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, lets_others_in};
+use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, Wrapped, lets_others_in};
 use crate::repo::git::ancestry::{Ancestry, Line};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
@@ -152,7 +152,7 @@ pub(super) fn add(
         let commit = *commits.get(&(at, id)).filter(|_| !rules.is_empty())?;
         Some(recorded.version(at, id, commit, rules))
     }));
-    recorded.leave_first_places_out(&mut versions, copies);
+    recorded.leave_first_places_out(&mut versions, copies, context)?;
     let is_wanted = |held: &[_]| wanted != PastScope::Shared || copies.share(held);
     let Some(configs) = configs.first() else { return Ok(()) };
     for found in held_versions(&mut Blobs::open(git)?, versions, configs, is_wanted)? {
@@ -387,8 +387,18 @@ impl<'g> Recorded<'g> {
     }
 
     /// Whoever copies a file to another place takes nothing from those who read it where it was first: for these places, what came
-    /// elsewhere later is no move.
-    fn leave_first_places_out(&self, versions: &mut [Version], copies: &mut Copies) {
+    /// elsewhere later is no move. Of a branch that was squashed, the first commit is gone: so a place where the file had not all whom
+    /// its rule named is not the first one.
+    fn leave_first_places_out(
+        &self,
+        versions: &mut [Version],
+        copies: &mut Copies,
+        context: &Context,
+    ) -> Result<()> {
+        let mut lookup = context.lookup()?;
+        lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
+        lookup.working_dir = real(&lookup.working_dir);
+        let mut rules = LastRules::of(self.git, lookup, &self.history)?;
         let mut arrivals: HashMap<&ObjectId, BTreeMap<&Path, Vec<usize>>> = HashMap::new();
         for version in &self.history.versions {
             let of_blob = arrivals.entry(&self.history.blobs[version.blob].id).or_default();
@@ -402,7 +412,7 @@ impl<'g> Recorded<'g> {
             else {
                 continue;
             };
-            let Some(rest) = left.checked_sub(came.len() * self.history.commits.len()) else { return };
+            let Some(rest) = left.checked_sub(came.len() * self.history.commits.len()) else { return Ok(()) };
             left = rest;
             // In the history before each of its arrivals, a first place has had it.
             let before =
@@ -411,7 +421,11 @@ impl<'g> Recorded<'g> {
             let is_first =
                 |commits: &[usize]| lines.iter().all(|line| commits.iter().any(|commit| line.has(*commit)));
             let first = places.iter().filter(|(_, commits)| is_first(commits));
-            let mut first: BTreeSet<PathBuf> = first.map(|(path, _)| path.to_path_buf()).collect();
+            let is_made = |(path, commits): &(&&Path, &Vec<usize>)| {
+                rules.made_for_all_of(path, &version.id, commits.iter().map(|commit| self.name_of(*commit)))
+            };
+            let mut first: BTreeSet<PathBuf> =
+                first.filter(is_made).map(|(path, _)| path.to_path_buf()).collect();
             if first.is_empty() {
                 continue;
             }
@@ -419,9 +433,10 @@ impl<'g> Recorded<'g> {
             let leaving = leavings
                 .entry(first)
                 .or_insert_with_key(|first| copies.add_leaving(copies::Since::Beside(first.clone())));
-            let rules = version.rules.iter_mut().filter(|rule| rule.since == Since::Now);
-            rules.for_each(|rule| rule.since = Since::Leaving(*leaving));
+            let of_today = version.rules.iter_mut().filter(|rule| rule.since == Since::Now);
+            of_today.for_each(|rule| rule.since = Since::Leaving(*leaving));
         }
+        Ok(())
     }
 
     /// All contents that were ever at places that have rules.
@@ -523,6 +538,27 @@ impl<'g> LastRules<'g> {
     fn rule(&mut self, configs: &Arc<Configs>, place: &Path) -> Option<&KeySet> {
         let key = (Arc::as_ptr(configs), place.to_path_buf());
         self.rules.entry(key).or_insert_with(|| known_rule_of(place, configs)).as_ref()
+    }
+
+    /// Whether a content at a path lists all whom the rule of the path named in each of these commits. Where that cannot be told,
+    /// it does not.
+    fn made_for_all_of<'c>(
+        &mut self,
+        path: &Path,
+        id: &ObjectId,
+        mut commits: impl Iterator<Item = &'c ObjectId>,
+    ) -> bool {
+        let format = Format::of_path(path);
+        let bytes = self.blobs.read(id, format.most_bytes() as u64);
+        let holding = bytes.ok().and_then(|bytes| Holding::of(format, &bytes));
+        let Some(keys) = holding.and_then(|holding| holding.ours).map(|file| Wrapped::all_of(&file)) else {
+            return false;
+        };
+        commits.all(|commit| {
+            let Ok(configs) = self.states.configs(commit.as_str()) else { return false };
+            let rule = self.rule(&configs, path);
+            rule.is_some_and(|rule| keys.iter().all(|key| key.is_for_all_of(rule)))
+        })
     }
 
     /// What a content at a path holds: nothing that Git does not give.
