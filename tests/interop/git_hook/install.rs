@@ -45,7 +45,10 @@ fn one_command_writes_all_and_takes_all_back() {
         let setting = |name: &str| git(&test, &["config", name]).run().ok().text().trim().to_owned();
         assert_eq!(setting("diff.sealant.textconv"), "sealant git textconv --");
         assert_eq!(setting("merge.sealant.driver"), "sealant git merge %O %A %B --marker-size %L --path %P");
-        assert_eq!(setting("merge.sealant.recursive"), "binary");
+        // What an older version has written, and what would bring back what one side has taken out.
+        git(&test, &["config", "merge.sealant.recursive", "binary"]).run().ok();
+        install(&test, &["--attributes", place]).run().ok();
+        git(&test, &["config", "merge.sealant.recursive"]).run().code(1);
         git(&test, &["config", "diff.sealant.cachetextconv"]).run().code(1);
         let of = |file: &str| {
             git(&test, &["check-attr", "diff", "merge", "--", file]).run().ok().text().to_owned()

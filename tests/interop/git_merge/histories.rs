@@ -113,3 +113,52 @@ fn criss_cross_merges_have_a_base_of_their_own() {
         "{plain}"
     );
 }
+
+/// Both bases have it, and their own base has not.
+#[test]
+fn what_one_side_takes_out_does_not_come_back_by_criss_cross_merges() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    let (ours, theirs) = (|| repo.set("s.yaml", "a", "ours-a"), || repo.set("s.yaml", "leaked", "planted"));
+    repo.branches(ours, theirs);
+    repo.ok(&["branch", "main-1"]);
+    repo.ok(&["merge", "-q", "-m", "one way", "theirs"]);
+    repo.ok(&["checkout", "-q", "theirs"]);
+    repo.ok(&["merge", "-q", "-m", "the other way", "main-1"]);
+    repo.set("s.yaml", "e", "theirs-e");
+    repo.commit("theirs");
+    repo.ok(&["checkout", "-q", "main"]);
+    repo.sealant(&["unset", "s.yaml", "leaked"]);
+    repo.set("s.yaml", "a", "one");
+    repo.commit("ours");
+    assert_eq!(repo.ok(&["merge-base", "--all", "main", "theirs"]).text().lines().count(), 2);
+    repo.merge().ok();
+    let plain = repo.plain("s.yaml");
+    assert!(!plain.contains("planted") && plain.contains("a: one") && plain.contains("theirs-e"), "{plain}");
+    // The other way as well.
+    repo.ok(&["checkout", "-q", "theirs"]);
+    repo.ok(&["merge", "-q", "-m", "back", "main~1"]);
+    let plain = repo.plain("s.yaml");
+    assert!(!plain.contains("planted") && plain.contains("theirs-e"), "{plain}");
+}
+
+/// Nobody can tell what has changed since: that is for a person.
+#[test]
+fn bases_that_are_at_odds_are_told() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    repo.branches(|| repo.set("s.yaml", "c", "ours-c"), || repo.set("s.yaml", "c", "theirs-c"));
+    repo.ok(&["branch", "main-1"]);
+    let resolved = |onto: &str, with: &str| {
+        repo.ok(&["checkout", "-q", onto]);
+        let _ = repo.git(&["merge", "-q", "-m", "x", with]).run().code(1);
+        repo.sealant(&["resolve", "--ours", "s.yaml"]);
+        repo.commit("resolved");
+    };
+    resolved("main", "theirs");
+    resolved("theirs", "main-1");
+    repo.set("s.yaml", "e", "theirs-e");
+    repo.commit("theirs");
+    repo.ok(&["checkout", "-q", "main"]);
+    let merged = repo.merge().code(1);
+    assert!(merged.stderr.contains("several common ancestors, which are at odds"), "{merged}");
+    assert!(merged.stderr.contains("make the other side's changes again"), "{merged}");
+}

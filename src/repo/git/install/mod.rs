@@ -19,18 +19,19 @@ use memchr::memmem;
 use own::Own;
 
 /// The drivers. Git gives these lines to a shell, and quotes what it puts into them or behind them.
-pub const SETTINGS: [(&str, &str); 4] = [
+///
+/// Where branches have several common ancestors, Git merges these by the same driver: by any other, what both have and one
+/// side has taken out since would come back.
+pub const SETTINGS: [(&str, &str); 3] = [
     (TEXTCONV, "sealant git textconv --"),
     ("merge.sealant.name", "Sealant: secrets, value by value"),
     (DRIVER, "sealant git merge %O %A %B --marker-size %L --path %P"),
-    // Where branches have several common ancestors, these are merged as Git does it by itself.
-    ("merge.sealant.recursive", "binary"),
 ];
 const TEXTCONV: &str = "diff.sealant.textconv";
 const DRIVER: &str = "merge.sealant.driver";
 
 /// What older versions have written, and what is ours to change and to take out.
-const FORMER: [(&str, &str); 1] = [(TEXTCONV, "sealant git textconv")];
+const FORMER: [(&str, &str); 2] = [(TEXTCONV, "sealant git textconv"), ("merge.sealant.recursive", "binary")];
 
 /// Git would keep what textconv prints, which is plaintext.
 const CACHE: &str = "diff.sealant.cachetextconv";
@@ -200,6 +201,7 @@ impl<'a, 'h> Setup<'a, 'h> {
                 is_new = true;
             }
         }
+        is_new |= self.unset(FORMER)?;
         Ok(if is_new { Step::Written(path) } else { Step::AsItWas(path) })
     }
 
@@ -211,14 +213,20 @@ impl<'a, 'h> Setup<'a, 'h> {
 
     fn remove_settings(&self) -> Result<Step> {
         let path = self.config_path()?;
+        let was_there = self.unset(SETTINGS.into_iter().chain(FORMER))?;
+        Ok(if was_there { Step::Removed(path) } else { Step::AsItWas(path) })
+    }
+
+    /// Takes out those of these settings that have just these values, and says whether there was one.
+    fn unset(&self, settings: impl IntoIterator<Item = (&'static str, &'static str)>) -> Result<bool> {
         let mut was_there = false;
-        for (name, value) in SETTINGS.into_iter().chain(FORMER) {
+        for (name, value) in settings {
             if self.local_setting(name)?.as_deref() == Some(value) {
                 self.git.run(["config", "--local", "--unset-all", name])?;
                 was_there = true;
             }
         }
-        Ok(if was_there { Step::Removed(path) } else { Step::AsItWas(path) })
+        Ok(was_there)
     }
 
     /// Whether Git keeps what textconv prints.

@@ -91,12 +91,23 @@ pub enum MergeResult {
     Plain,
 }
 
+const MAKE_AGAIN: &str = "Choose a side with `sealant resolve --ours FILE` or `--theirs`, and make the other side's changes again.";
+
 impl Merge<'_> {
     /// Merges three versions of a file.
     pub async fn file(&self, versions: &Versions<SecretBytes>) -> MergeResult {
         let content = |file: &SecretBytes| meant(self.format, file);
+        let sides = (content(&versions.ours), content(&versions.theirs));
+        // Git has merged several common ancestors with each other, by this driver.
+        let is_marked =
+            versions.base.as_ref().is_some_and(|base| !matches!(markers::Marked::read(base), Ok(None)));
+        if is_marked && sides != (None, None) {
+            let message = "the branches have several common ancestors, which are at odds, so nobody can tell what each side \
+                           has changed";
+            return MergeResult::Refused(Error::new(Kind::Conflict, message).advise(MAKE_AGAIN));
+        }
         let base = versions.base.as_ref().and_then(content);
-        match (content(&versions.ours), content(&versions.theirs)) {
+        match sides {
             (None, None) => MergeResult::Plain,
             (Some(Meant::Document), Some(Meant::Document)) if base != Some(Meant::Sealed) => {
                 document::merge(self, versions).await
@@ -109,10 +120,7 @@ impl Merge<'_> {
                     Kind::Conflict,
                     "the two sides are not encrypted in the same way, or one is in plaintext",
                 )
-                .advise(
-                    "Choose a side with `sealant resolve --ours FILE` or `--theirs`, and make the other \
-                             side's changes again.",
-                ),
+                .advise(MAKE_AGAIN),
             ),
         }
     }
