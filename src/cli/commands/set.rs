@@ -94,7 +94,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         }
         Some(value) => (SecretBytes::new(value.clone().into_bytes()), true),
         None if args.value_stdin => (Input::of(Path::new("-")).read(MAX_SOURCE)?, false),
-        None => (asked(&args, context)?, false),
+        None => {
+            // Nobody is to type for nothing.
+            Input::of(&args.change.file).read(MAX_SOURCE)?;
+            (asked(&args, context)?, false)
+        }
     };
     let value = Value { bytes, is_argument, args: &args, context };
     if value.is_json() {

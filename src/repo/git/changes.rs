@@ -62,6 +62,9 @@ fn since_commit(git: &Git, older: &str) -> Result<BTreeSet<PathBuf>> {
         changed.extend(git.paths_of(NAMES.iter().chain(range).chain(&["--"]))?);
     }
     changed.extend(git.paths_of(["ls-files", "-z", "--others", "--exclude-standard"])?);
+    // Git does not look at these, though they are here.
+    let is_here = |name: &PathBuf| git.top().join(name).symlink_metadata().is_ok();
+    changed.extend(marked(git, |mark| mark != b'H')?.into_iter().filter(is_here));
     Ok(changed)
 }
 

@@ -280,6 +280,12 @@ impl<'h> Git<'h> {
         if answer.code == Some(0) { Ok(()) } else { Err(self.explained(answer, &args)) }
     }
 
+    /// Whether this clone has not got all contents, and fetches them when they are needed (`git clone --filter`).
+    pub fn is_partial(&self) -> Result<bool> {
+        let settings = r"^(extensions\.partialclone|remote\..*\.promisor)$";
+        Ok(self.ask(["config", "--get-regexp", settings])?.code == Some(0))
+    }
+
     /// A path that Git prints.
     pub fn path_of<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Result<PathBuf> {
         Ok(self.path_in(&self.run(args)?))

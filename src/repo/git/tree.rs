@@ -11,6 +11,10 @@ use crate::repo::git::{Git, revision};
 /// How many paths Git is asked for at once: a command line has an end.
 const PATHS_AT_ONCE: usize = 200;
 
+/// The tree without a file, which every repository has, by SHA-1 and by SHA-256.
+const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+const EMPTY_TREE_SHA256: &str = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321";
+
 /// The name that Git has for an object: hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(String);
@@ -25,6 +29,15 @@ impl ObjectId {
     /// Git writes it where there is no object.
     pub fn is_null(&self) -> bool {
         self.0.bytes().all(|digit| digit == b'0')
+    }
+
+    /// Whether it is that of a file without a byte.
+    fn is_of_empty_file(&self) -> bool {
+        matches!(
+            self.as_str(),
+            "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+                | "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813"
+        )
     }
 
     /// As it is shown to people.
@@ -53,17 +66,51 @@ pub enum Entry {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<PathBuf, Entry>,
+    /// Of an index, the files that are only announced (`git add -N`): it lists each like an empty file, and no commit gets it.
+    announced: BTreeSet<PathBuf>,
 }
 
 impl Tree {
     /// One file.
     pub fn of_file(path: &Path, id: &ObjectId) -> Self {
-        Self { entries: BTreeMap::from([(path.to_path_buf(), Entry::File(id.clone()))]) }
+        Self { entries: BTreeMap::from([(path.to_path_buf(), Entry::File(id.clone()))]), ..Self::default() }
     }
 
     /// What is staged. Git's folder is the top of the working tree.
     pub fn of_index(git: &Git) -> Result<Self> {
-        Self::parse(&git.run(["ls-files", "--stage", "-z"])?)
+        let mut staged = Self::parse(&git.run(["ls-files", "--stage", "-z"])?)?;
+        staged.leave_announced_out(git)?;
+        Ok(staged)
+    }
+
+    fn leave_announced_out(&mut self, git: &Git) -> Result<()> {
+        let is_empty = |entry: &Entry| matches!(entry, Entry::File(id) if id.is_of_empty_file());
+        let empty = self.entries.iter().filter(|(_, entry)| is_empty(entry));
+        let empty: Vec<PathBuf> = empty.map(|(path, _)| path.clone()).collect();
+        let Some(Entry::File(id)) = empty.first().and_then(|path| self.entries.get(path)) else {
+            return Ok(());
+        };
+        let nothing = if id.0.len() == 40 { EMPTY_TREE } else { EMPTY_TREE_SHA256 };
+        let mut staged = BTreeSet::new();
+        for chunk in empty.chunks(PATHS_AT_ONCE) {
+            let args = [
+                "diff-index",
+                "--cached",
+                "--ita-invisible-in-index",
+                "--name-only",
+                "--no-renames",
+                "-z",
+                nothing,
+                "--",
+            ];
+            let args = args.into_iter().map(OsStr::new).chain(chunk.iter().map(|path| path.as_os_str()));
+            let listed = git.run(args)?;
+            let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+            staged.extend(names.map(|name| PathBuf::from(OsStr::from_bytes(name))));
+        }
+        self.announced = empty.into_iter().filter(|path| !staged.contains(path)).collect();
+        self.entries.retain(|path, _| !self.announced.contains(path));
+        Ok(())
     }
 
     /// What a commit holds.
@@ -104,7 +151,7 @@ impl Tree {
                 _ => return None,
             })
         });
-        Ok(Self { entries: entries.collect::<Result<_>>()? })
+        Ok(Self { entries: entries.collect::<Result<_>>()?, ..Self::default() })
     }
 
     /// The files in what Git lists of conflicts: several versions of each path.
@@ -124,6 +171,11 @@ impl Tree {
     /// Leaves out what is at other paths.
     pub fn keep(&mut self, wanted: impl Fn(&Path) -> bool) {
         self.entries.retain(|path, _| wanted(path));
+    }
+
+    /// Whether a file is only announced, so that it is not here.
+    pub fn announces(&self, path: &Path) -> bool {
+        self.announced.contains(path)
     }
 
     pub fn get(&self, path: &Path) -> Option<&Entry> {

@@ -50,6 +50,15 @@ fn base_is_what_a_branch_has_changed() {
         ["secrets/a b.yaml", "secrets/moved.yaml", "secrets/new.yaml", "secrets/same.yaml"]
     );
     git(&test, &["checkout", "-q", "secrets/same.yaml"]).run().ok();
+    // What Git is told not to look at is looked at.
+    for mark in ["assume-unchanged", "skip-worktree"] {
+        git(&test, &["update-index", &format!("--{mark}"), "secrets/same.yaml"]).run().ok();
+        test.write("secrets/same.yaml", "c: hunter2\n");
+        let output = check(&test, &["--base", "main"]).run().code(1);
+        assert!(files(&output).contains(&"secrets/same.yaml".to_owned()), "{mark}: {output}");
+        git(&test, &["update-index", &format!("--no-{mark}"), "secrets/same.yaml"]).run().ok();
+        git(&test, &["checkout", "-q", "secrets/same.yaml"]).run().ok();
+    }
     // A rule that changes is about files that do not.
     test.write(".sops.yaml", format!("# changed\n{}", rule()));
     let output = check(&test, &["--base", "main"]).run().code(1);

@@ -105,6 +105,11 @@ fn a_config_that_is_not_staged_fails_the_commit() {
     }
     let output = hook(&test, &["db.yaml"]).cwd("secrets/deep").run().code(5);
     assert!(output.stderr.contains(told), "{output}");
+    // What is announced is not staged, though Git lists it.
+    git(&test, &["add", "-N", ".sops.yaml"]).run().ok();
+    let output = hook(&test, &[]).run().code(5);
+    assert!(output.stderr.contains(told), "{output}");
+    git(&test, &["rm", "-q", "--cached", "--ignore-unmatch", ".sops.yaml"]).run().ok();
     assert_ne!(git(&test, &["commit", "-qm", "x"]).run().status, 0);
     // A commit of one file does not carry a config that is staged beside it.
     git(&test, &["add", "."]).run().ok();
@@ -120,6 +125,23 @@ fn a_config_that_is_not_staged_fails_the_commit() {
     add(&test, "other/x", "x");
     let output = hook(&test, &[]).run().code(5);
     assert!(output.stderr.contains("error: other/.sops.yaml: "), "{output}");
+}
+
+/// The commit does not get it, so it takes nothing from the rule above it.
+#[test]
+fn a_config_that_is_only_announced_hides_no_rule() {
+    for config in ["creation_rules: []\n", "creation_rules:\n  - path_regex: ^nothing/\n"] {
+        let test = repository();
+        test.write("secrets/sub/.sops.yaml", config);
+        add(&test, "secrets/sub/p.yaml", "a: hunter2\n");
+        add(&test, "secrets/empty", "");
+        git(&test, &["add", "-N", "secrets/sub/.sops.yaml"]).run().ok();
+        assert_ne!(hook(&test, &[]).run().status, 0, "{config}");
+        // It is staged, empty.
+        test.write("secrets/sub/.sops.yaml", "");
+        git(&test, &["add", "secrets/sub/.sops.yaml"]).run().ok();
+        assert_ne!(hook(&test, &[]).run().status, 0);
+    }
 }
 
 #[test]

@@ -897,6 +897,29 @@ fn what_is_not_checked_out_is_looked_at() {
     sealant(&test, &["check", "--base", "HEAD"]).run().ok();
 }
 
+/// `git cat-file` ends at what is no file.
+#[test]
+fn nothing_hides_behind_what_ends_git() {
+    let test = repository();
+    add(&test, "keep/a.txt", "a");
+    git(&test, &["commit", "-qnm", "base"]).run().ok();
+    add(&test, "secrets/p.yaml", "a: hunter2\n");
+    let tree = git(&test, &["rev-parse", "HEAD^{tree}"]).run().ok().text().trim().to_owned();
+    let entry = format!("100644,{tree},secrets/a.yaml");
+    git(&test, &["update-index", "--add", "--cacheinfo", &entry]).run().ok();
+    let tree = git(&test, &["write-tree"]).run().ok().text().trim().to_owned();
+    let commit =
+        git(&test, &["commit-tree", "-p", "HEAD", "-m", "x", &tree]).run().ok().text().trim().to_owned();
+    git(&test, &["update-ref", "HEAD", &commit]).run().ok();
+    std::fs::remove_file(test.path("secrets/p.yaml")).unwrap();
+    let output = sealant(&test, &["check", "--base", "HEAD~1"]).run();
+    assert!(output.status != 0 && output.stderr.contains("git cat-file"), "{output}");
+    let _ = git(&test, &["sparse-checkout", "set", "keep"]).run();
+    git(&test, &["update-index", "--skip-worktree", "secrets/p.yaml", "secrets/a.yaml"]).run().ok();
+    let output = sealant(&test, &["check"]).run();
+    assert!(output.status != 0 && output.stderr.contains("git cat-file"), "{output}");
+}
+
 /// Wherever somebody stands who looks at it.
 #[test]
 fn what_is_not_checked_out_of_another_repository_is_looked_at() {

@@ -79,9 +79,9 @@ pub fn look_at_left_out(
             looked.add(&asked.shown(&path).unwrap_or(path), findings, context);
         }
         if unseen > 0 {
-            // As in a partial clone, of which nothing is fetched.
             context.ui.warning(format!(
-                "{unseen} of the files that the sparse checkout leaves out were not checked: Git does not have their content here"
+                "{unseen} of the files that the sparse checkout leaves out were not checked: this is a partial clone, without \
+                 their content"
             ));
         }
     }
@@ -132,7 +132,12 @@ pub fn look_at_versions(
         let names: Vec<PathBuf> = meant.map(|(name, _)| name.clone()).collect();
         let own = if folders.is_empty() { None } else { Some(other_configs(tree, &mut blobs)?) };
         let configs = own.as_ref().unwrap_or(configs);
-        let (seen, _) = look(&git, tree, names, configs, &since.befores)?;
+        let (seen, unseen) = look(&git, tree, names, configs, &since.befores)?;
+        if unseen > 0 {
+            context.ui.warning(format!(
+                "{unseen} files {place} were not checked: this is a partial clone, without their content"
+            ));
+        }
         let mut told: Vec<(PathBuf, Vec<Finding>)> = Vec::new();
         for (path, seen) in seen {
             let shown = asked.shown(&path).unwrap_or_else(|| path.clone());
@@ -186,8 +191,9 @@ impl Versions {
     }
 }
 
-/// What is wrong with files and links as a tree has them, by their real paths, and how many Git does not have here. All names
-/// are from the top.
+/// What is wrong with files and links as a tree has them, by their real paths, and how many a partial clone does not have: nothing
+/// is fetched. Where Git gives no answer in any other clone, that is an error: something may hide behind it. All names are
+/// from the top.
 #[allow(clippy::type_complexity, reason = "a list and a number")]
 fn look(
     git: &Git,
@@ -214,6 +220,7 @@ fn look(
     let mut looked = hook::look(&targets, &encodings, &mut blobs, configs, befores);
     let unseen = match blobs.refuse_ended() {
         Ok(()) => 0,
+        Err(error) if !git.is_partial()? => return Err(error),
         Err(_) => {
             looked.pop();
             targets.len() - looked.len()

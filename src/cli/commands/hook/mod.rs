@@ -317,7 +317,8 @@ fn tell_untracked_configs(
     let configs = folders.iter().flat_map(|folder| [SOPS_NAME, SEALANT_NAME].map(|name| folder.join(name)));
     let is_here_alone = |path: &PathBuf| tree.get(path).is_none() && Disk.exists(&git.top().join(path));
     let configs: Vec<PathBuf> = configs.filter(is_here_alone).collect();
-    let untracked = changes::untracked(git, &configs)?;
+    let mut untracked = changes::untracked(git, &configs)?;
+    untracked.extend(configs.iter().filter(|config| tree.announces(config)).cloned());
     for config in configs.iter().filter(|config| !untracked.contains(config)) {
         context.ui.note(format!(
             "{}: Git ignores this config, so its rules are not applied, here or anywhere else",
