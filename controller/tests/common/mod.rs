@@ -454,8 +454,11 @@ fn program() -> PathBuf {
     released.unwrap_or_else(|| env!("CARGO_BIN_EXE_sealant-controller").into())
 }
 
-/// The program `sealant`, which Cargo tells only the tests of its own package about.
+/// The program `sealant`, which Cargo tells only the tests of its own package about, or the one of a release.
 pub fn sealant() -> PathBuf {
+    if let Some(released) = std::env::var_os("SEALANT_TEST_SEALANT") {
+        return released.into();
+    }
     let path = Path::new(env!("CARGO_BIN_EXE_sealant-controller")).with_file_name("sealant");
     assert!(path.exists(), "{} is not there: cargo build --bin sealant", path.display());
     path
