@@ -7,7 +7,8 @@
 //! | `https://gitlab.example.com` | a server that issues tokens, if it occurs, and `$JOB_TOKEN` is one of these; for GitHub's, too |
 //! | the jobs of a page about CI | run where it says so |
 //! | `ansible-playbook`, `ansible-vault`, `dotenvx`, `git-crypt` | the real one |
-//! | `pre-commit` | the real one, which finds our hooks in a repository of their own |
+//! | `https://github.com/sealant-dev/sealant`, for Git | a repository on this machine: [`Forge`] |
+//! | `pre-commit` | the real one |
 
 // Tests are outside of the doors that the library has.
 #![allow(clippy::disallowed_methods)]
@@ -21,16 +22,17 @@ use std::path::Path;
 
 use issuer::Issuer;
 use regex::Regex;
-use sealant_test_support::{Cluster, Page, Peers, Sandbox};
+use sealant_test_support::{Cluster, Forge, Page, Peers, Sandbox};
 
-/// Run by `controller/tests/cluster/docs.rs`, beside a controller.
+/// Run by `controller/tests/cluster/docs.rs`, beside a controller, as `examples/README.md` is by `examples.rs`.
 const WITH_A_CONTROLLER: [&str; 2] = ["docs/controller.md", "docs/install.md"];
 
 /// Run by `release/test-verify`, beside a release that is signed.
 const WITH_A_RELEASE: &str = "docs/verify.md";
 
-/// Where a page pushes to.
+/// Where a page pushes to, and where that is for Git.
 const REMOTE: &str = "git@git.example.com:shop/shop.git";
+const FORGE: &str = "https://git.example.com/shop/shop.git";
 
 fn run_page(path: &Path) {
     let page = Page::read(path);
@@ -38,6 +40,7 @@ fn run_page(path: &Path) {
         return;
     }
     let cluster = page.calls("kubectl").then(Cluster::start);
+    let forge = Forge::new();
     let issuer = page.text().contains(issuer::STANDS_FOR).then(|| Issuer::start("https://vault.example.com"));
     let page = match &cluster {
         Some(cluster) => page.on(cluster),
@@ -53,12 +56,11 @@ fn run_page(path: &Path) {
         }
         None => page,
     };
-    let hooks = Sandbox::new("");
-    let page = if page.calls("git") { committing(page, &hooks) } else { page };
+    let page = if page.calls("git") { committing(page, &forge) } else { page };
     let page = match page.text().contains(REMOTE) {
         true => {
-            hooks.program("git", &["init", "-q", "--bare", "-b", "main", "shop.git"]).run().ok();
-            page.with(REMOTE, &hooks.path("shop.git").display().to_string())
+            forge.add_empty(FORGE);
+            page.with(REMOTE, FORGE)
         }
         false => page,
     };
@@ -67,23 +69,11 @@ fn run_page(path: &Path) {
     page.run(Path::new(env!("CARGO_BIN_EXE_sealant")));
 }
 
-/// Lets Git know who commits, and `pre-commit` find our hooks.
-fn committing(page: Page, hooks: &Sandbox) -> Page {
-    hooks.write(".pre-commit-hooks.yaml", include_str!("../../.pre-commit-hooks.yaml"));
-    let commit = "git init -q && git add . && git -c user.name=a -c user.email=a@example.com commit -qm a && git tag v0.1.0";
-    hooks.program("sh", &["-ec", commit]).run().ok();
+/// Lets Git find repositories, and `pre-commit` our hooks in ours.
+fn committing(page: Page, forge: &Forge) -> Page {
     let framework = Peers::get().directory().join("pre-commit").display().to_string();
-    let page =
-        page.with(env!("CARGO_PKG_REPOSITORY"), hooks.path("").display().to_string().trim_end_matches('/'));
-    let page = page.with("rev: COMMIT", "rev: v0.1.0");
-    ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
-        .into_iter()
-        .fold(page, |page, name| page.env(name, "anna@example.com"))
-        // Nobody is there to leave a pager, and colours are no part of a page.
-        .env("GIT_PAGER", "cat")
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "color.ui")
-        .env("GIT_CONFIG_VALUE_0", "never")
+    page.with_forge(forge)
+        .with("rev: COMMIT", "rev: v0.1.0")
         .env("PYTHONPATH", &framework)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         // A function that bash finds in its environment.
@@ -446,8 +436,9 @@ fn texts_of_the_page_on_troubleshooting_are_in_the_sources() {
 fn links_of_the_pages_lead_somewhere() {
     let link = Regex::new(r"\]\(([^()\s]+)\)").unwrap();
     let mut broken = Vec::new();
-    let of_the_top = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned);
-    for name in pages().into_iter().chain(of_the_top) {
+    let others = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "examples/README.md"]
+        .map(str::to_owned);
+    for name in pages().into_iter().chain(others) {
         let folder = Path::new(&name).parent().expect("a folder").to_owned();
         for found in link.captures_iter(&text_of(&name)) {
             let (file, heading) = found[1].split_once('#').unwrap_or((&found[1], ""));

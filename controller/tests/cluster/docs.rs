@@ -43,7 +43,8 @@ pub fn with_what_is_deployed(cluster: &Cluster, act: impl FnOnce()) {
     });
 }
 
-struct OnDrop<'a>(&'a AtomicBool);
+/// Sets this when something has ended, however it has.
+pub struct OnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for OnDrop<'_> {
     fn drop(&mut self) {

@@ -12,6 +12,7 @@ mod checklist;
 #[path = "../common/mod.rs"]
 mod common;
 mod docs;
+mod examples;
 mod identities;
 mod install;
 mod kubeseal;

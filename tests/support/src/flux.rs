@@ -88,6 +88,19 @@ impl Flux {
     /// Makes a folder the content of a GitRepository in the namespace `default`.
     #[track_caller]
     pub fn publish(&self, cluster: &Cluster, name: &str, content: &Path) {
+        let repository = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "GitRepository",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"interval": "1h", "url": "https://git.example.com/app"},
+        });
+        apply(cluster, &repository.to_string()).run().ok();
+        self.store(cluster, "default", name, content);
+    }
+
+    /// Makes a folder the content of a GitRepository that is there.
+    #[track_caller]
+    pub fn store(&self, cluster: &Cluster, namespace: &str, name: &str, content: &Path) {
         let archive = self.files.folder().join(format!("{name}.tar.gz"));
         let tar = std::process::Command::new("tar")
             .arg("-C")
@@ -101,13 +114,6 @@ impl Flux {
         let sum = String::from_utf8(sum.stdout).expect("sha256sum prints text");
         let digest = sum.split_whitespace().next().expect("sha256sum prints the sum first");
         let size = fs::metadata(&archive).expect("the archive is there").len();
-        let repository = json!({
-            "apiVersion": "source.toolkit.fluxcd.io/v1",
-            "kind": "GitRepository",
-            "metadata": {"name": name, "namespace": "default"},
-            "spec": {"interval": "1h", "url": "https://git.example.com/app"},
-        });
-        apply(cluster, &repository.to_string()).run().ok();
         let status = json!({"status": {
             "observedGeneration": 1,
             "artifact": {
@@ -128,7 +134,7 @@ impl Flux {
             }],
         }});
         let resource = format!("gitrepositories.source.toolkit.fluxcd.io/{name}");
-        let patch = ["patch", &resource, "-n", "default", "--subresource=status", "--type=merge", "-p"];
+        let patch = ["patch", &resource, "-n", namespace, "--subresource=status", "--type=merge", "-p"];
         cluster.kubectl(&patch).arg(status.to_string()).run().ok();
     }
 

@@ -3,7 +3,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Cluster, Sandbox};
+use crate::{Cluster, Forge, Sandbox};
 
 /// A page that starts servers has some work to do.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -20,6 +20,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// | a block marked `sh no-run` | not run: it installs Sealant, has placeholders, or is for an account or a cluster of somebody else |
 /// | `127.0.0.1:8200` | a free port: a server that the page starts there is a real one |
 /// | `deploy/` | that of the project |
+/// | `https://...`, for Git | a repository on this machine, [if one is asked for](Self::with_forge) |
 pub struct Page {
     path: PathBuf,
     text: String,
@@ -51,6 +52,16 @@ impl Page {
         script.lines().any(|line| line.split_whitespace().next() == Some(program))
     }
 
+    /// Leaves out a section of the second level, by its heading: one of several ways.
+    #[track_caller]
+    pub fn without(mut self, heading: &str) -> Self {
+        let line = format!("\n## {heading}\n");
+        let from = self.text.find(&line).unwrap_or_else(|| panic!("no section is called {heading}"));
+        let length = self.text[from + 1..].find("\n## ").map_or(self.text.len() - from, |length| length + 1);
+        self.text.replace_range(from..from + length, "");
+        self
+    }
+
     /// Lets something real stand for what the page names.
     pub fn with(mut self, named: &str, real: &str) -> Self {
         self.text = self.text.replace(named, real);
@@ -67,6 +78,12 @@ impl Page {
     pub fn on(self, cluster: &Cluster) -> Self {
         let kubeconfig = cluster.kubeconfig().display().to_string();
         self.env("KUBECONFIG", &kubeconfig)
+    }
+
+    /// Lets Git, and what starts Git, find the repositories of a forge.
+    pub fn with_forge(mut self, forge: &Forge) -> Self {
+        self.env.extend(forge.env());
+        self
     }
 
     /// Runs it with the program under test.
