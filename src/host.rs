@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::journal::Journal;
+use crate::os;
 use crate::secret::{SecretBytes, SecretString};
 
 /// A program to run, its arguments and what its environment gets on top of ours.
@@ -33,7 +34,7 @@ pub struct Command {
 impl Command {
     /// Splits a command line as a POSIX shell splits words, without running a shell.
     pub fn parse(line: &str) -> Result<Self> {
-        let mut words = shlex::split(line)
+        let mut words = os::words(line)
             .filter(|words| !words.is_empty())
             .ok_or_else(|| Error::new(Kind::Other, format!("not a command line: `{line}`")))?
             .into_iter()
@@ -148,12 +149,10 @@ pub trait Host: Send + Sync {
         if let Some(dir) = self.env("XDG_CONFIG_HOME") {
             return Some(dir.into());
         }
-        let home = self.home()?;
-        Some(if cfg!(target_os = "macos") {
-            home.join("Library/Application Support")
-        } else {
-            home.join(".config")
-        })
+        match os::SETTINGS.0.and_then(|variable| self.env(variable)) {
+            Some(dir) => Some(dir.into()),
+            None => Some(self.home()?.join(os::SETTINGS.1)),
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 //! and typed errors. What the outside gives comes in through [`host`] and [`fs`] alone. Dependencies point down, from the last
 //! layer below to the first.
 
-#![forbid(unsafe_code)]
+// What is unsafe is to call Windows, which `os` does.
+#![cfg_attr(not(windows), forbid(unsafe_code))]
+#![cfg_attr(windows, deny(unsafe_code))]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 // Fuzz targets take whole repositories, and no command line.
 #![cfg_attr(all(feature = "repository", not(feature = "cli")), allow(dead_code, unused_imports))]
@@ -16,6 +18,7 @@ mod hints;
 pub mod host;
 pub mod journal;
 pub mod names;
+mod os;
 pub mod secret;
 pub mod shown;
 pub mod template;

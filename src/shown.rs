@@ -10,9 +10,9 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::os;
 use crate::secret::SecretBytes;
 
 /// The text with all that is not to be seen, or would be acted on, written out: `\n`, `\x1b`, `\u{202e}`. What has been
@@ -116,7 +116,7 @@ pub fn without_identities(text: &str) -> Cow<'_, str> {
 /// A path as a word of a shell, for a command that somebody copies: as it is where that will do, else in quotes. One that
 /// begins as an option does is a path all the same.
 pub fn typed(path: &Path) -> String {
-    let is_like_option = path.as_os_str().as_bytes().starts_with(b"-");
+    let is_like_option = path.as_os_str().as_encoded_bytes().starts_with(b"-");
     quoted(if is_like_option { "./" } else { "" }, path.as_os_str())
 }
 
@@ -126,9 +126,9 @@ pub fn word(word: &OsStr) -> String {
 }
 
 fn quoted(here: &str, word: &OsStr) -> String {
-    let bytes = word.as_bytes();
+    let bytes = word.as_encoded_bytes();
     let text = word.to_str().filter(|text| !text.chars().any(is_hidden)).map(|text| format!("{here}{text}"));
-    let quoted = text.as_deref().and_then(|text| shlex::try_quote(text).ok());
+    let quoted = text.as_deref().and_then(os::quoted);
     quoted.map_or_else(|| format!("$'{here}{}'", escaped(bytes)), Cow::into_owned)
 }
 
@@ -282,12 +282,13 @@ mod tests {
             ("\u{202e}'x\\".as_bytes(), "$'\\xe2\\x80\\xae\\'x\\\\'"),
             (b"-\xff", "$'./-\\xff'"),
         ] {
-            let path = Path::new(std::ffi::OsStr::from_bytes(path));
+            let path = crate::os::name_of(path);
+            let path = Path::new(&path);
             assert_eq!(typed(path), expected);
             let script = format!("printf %s {expected}");
             let printed = std::process::Command::new("bash").args(["-c", &script]).output().unwrap().stdout;
             let printed = printed.strip_prefix(b"./").unwrap_or(&printed);
-            assert_eq!(printed, path.as_os_str().as_bytes(), "{expected}");
+            assert_eq!(printed, path.as_os_str().as_encoded_bytes(), "{expected}");
             assert_eq!(shown(expected), expected);
         }
     }

@@ -16,6 +16,7 @@ use crate::fs;
 use crate::host::Host;
 use crate::journal::{Entry, Journal};
 use crate::keys::vault::user_audit_log;
+use crate::os;
 use crate::shown::typed;
 
 /// Whether the user wants a log, and where it is or would be.
@@ -60,7 +61,9 @@ struct Line<'e> {
     version: &'static str,
     command: &'e str,
     user: String,
-    uid: u32,
+    /// Where users have numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<u32>,
     host: &'e str,
     #[serde(flatten)]
     entry: Entry,
@@ -77,7 +80,7 @@ impl AuditLog {
 
     /// Whether the config of a file says that there has to be a log, or that of the file that a link leads to.
     fn is_required(&self, file: &Path) -> Result<bool> {
-        let real = self.working_dir.join(file).canonicalize();
+        let real = os::real_path(self.working_dir.join(file));
         Ok(self.is_required_by_config(file)?
             || real.map_or(Ok(false), |real| self.is_required_by_config(&real))?)
     }
@@ -111,7 +114,7 @@ impl Journal for AuditLog {
             return Ok(());
         }
         let path = path.ok_or_else(no_place)?;
-        let (user, machine) = (host.env_text("USER")?.unwrap_or_default(), fs::host_name());
+        let (user, machine) = (host.env_text(os::USER)?.unwrap_or_default(), os::host_name());
         let time = host.now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         let cannot = |error: Error| {
             error.advise(format!(
@@ -128,7 +131,7 @@ impl Journal for AuditLog {
                     version: env!("CARGO_PKG_VERSION"),
                     command: &self.command,
                     user: user.clone(),
-                    uid: fs::user_id(),
+                    uid: os::user_id(),
                     host: &machine,
                     entry,
                     prev,

@@ -7,7 +7,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -25,6 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host, Ran};
 use crate::journal::Journal;
+use crate::os;
 use crate::secret::{SecretBytes, SecretString};
 use crate::shown::shown;
 
@@ -37,8 +37,6 @@ const TELL_AFTER: Duration = Duration::from_secs(3);
 
 /// The most that a program may print.
 const OUTPUT_LIMIT: u64 = 16 << 20;
-
-const TERMINAL: &str = "/dev/tty";
 
 /// This process and the person in front of it.
 #[derive(Clone)]
@@ -75,7 +73,7 @@ impl<'u> Terminal<'u> {
 
     /// Whether there is somebody to ask.
     pub fn can_ask(&self) -> bool {
-        self.interactive && File::open(TERMINAL).is_ok()
+        self.interactive && os::terminal().is_ok()
     }
 
     /// Takes yes and no from standard input, as sops does: `echo y | sops updatekeys FILE`.
@@ -102,11 +100,11 @@ impl<'u> Terminal<'u> {
     /// Prints a question to the terminal and reads the answer's line; `None` where somebody ends the input instead.
     fn ask(&self, question: &str) -> io::Result<Option<String>> {
         self.ui.above_progress(|| {
-            let mut terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
-            terminal.write_all(shown(question).as_bytes())?;
+            let (typed, mut screen) = os::terminal()?;
+            screen.write_all(shown(question).as_bytes())?;
             let mut answer = String::new();
-            if BufReader::new(&terminal).read_line(&mut answer)? == 0 {
-                terminal.write_all(b"\n")?;
+            if BufReader::new(typed).read_line(&mut answer)? == 0 {
+                screen.write_all(b"\n")?;
                 return Ok(None);
             }
             Ok(Some(answer.trim().to_owned()))
@@ -225,7 +223,7 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
 
 fn cannot_ask(what: &str, error: io::Error) -> Error {
     // There is no terminal, or it is not ours to open.
-    if File::open(TERMINAL).is_err() {
+    if os::terminal().is_err() {
         return Error::new(Kind::Other, format!("there is no terminal to ask for {what}"))
             .advise("Run the command in a terminal, or pass what it needs in flags and variables.");
     }

@@ -40,7 +40,6 @@ mod usage;
 mod variables;
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -60,6 +59,7 @@ use self::ui::{ColorWhen, Ui};
 use crate::config::Dialect;
 use crate::fs;
 use crate::keys::KeyKind;
+use crate::os;
 
 /// What `--version` prints: the commit is that of a release, whose build names it.
 static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -245,8 +245,9 @@ fn names_of_others(mut args: Vec<OsString>) -> Vec<OsString> {
         (None, Some(at)) => at.max(args.len().saturating_sub(1)),
         (None, None) => return args,
     };
-    let is_name =
-        |arg: &OsString| arg.as_bytes().starts_with(b"-") && Path::new(arg).symlink_metadata().is_ok();
+    let is_name = |arg: &OsString| {
+        arg.as_encoded_bytes().starts_with(b"-") && Path::new(arg).symlink_metadata().is_ok()
+    };
     let at = (first..args.len()).find(|&at| is_name(&args[at]));
     if let Some(at) = at.filter(|&at| !args[..at].iter().any(|arg| arg == "--")) {
         args.insert(at, "--".into());
@@ -257,7 +258,8 @@ fn names_of_others(mut args: Vec<OsString>) -> Vec<OsString> {
 /// The command line with `edit` in front of a file that is there, `sealant secrets.yaml`, and with what prints the version for
 /// `version`. A misspelt command is never the name of a file that an editor would make.
 fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
-    let Some(at) = args.iter().skip(1).position(|arg| !arg.as_bytes().starts_with(b"-")).map(|at| at + 1)
+    let Some(at) =
+        args.iter().skip(1).position(|arg| !arg.as_encoded_bytes().starts_with(b"-")).map(|at| at + 1)
     else {
         return args;
     };
@@ -277,7 +279,7 @@ fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
 }
 
 fn is_called(word: &OsStr, name: &str) -> bool {
-    Path::new(word).file_name() == Some(OsStr::new(name))
+    os::program_name(word).is_some_and(|called| called == name)
 }
 
 fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {

@@ -12,6 +12,7 @@ use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::keys;
+use crate::os;
 use crate::repo::git::tree::Tree;
 use crate::repo::git::{self, Git, NoGit, changes};
 use crate::shown::typed;
@@ -52,8 +53,8 @@ pub(super) fn encrypted_inputs(args: InputArgs, context: &Context) -> Result<Inp
 pub(super) fn inputs_to_write(args: &InputArgs, context: &Context) -> Result<Inputs> {
     let mut inputs = args.inputs()?;
     leave_out_ignored(&mut inputs, Purpose::Write, context)?;
-    let settings = keys::vault::settings_file(context.host).and_then(|path| path.canonicalize().ok());
-    let is_settings = |path: &Path| settings.is_some() && path.canonicalize().ok() == settings;
+    let settings = keys::vault::settings_file(context.host).and_then(|path| os::real_path(path).ok());
+    let is_settings = |path: &Path| settings.is_some() && os::real_path(path).ok() == settings;
     let is_own = |path: &Path| git::reads(path) || is_meant_as_config(path) || is_settings(path);
     inputs.inputs.retain(|input| input.named || !input.path.as_deref().is_some_and(is_own));
     Ok(inputs)

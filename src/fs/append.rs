@@ -1,34 +1,31 @@
 //! Logs of which only the end grows, with a line that depends on the one before it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-
-use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Mode, create_folders, open_named};
+use crate::os::{self, Users};
 
 /// No line of a log is longer.
 const LONGEST: u64 = 1 << 20;
 
-/// Appends to a file of mode 0600 what `lines` makes of its last line, in one write, with no other process of ours in
+/// Appends to a file of its owner alone what `lines` makes of its last line, in one write, with no other process of ours in
 /// between. It is on the disk when this returns. A file that is open to others is refused.
 pub fn append(path: &Path, lines: impl FnOnce(Option<&[u8]>) -> String) -> Result<()> {
     if let Some(folder) = path.parent() {
         create_folders(folder, Mode::Private)?;
     }
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
+        let mut file = os::open_to_append(path, Users::Owner)?;
+        if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        if metadata.permissions().mode() & 0o066 != 0 {
+        if os::is_open_to_others(&file)? {
             return Err(io::Error::other("others may read or write it"));
         }
-        flock(&file, FlockOperation::LockExclusive)?;
+        os::wait_for_lock(&file)?;
         let last = last_line(&mut file)?;
         let mut text = lines(last.as_deref());
         // What a crash has cut off stays a line of its own.

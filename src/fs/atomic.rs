@@ -1,17 +1,16 @@
 //! Replacing a file so that a crash at any instant leaves the old one or the new one, whole.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Access;
 use sha2::{Digest, Sha256};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::error::{Error, Kind, Result};
 use crate::fs::{cleanup, fifo, in_place};
+use crate::os::{self, Access, Users};
 
 /// Who may read a file that did not exist before. One that did keeps its mode, but where plaintext comes to be in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,11 +86,11 @@ pub fn check_writable(path: &Path) -> Result<()> {
     if target.exists() {
         refuse_read_only(path, &target)?;
     }
-    if in_place::is_mount_point(&target) {
+    if os::is_mount_point(&target) {
         return Ok(());
     }
     let folder = folder_of(&target);
-    rustix::fs::access(folder, Access::WRITE_OK).map_err(|error| cannot_create(path, folder, error.into()))
+    os::check_writable(folder).map_err(|error| cannot_create(path, folder, error))
 }
 
 /// Other names of a file, which keep its old content when [`write_atomic`] gives this one to a new file.
@@ -104,13 +103,12 @@ pub struct HardLinks {
 
 /// The other names of a file that would be parted from it; `None` where there are none.
 pub fn hard_links(path: &Path) -> Option<HardLinks> {
-    let target = target_of(path).ok().filter(|target| !in_place::is_mount_point(target))?;
-    let found = fs::metadata(target).ok().filter(|found| found.is_file() && found.nlink() > 1)?;
-    Some(HardLinks { others: found.nlink() - 1, inode: found.ino() })
+    let target = target_of(path).ok().filter(|target| !os::is_mount_point(target))?;
+    os::hard_links(&target).map(|(others, inode)| HardLinks { others, inode })
 }
 
 fn refuse_read_only(path: &Path, target: &Path) -> Result<()> {
-    rustix::fs::access(target, Access::WRITE_OK).map_err(|_| read_only().in_file(path))
+    os::check_writable(target).map_err(|_| read_only().in_file(path))
 }
 
 pub(super) fn read_only() -> Error {
@@ -154,16 +152,17 @@ pub(super) fn write(
     let is_stream =
         ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open));
     if is_stream || existing.as_ref().is_some_and(|existing| !existing.is_file()) {
-        let is_named_pipe = !is_stream && existing.is_some_and(|existing| existing.file_type().is_fifo());
+        let is_named_pipe = !is_stream && existing.is_some_and(|existing| os::is_pipe(existing.file_type()));
         return write_through(path, bytes, is_named_pipe).map_err(|error| cannot_write(path, error));
     }
     if existing.is_some() {
         refuse_read_only(path, &target)?;
     }
     let folder = folder_of(&target);
-    let mut existing = existing.as_ref().map(|existing| Attributes::of(existing).holding(mode));
+    let access = existing.as_ref().map(|existing| Access::of(&target, existing)).transpose();
+    let mut existing = access.map_err(|error| cannot_write(path, error))?.map(|access| holding(access, mode));
     let mut temporary = match create_temporary(&target, folder, existing.is_some(), mode) {
-        Err(_) if in_place::is_mount_point(&target) => {
+        Err(_) if os::is_mount_point(&target) => {
             // There everybody can look: nobody but us can read it.
             existing = None;
             let folder = std::env::temp_dir();
@@ -178,10 +177,9 @@ pub(super) fn write(
     if let Some(expected) = expected {
         refuse_if_changed(path, &target, expected)?;
     }
-    match temporary.persist(&target) {
-        Err(failed) if in_place::is_mount_point(&target) => {
-            let copy =
-                failed.file.into_temp_path().keep().map_err(|error| cannot_write(path, error.error))?;
+    match os::replace(temporary.into_temp_path(), &target) {
+        Err(failed) if os::is_mount_point(&target) => {
+            let copy = failed.path.keep().map_err(|error| cannot_write(path, error.error))?;
             // From here on it is all that is whole, and must not go with us.
             drop(registered);
             in_place::overwrite(path, OpenOptions::new().write(true).open(&target), bytes, &copy)?;
@@ -190,7 +188,7 @@ pub(super) fn write(
         done => {
             let done = done.map_err(|error| error.error);
             done.and_then(|_| after(Step::Rename)).map_err(|error| cannot_write(path, error))?;
-            synced(path, sync_folder(folder).and_then(|()| after(Step::SyncFolder)))
+            synced(path, os::sync_folder(folder).and_then(|()| after(Step::SyncFolder)))
         }
     }
 }
@@ -215,13 +213,19 @@ pub(super) fn synced(path: &Path, result: io::Result<()>) -> Result<()> {
     })
 }
 
-/// The mode of a temporary file. Nobody but us can read it, unless all may read the result.
-pub(super) fn first_mode(replaces: bool, mode: Mode) -> u16 {
+/// Who may use a temporary file: nobody but us, unless all may read the result.
+pub(super) fn first_users(replaces: bool, mode: Mode) -> Users {
     match (replaces, mode) {
-        (false, Mode::Public) => 0o644,
-        (false, Mode::Executable) => 0o755,
-        _ => 0o600,
+        (false, Mode::Public) => Users::All,
+        (false, Mode::Executable) => Users::AllRun,
+        (_, Mode::Private) | (false, Mode::PrivateIfNew) => Users::Owner,
+        (true, _) => Users::OwnerAtFirst,
     }
+}
+
+/// The access to a file that comes to hold what such a mode is for.
+pub(super) fn holding(access: Access, mode: Mode) -> Access {
+    if mode == Mode::Private { access.without_others() } else { access }
 }
 
 /// What a temporary file is called before the part that is random.
@@ -240,64 +244,24 @@ fn create_temporary(target: &Path, folder: &Path, replaces: bool, mode: Mode) ->
         .prefix(&prefix(target.file_name().unwrap_or_default()))
         .suffix(SUFFIX)
         .rand_bytes(8)
-        .permissions(Permissions::from_mode(first_mode(replaces, mode).into()))
-        .tempfile_in(folder)
+        .make_in(folder, |path| os::create_file(path, first_users(replaces, mode)))
 }
 
 pub(super) fn fill(
     temporary: &mut File,
     bytes: &[u8],
-    existing: Option<&Attributes>,
+    existing: Option<&Access>,
     after: AfterStep,
 ) -> io::Result<()> {
     after(Step::Create)?;
     temporary.write_all(bytes)?;
     after(Step::Write)?;
     if let Some(existing) = existing {
-        copy_attributes(existing, temporary)?;
+        existing.give(temporary)?;
     }
     after(Step::Attributes)?;
     temporary.sync_all()?;
     after(Step::Sync)
-}
-
-/// What a new version of a file takes from the old one.
-pub(super) struct Attributes {
-    pub mode: u32,
-    pub user: u32,
-    pub group: u32,
-}
-
-impl Attributes {
-    fn of(file: &Metadata) -> Self {
-        Self { mode: file.mode(), user: file.uid(), group: file.gid() }
-    }
-
-    /// Those of a file that comes to hold what such a mode is for.
-    pub fn holding(mut self, mode: Mode) -> Self {
-        if mode == Mode::Private {
-            self.mode &= !0o007;
-        }
-        self
-    }
-}
-
-fn copy_attributes(from: &Attributes, to: &File) -> io::Result<()> {
-    let ours = to.metadata()?;
-    let mut mode = from.mode & 0o7777;
-    if rustix::process::geteuid().is_root() && ours.uid() != from.user {
-        fchown(to, Some(from.user), None)?;
-    }
-    if ours.gid() != from.group && fchown(to, None, Some(from.group)).is_err() {
-        mode = for_another_group(mode);
-    }
-    to.set_permissions(Permissions::from_mode(mode))
-}
-
-/// The mode of a file that gets another group than it had: that one may do no more than everybody.
-pub(super) fn for_another_group(mode: u32) -> u32 {
-    let group_like_others = (mode & 0o007) << 3;
-    mode & (!0o070 | group_like_others)
 }
 
 fn refuse_if_changed(path: &Path, target: &Path, expected: &Snapshot) -> Result<()> {
@@ -321,20 +285,6 @@ fn write_through(path: &Path, bytes: &[u8], is_named_pipe: bool) -> io::Result<(
         false => OpenOptions::new().write(true).truncate(true).open(path)?,
     };
     stream.write_all(bytes)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    sync(&File::open(folder)?)
-}
-
-pub(super) fn sync(folder: &File) -> io::Result<()> {
-    match folder.sync_all() {
-        // Some network file systems cannot sync a folder.
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        result => result,
-    }
 }
 
 /// The file that a path leads to, which may not exist.

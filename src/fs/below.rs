@@ -10,12 +10,13 @@ use std::path::{Component, Path};
 
 use rand::RngCore;
 use rand::rngs::OsRng;
-use rustix::fs::{Access, AtFlags, FileType, Mode as Bits, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode as Bits, OFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
-use crate::fs::atomic::{self, Attributes, cannot_create, cannot_write};
+use crate::fs::atomic::{self, cannot_create, cannot_write};
 use crate::fs::{Mode, cleanup, create_folders, in_place};
+use crate::os::{self, Access};
 
 /// As [`super::write_atomic`], into the folder `top`, which is made if it is missing, at the path `file` below it, and
 /// never elsewhere: a link in place of the file or of a folder below `top` is refused.
@@ -27,10 +28,10 @@ pub fn write_below(top: &Path, file: &Path, bytes: &[u8], mode: Mode) -> Result<
         return Err(Error::new(Kind::Write, "names no file").in_file(path));
     };
     let existing = existing(&folder, name).map_err(|error| error.in_file(&path))?;
-    let existing = existing.map(|existing| existing.holding(mode));
+    let existing = existing.map(|existing| atomic::holding(existing, mode));
     let temporary = atomic::temporary_name(name, OsRng.next_u64());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let bits = Bits::from_raw_mode(atomic::first_mode(existing.is_some(), mode).into());
+    let bits = Bits::from_raw_mode(os::file_mode(atomic::first_users(existing.is_some(), mode)));
     let made = rustix::fs::openat(&folder, &temporary, flags, bits)
         .map_err(|error| cannot_create(&path, atomic::folder_of(&path), error.into()))?;
     let copy = path.with_file_name(&temporary);
@@ -38,7 +39,7 @@ pub fn write_below(top: &Path, file: &Path, bytes: &[u8], mode: Mode) -> Result<
     let remove = || rustix::fs::unlinkat(&folder, &temporary, AtFlags::empty());
     let filled = atomic::fill(&mut File::from(made), bytes, existing.as_ref(), &mut |_| Ok(()));
     match filled.and_then(|()| Ok(rustix::fs::renameat(&folder, &temporary, &folder, name)?)) {
-        Ok(()) => atomic::synced(&path, atomic::sync(&File::from(folder))),
+        Ok(()) => atomic::synced(&path, os::sync_open_folder(&File::from(folder))),
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
             drop(registered);
             let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -88,7 +89,7 @@ fn open_folder(top: &Path, file: &Path) -> Result<OwnedFd> {
 }
 
 /// What a file has that is there already; an error for what is no regular file, or may not be written.
-fn existing(folder: &OwnedFd, name: &OsStr) -> Result<Option<Attributes>> {
+fn existing(folder: &OwnedFd, name: &OsStr) -> Result<Option<Access>> {
     let found = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(None),
         found => found.map_err(|error| {
@@ -105,9 +106,9 @@ fn existing(folder: &OwnedFd, name: &OsStr) -> Result<Option<Attributes>> {
             return Err(link(folder, name).unwrap_or_else(other));
         }
     }
-    rustix::fs::accessat(folder, name, Access::WRITE_OK, AtFlags::empty())
+    rustix::fs::accessat(folder, name, rustix::fs::Access::WRITE_OK, AtFlags::empty())
         .map_err(|_| atomic::read_only())?;
-    Ok(Some(Attributes { mode: found.st_mode, user: found.st_uid, group: found.st_gid }))
+    Ok(Some(Access::found(&found)))
 }
 
 /// The refusal of a link; `None` for anything else.

@@ -3,9 +3,8 @@
 //! Each is registered while it lives, and removed or stopped when the process is told to stop.
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,17 +12,15 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
 use walkdir::WalkDir;
 
 use crate::error::{Error, Kind, Result};
+use crate::os::{self, Process};
 
 static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static DIVERTED: Mutex<Option<Handler>> = Mutex::new(None);
-static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+static CHILDREN: Mutex<Vec<Process>> = Mutex::new(Vec::new());
 
 /// What is done with a signal, by its number.
 type Handler = Box<dyn Fn(i32) + Send>;
@@ -61,39 +58,29 @@ fn wipe_each(paths: &BTreeSet<PathBuf>) {
     }
 }
 
-/// From now on, INT, TERM, HUP, QUIT, USR1 and USR2 wipe all that [`wipe_all`] does and end the process: INT as it would
-/// have without us, the others with 128 + their number.
-///
-/// The handlers only write to a pipe, which is all that is safe in one; a thread reads it and does the work. Call it
-/// once, before the first plaintext is written.
+/// From now on, signals that ask this process to end wipe all that [`wipe_all`] does, and end it. Call it before the first
+/// plaintext is written.
 pub fn wipe_on_signals() -> Result<()> {
     static STARTED: OnceLock<()> = OnceLock::new();
     if STARTED.set(()).is_err() {
         return Ok(());
     }
-    let cannot = |error: io::Error| Error::new(Kind::Other, "cannot watch for signals").caused_by(error);
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(cannot)?;
-    let watch = move || {
-        for signal in signals.forever() {
-            if matches!(signal, SIGINT | SIGQUIT) && HELD.load(Ordering::SeqCst) > 0 {
-                continue;
-            }
-            if let Some(handle) = &*diverted() {
-                handle(signal);
-                continue;
-            }
-            // The registry stays locked until the end: nothing new comes to life behind our back.
-            let live = live();
-            stop_children();
-            wipe_each(&live);
-            if signal == SIGINT {
-                // A shell goes on with its loop unless it sees that the signal itself has ended the program.
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
-            }
-            std::process::exit(128 + signal);
+    let handle = |signal| {
+        if os::is_interrupt(signal) && HELD.load(Ordering::SeqCst) > 0 {
+            return;
         }
+        if let Some(handle) = &*diverted() {
+            handle(signal);
+            return;
+        }
+        // The registry stays locked until the end: nothing new comes to life behind our back.
+        let live = live();
+        stop_children();
+        wipe_each(&live);
+        os::end_by(signal)
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(watch).map(drop).map_err(cannot)
+    os::on_signals(handle)
+        .map_err(|error| Error::new(Kind::Other, "cannot watch for signals").caused_by(error))
 }
 
 /// Lets INT and QUIT pass until the guard is dropped: at a terminal they reach us and the editor that we started, and
@@ -140,13 +127,13 @@ pub fn spawn_to_stop_with_us(command: &mut Command) -> io::Result<(Child, Stoppe
     // Locked over the start: a signal that comes right after it finds the child.
     let mut children = children();
     let child = command.spawn()?;
-    let pid = Pid::from_child(&child);
-    children.push(pid);
-    Ok((child, StoppedWithUs(pid)))
+    let process = Process::of(&child);
+    children.push(process);
+    Ok((child, StoppedWithUs(process)))
 }
 
 /// The guard of [`spawn_to_stop_with_us`].
-pub struct StoppedWithUs(Pid);
+pub struct StoppedWithUs(Process);
 
 impl Drop for StoppedWithUs {
     fn drop(&mut self) {
@@ -154,15 +141,14 @@ impl Drop for StoppedWithUs {
     }
 }
 
-fn children() -> MutexGuard<'static, Vec<Pid>> {
+fn children() -> MutexGuard<'static, Vec<Process>> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Stops the children, and gives them a moment to end: an editor saves its swap file before it does.
 fn stop_children() {
     for child in children().iter() {
-        // It may have ended this very moment.
-        let _ = kill_process(*child, Signal::TERM);
+        os::stop(*child);
     }
     let deadline = Instant::now() + CHILD_LIMIT;
     while !children().is_empty() && Instant::now() < deadline {
@@ -195,7 +181,7 @@ fn overwrite_all(folder: &Path) {
 }
 
 fn overwrite(path: &Path) -> io::Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    os::make_writable(path)?;
     let mut file = OpenOptions::new().write(true).open(path)?;
     let mut left = file.metadata()?.len();
     let zeros = [0; 1 << 16];

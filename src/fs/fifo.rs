@@ -4,18 +4,14 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, Mode, OFlags};
-use rustix::io::Errno;
-
 use crate::error::{Error, Kind, Result};
+use crate::os;
 use crate::secret::SecretBytes;
 
 /// How often to look whether somebody has opened the pipe.
@@ -32,7 +28,7 @@ pub struct Fifo {
 
 impl Fifo {
     pub(super) fn new(path: PathBuf, bytes: SecretBytes) -> Result<Self> {
-        make(&path).map_err(|error| {
+        os::make_pipe(&path).map_err(|error| {
             Error::new(Kind::Write, "no named pipe can be made here")
                 .in_file(&path)
                 .caused_by(error)
@@ -73,11 +69,9 @@ fn feed(path: &Path, bytes: &[u8], dropped: &AtomicBool) -> io::Result<()> {
 /// Opens a pipe to write into it, while it is worth waiting for a reader.
 fn open_while(path: &Path, is_worth_it: impl Fn() -> bool) -> io::Result<Option<File>> {
     while is_worth_it() {
-        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(pipe) => return waiting(pipe).map(Some),
-            Err(Errno::NXIO | Errno::INTR) => thread::sleep(INTERVAL),
-            Err(error) => return Err(error.into()),
+        match os::open_pipe_to_write(path)? {
+            Some(pipe) => return Ok(Some(pipe)),
+            None => thread::sleep(INTERVAL),
         }
     }
     Ok(None)
@@ -91,25 +85,7 @@ pub(super) fn writer(path: &Path) -> io::Result<File> {
 
 /// Opens a pipe that a person has named, to read it, once somebody writes into it.
 pub(super) fn reader(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let pipe = rustix::fs::open(path, flags, Mode::empty())?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let limit = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&limit)) {
-            Ok(0) => return Err(nobody("writes")),
-            Ok(_) => return waiting(pipe),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// A pipe of which reads and writes wait.
-fn waiting(pipe: OwnedFd) -> io::Result<File> {
-    rustix::fs::fcntl_setfl(&pipe, OFlags::empty())?;
-    Ok(pipe.into())
+    os::open_pipe_to_read(path, PATIENCE)?.ok_or_else(|| nobody("writes"))
 }
 
 fn nobody(does: &str) -> io::Error {
@@ -117,15 +93,4 @@ fn nobody(does: &str) -> io::Error {
     io::Error::other(format!(
         "it is a named pipe, and after {seconds} seconds nobody {does} at its other end"
     ))
-}
-
-#[cfg(not(target_vendor = "apple"))]
-fn make(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?)
-}
-
-#[cfg(target_vendor = "apple")]
-fn make(_: &Path) -> io::Result<()> {
-    let _ = FileType::Fifo;
-    Err(io::ErrorKind::Unsupported.into())
 }

@@ -10,19 +10,6 @@ use std::path::Path;
 use super::cleanup::hold_interrupts;
 use crate::error::{Error, Kind, Result};
 
-/// Whether something is mounted at this path, so that nothing can be renamed to it.
-#[cfg(target_os = "linux")]
-pub(super) fn is_mount_point(path: &Path) -> bool {
-    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
-    let found = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
-    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn is_mount_point(_: &Path) -> bool {
-    false
-}
-
 /// Writes over a file. What is written is in `copy`, too, which stays if this fails.
 pub(super) fn overwrite(path: &Path, file: io::Result<File>, bytes: &[u8], copy: &Path) -> Result<()> {
     // Half of a file is worse than a moment's wait.

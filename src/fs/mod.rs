@@ -7,6 +7,7 @@
 
 mod append;
 mod atomic;
+#[cfg_attr(windows, path = "below_windows.rs")]
 mod below;
 mod cleanup;
 mod fifo;
@@ -18,10 +19,8 @@ mod read;
 mod real;
 mod walk;
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 pub use append::{append, read_lines};
@@ -44,29 +43,29 @@ pub use read::{
 pub use real::{is_link, link_at, real_folder, target};
 pub use walk::{Walk, files_below, links, walk};
 
-use rustix::process::umask;
-
 use crate::error::{Error, Kind, Result};
+use crate::os::{self, Users};
 
 /// Makes a folder, and those above it, where they are missing.
 pub fn create_folders(path: &Path, mode: Mode) -> Result<()> {
-    let bits = match mode {
-        Mode::Private | Mode::PrivateIfNew => 0o700,
-        Mode::Public | Mode::Executable => 0o777,
+    let users = match mode {
+        Mode::Private | Mode::PrivateIfNew => Users::Owner,
+        Mode::Public | Mode::Executable => Users::All,
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(bits)
-        .create(path)
+    create_with_parents(path, users)
         .map_err(|error| Error::new(Kind::Write, "this folder cannot be made").in_file(path).caused_by(error))
 }
 
-/// Listens on a socket to which nobody but its owner can connect, from its first moment on.
-pub fn listen_privately(path: &Path) -> io::Result<UnixListener> {
-    let before = umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let listener = UnixListener::bind(path);
-    umask(before);
-    listener
+fn create_with_parents(path: &Path, users: Users) -> io::Result<()> {
+    let made = match (os::create_folder(path, users), path.parent()) {
+        (Err(error), Some(above)) if error.kind() == io::ErrorKind::NotFound => {
+            create_with_parents(above, users)?;
+            os::create_folder(path, users)
+        }
+        (made, _) => made,
+    };
+    // It may have been there, or have been made by another process meanwhile.
+    made.or_else(|error| if path.is_dir() { Ok(()) } else { Err(error) })
 }
 
 /// Removes a file.
@@ -75,37 +74,25 @@ pub fn remove(path: &Path) -> Result<()> {
         .map_err(|error| Error::new(Kind::Write, "cannot be removed").in_file(path).caused_by(error))
 }
 
-/// What this machine is called, as far as the operating system tells.
-pub fn host_name() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
-}
-
-/// The number of the user as whom this process runs.
-pub fn user_id() -> u32 {
-    rustix::process::getuid().as_raw()
-}
-
 /// Puts a copy of a program at `to`, whole or not at all, that everybody may run.
 pub fn install(from: &Path, to: &Path) -> Result<()> {
     let copy = || -> io::Result<()> {
-        let mut copy = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o755))
-            .tempfile_in(atomic::folder_of(to))?;
+        let make = |path: &Path| os::create_file(path, Users::AllRun);
+        let mut copy = tempfile::Builder::new().make_in(atomic::folder_of(to), make)?;
         io::copy(&mut File::open(from)?, &mut copy)?;
-        copy.as_file().set_permissions(fs::Permissions::from_mode(0o755))?;
-        copy.persist(to)?;
-        Ok(())
+        os::make_executable(copy.as_file())?;
+        Ok(os::replace(copy.into_temp_path(), to)?)
     };
     copy().map_err(|error| atomic::cannot_create(to, atomic::folder_of(to), error))
 }
 
-/// Makes a link at `at`, whole or not at all; what is there is replaced only if that is meant.
-pub fn link(target: &Path, at: &Path, replaces: bool) -> Result<()> {
+/// Makes a program be at `at` as well, whole or not at all; what is there is replaced only if that is meant.
+pub fn stand_in(program: &Path, at: &Path, replaces: bool) -> Result<()> {
     let link = || -> io::Result<()> {
-        let made = tempfile::Builder::new()
-            .make_in(atomic::folder_of(at), |path| std::os::unix::fs::symlink(target, path))?;
+        let made =
+            tempfile::Builder::new().make_in(atomic::folder_of(at), |path| os::stand_in(program, path))?;
         let path = made.into_temp_path();
-        let placed = if replaces { path.persist(at) } else { path.persist_noclobber(at) };
+        let placed = if replaces { os::replace(path, at) } else { path.persist_noclobber(at) };
         Ok(placed?)
     };
     link().map_err(|error| atomic::cannot_create(at, atomic::folder_of(at), error))

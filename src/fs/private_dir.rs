@@ -1,14 +1,13 @@
 //! A folder for plaintext that nobody else can read, in memory where the system has such a place.
 
-use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::fs::Fifo;
 use crate::fs::cleanup::{self, Registered};
 use crate::host::Host;
+use crate::os::{self, Users};
 use crate::secret::SecretBytes;
 
 /// A folder that nobody else can look into, whose content, whoever put it there, is overwritten and removed when it is dropped.
@@ -38,28 +37,30 @@ impl PrivateDir {
         // Our own runtime folder lets nobody else in.
         let runtime = host.env("XDG_RUNTIME_DIR").filter(|_| reader.is_none()).map(PathBuf::from);
         let in_memory =
-            runtime.into_iter().chain([PathBuf::from("/dev/shm")]).filter(|place| is_in_memory(place));
+            runtime.into_iter().chain([PathBuf::from("/dev/shm")]).filter(|place| os::is_in_memory(place));
         for place in in_memory {
             if let Ok(folder) = Self::in_place(&place, true, reader) {
                 return Ok(folder);
             }
         }
-        let temporary = host.env("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let temporary = os::TEMPORARY.0.iter().find_map(|name| host.env(name));
+        let temporary = temporary.map_or_else(|| PathBuf::from(os::TEMPORARY.1), PathBuf::from);
         Self::in_place(&temporary, false, reader)
     }
 
     fn in_place(place: &Path, in_memory: bool, reader: Option<Reader>) -> Result<Self> {
-        let mode = if reader.is_some() { 0o711 } else { 0o700 };
+        let users = if reader.is_some() { Users::AllRun } else { Users::Owner };
         let mut builder = tempfile::Builder::new();
-        builder.prefix("sealant-").rand_bytes(8).permissions(Permissions::from_mode(mode));
-        let folder = builder.tempdir_in(place).map_err(|error| {
+        builder.prefix("sealant-").rand_bytes(8);
+        let made = builder.make_in(place, |path| os::create_folder(path, users));
+        let folder = made.and_then(|made| Ok(made.into_temp_path().keep()?)).map_err(|error| {
             Error::new(Kind::Write, "cannot make a private folder for plaintext")
                 .in_file(place)
                 .caused_by(error)
-                .advise("Set TMPDIR to a folder that you can write to.")
+                .advise(format!("Set {} to a folder that you can write to.", os::TEMPORARY.0[0]))
         })?;
-        let registered = cleanup::register(folder.path());
-        Ok(Self { path: folder.keep(), in_memory, reader, _registered: registered })
+        let registered = cleanup::register(&folder);
+        Ok(Self { path: folder, in_memory, reader, _registered: registered })
     }
 
     pub fn path(&self) -> &Path {
@@ -75,8 +76,7 @@ impl PrivateDir {
     pub fn create(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         let path = self.path.join(name);
         let cannot = |error| Error::new(Kind::Write, "cannot be written").in_file(&path).caused_by(error);
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(cannot)?;
+        let mut file = os::create_file(&path, Users::Owner).map_err(cannot)?;
         file.write_all(bytes).map_err(cannot)?;
         self.hand_over(&path)?;
         Ok(path)
@@ -91,7 +91,7 @@ impl PrivateDir {
 
     fn hand_over(&self, path: &Path) -> Result<()> {
         let Some(Reader { uid, gid }) = self.reader else { return Ok(()) };
-        lchown(path, Some(uid), Some(gid)).map_err(|error| {
+        os::give_to(path, uid, gid).map_err(|error| {
             Error::new(Kind::Write, "cannot be given to another user").in_file(path).caused_by(error)
         })
     }
@@ -111,16 +111,4 @@ impl Drop for PrivateDir {
     fn drop(&mut self) {
         let _ = cleanup::wipe(&self.path);
     }
-}
-
-#[cfg(target_os = "linux")]
-fn is_in_memory(place: &Path) -> bool {
-    const TMPFS: u64 = 0x0102_1994;
-    const RAMFS: u64 = 0x8584_58F6;
-    rustix::fs::statfs(place).is_ok_and(|found| [TMPFS, RAMFS].contains(&(found.f_type as u64)))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_in_memory(_: &Path) -> bool {
-    false
 }

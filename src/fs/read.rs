@@ -5,18 +5,17 @@
 //! wait for ever, or do something.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, FileType, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
 use walkdir::{DirEntry, WalkDir};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 use crate::fs::{atomic, fifo};
 use crate::hints;
+use crate::os;
 use crate::secret::SecretBytes;
 use crate::shown::typed;
 
@@ -31,9 +30,9 @@ pub fn read(path: &Path, limit: u64) -> Result<SecretBytes> {
 /// named pipe is waited for, and not for ever. As a device only `/dev/null` is opened, the config of those who want none.
 pub fn open_named(path: &Path) -> io::Result<File> {
     let metadata = fs::metadata(path)?;
-    match special(metadata.file_type()) {
-        Some(_) if is_open_already(path) || is_null(&metadata) => File::open(path),
-        Some(_) if metadata.file_type().is_fifo() => fifo::reader(path),
+    match os::special(path, metadata.file_type()) {
+        Some(_) if is_open_already(path) || os::is_null(&metadata) => File::open(path),
+        Some(_) if os::is_pipe(metadata.file_type()) => fifo::reader(path),
         Some(what) => Err(io::Error::other(format!("it is {what}, not a file"))),
         None => File::open(path),
     }
@@ -43,11 +42,6 @@ pub fn open_named(path: &Path) -> io::Result<File> {
 /// one may be anybody's.
 fn is_open_already(path: &Path) -> bool {
     path == Path::new("/dev/stdin") || ["/dev/fd", "/proc/self/fd"].iter().any(|open| path.starts_with(open))
-}
-
-fn is_null(metadata: &Metadata) -> bool {
-    let null = fs::metadata("/dev/null");
-    null.is_ok_and(|null| metadata.file_type().is_char_device() && null.rdev() == metadata.rdev())
 }
 
 /// Refuses what is neither a file nor a folder, without opening it: for commands that look at a repository.
@@ -74,9 +68,7 @@ fn open_found(path: &Path) -> Result<(File, Metadata)> {
     let metadata = fs::metadata(path).map_err(|error| cannot_open(path, error))?;
     refuse(path, &metadata)?;
     // Should it be another file by now: opening it does not wait, and what was opened is looked at again.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty());
-    let file = File::from(file.map_err(|error| cannot_open(path, error.into()))?);
+    let file = os::open_unwaiting(path).map_err(|error| cannot_open(path, error))?;
     let metadata = file.metadata().map_err(|error| cannot_open(path, error))?;
     refuse(path, &metadata)?;
     Ok((file, metadata))
@@ -117,22 +109,12 @@ fn read_open(path: &Path, file: File, metadata: &Metadata, limit: u64) -> Result
 }
 
 fn refuse(path: &Path, metadata: &Metadata) -> Result<()> {
-    match special(metadata.file_type()) {
+    match os::special(path, metadata.file_type()) {
         None => Ok(()),
         Some(what) => Err(Error::new(Kind::Read, format!("is {what}, not a file, and was not opened"))
             .in_file(path)
             .advise("Put a file in its place, or remove it.")),
     }
-}
-
-/// What it is that is neither a file nor a folder.
-pub(super) fn special(kind: FileType) -> Option<&'static str> {
-    let kinds = [
-        (kind.is_fifo(), "a named pipe"),
-        (kind.is_socket(), "a socket"),
-        (kind.is_char_device() || kind.is_block_device(), "a device"),
-    ];
-    kinds.into_iter().find_map(|(is_one, what)| is_one.then_some(what))
 }
 
 /// Reads to the end; `None` when there are more than `limit` bytes.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::fs::atomic;
+use crate::os;
 
 /// The file that a path leads to, which need not exist; of a path that leads in a circle, the path itself. Links of its
 /// folders stay in it.
@@ -20,7 +21,7 @@ pub fn real_folder(folder: &Path) -> PathBuf {
 }
 
 fn real_within(folder: &Path, links: &mut usize) -> PathBuf {
-    if let Ok(real) = folder.canonicalize() {
+    if let Ok(real) = os::real_path(folder) {
         return real;
     }
     let (Some(above), Some(last)) = (folder.parent(), folder.components().next_back()) else {

@@ -179,9 +179,9 @@ mod writing {
             let found = fs::metadata(&path).unwrap();
             assert_eq!((found.uid(), found.gid(), mode(&path)), (12345, 12346, 0o640));
         }
-        assert_eq!(atomic::for_another_group(0o660), 0o600);
-        assert_eq!(atomic::for_another_group(0o664), 0o644);
-        assert_eq!(atomic::for_another_group(0o604), 0o604);
+        assert_eq!(os::for_another_group(0o660), 0o600);
+        assert_eq!(os::for_another_group(0o664), 0o644);
+        assert_eq!(os::for_another_group(0o604), 0o604);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use walkdir::{DirEntry, WalkDir};
 use crate::error::{Error, Kind, Result};
 use crate::fs::atomic;
 use crate::fs::read::missing;
+use crate::os;
 
 /// What makes a path a pattern, unless a file has that very name.
 const PATTERN_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
@@ -51,7 +52,7 @@ pub fn walk(paths: &[PathBuf]) -> Walk {
     }
     if paths.len() > 1 {
         let mut seen = HashSet::new();
-        walk.files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
+        walk.files.retain(|file| seen.insert(os::real_path(file).unwrap_or_else(|_| file.clone())));
     }
     walk
 }

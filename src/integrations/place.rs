@@ -6,6 +6,7 @@ use crate::document::MAX_SOURCE;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
+use crate::os;
 use crate::secret::SecretBytes;
 
 /// In which a run of ours tells programs that it starts, and these us, what the repository is: where we are called in a
@@ -87,7 +88,7 @@ impl Place {
     pub fn refuse_links_out(&self) -> Result<()> {
         let Some(root) = &self.root else { return Ok(()) };
         for link in fs::links(&self.folder)? {
-            let leads_out = link.canonicalize().is_ok_and(|target| !target.starts_with(root));
+            let leads_out = os::real_path(&link).is_ok_and(|target| !target.starts_with(root));
             if leads_out {
                 let error = Error::new(Kind::Read, "this link leads out of the repository");
                 return Err(error.in_file(link.strip_prefix(&self.folder).unwrap_or(&link)));
@@ -107,7 +108,7 @@ fn above(folder: &Path, path: &Path) -> Option<PathBuf> {
 }
 
 fn resolved(path: &Path, shown: &Path) -> Result<PathBuf> {
-    path.canonicalize().map_err(|error| match error.kind() {
+    os::real_path(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::new(Kind::NoFile, "no such file").in_file(shown),
         _ => Error::new(Kind::Read, "cannot be read").in_file(shown).caused_by(error),
     })

@@ -5,13 +5,9 @@ use std::io;
 use std::path::Path;
 use std::thread;
 
-use rustix::process::{Gid, Uid};
-
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Reader};
-
-const PASSWD: &str = "/etc/passwd";
-const GROUP: &str = "/etc/group";
+use crate::os;
 
 /// A user of this machine.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,13 +21,16 @@ pub(in crate::cli) struct Account {
 }
 
 impl Account {
-    /// The user of this name in /etc/passwd, with their groups in /etc/group.
+    /// The user of this name, with their groups.
     pub fn named(name: &str) -> Result<Self> {
         let read = |path: &str| {
             fs::read(Path::new(path), 64 << 20).map(|found| String::from_utf8_lossy(&found).into_owned())
         };
-        let unknown = || Error::new(Kind::Other, format!("there is no user `{name}` in {PASSWD}"));
-        Self::find(name, &read(PASSWD)?, &read(GROUP)?).ok_or_else(unknown)
+        let (users, groups) = os::accounts().map_err(|error| {
+            Error::new(Kind::Other, format!("cannot run a command as {name}")).caused_by(error)
+        })?;
+        let unknown = || Error::new(Kind::Other, format!("there is no user `{name}` in {users}"));
+        Self::find(name, &read(users)?, &read(groups)?).ok_or_else(unknown)
     }
 
     fn find(name: &str, users: &str, groups: &str) -> Option<Self> {
@@ -67,7 +66,7 @@ impl Account {
     /// are.
     pub fn act<T: Send>(&self, act: impl FnOnce() -> T + Send) -> Result<T> {
         let done = thread::scope(|scope| {
-            let acting = scope.spawn(|| self.become_it().map(|()| act()));
+            let acting = scope.spawn(|| os::become_user(self.uid, self.gid, &self.groups).map(|()| act()));
             acting.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
         });
         done.map_err(|error| {
@@ -75,20 +74,6 @@ impl Account {
                 .caused_by(error)
                 .advise("Only root can run commands as another user.")
         })
-    }
-
-    #[cfg(target_os = "linux")]
-    fn become_it(&self) -> io::Result<()> {
-        let groups: Vec<Gid> = self.groups.iter().map(|group| Gid::from_raw(*group)).collect();
-        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
-        rustix::thread::set_thread_groups(&groups)?;
-        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-        Ok(rustix::thread::set_thread_res_uid(uid, uid, uid)?)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn become_it(&self) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

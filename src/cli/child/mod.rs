@@ -4,28 +4,21 @@
 mod account;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::{io, iter};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
-
 use crate::cli::redact::Redactor;
 use crate::config::Dialect;
 use crate::encrypted_file;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
+use crate::os::{self, Process};
 use crate::shown::{self, typed};
 
 pub(super) use account::Account;
-
-const SHELL: &str = "/bin/sh";
 
 /// Turns words on the command line into a command: a single word is a line for the shell, as in sops; several are a
 /// program and its arguments. `path`, if given, replaces `{}` in each.
@@ -40,23 +33,19 @@ pub(super) fn command(words: &[OsString], path: Option<&OsStr>) -> Command {
             command.args(args.iter().map(filled));
             command
         }
-        line => {
-            let mut command = Command::new(SHELL);
-            command.arg("-c").args(line.iter().map(filled));
-            command
-        }
+        line => os::shell(&line.first().map(filled).unwrap_or_default()),
     }
 }
 
 fn replace(word: &OsStr, path: &OsStr) -> OsString {
-    let (mut rest, mut filled) = (word.as_bytes(), Vec::new());
+    let (mut rest, mut filled) = (word.as_encoded_bytes(), Vec::new());
     while let Some(at) = rest.windows(2).position(|window| window == b"{}") {
         filled.extend_from_slice(&rest[..at]);
-        filled.extend_from_slice(path.as_bytes());
+        filled.extend_from_slice(path.as_encoded_bytes());
         rest = &rest[at + 2..];
     }
     filled.extend_from_slice(rest);
-    OsString::from_vec(filled)
+    os::name_of(&filled)
 }
 
 /// A program is larger than a file of values, as a rule.
@@ -100,26 +89,24 @@ pub(super) fn run(
     if redactor.is_some() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
     }
-    let child_pid: Arc<Mutex<Option<Pid>>> = Arc::default();
-    let lock = |pid: &Mutex<Option<Pid>>| *pid.lock().unwrap_or_else(PoisonError::into_inner);
-    let receiver = Arc::clone(&child_pid);
+    let process: Arc<Mutex<Option<Process>>> = Arc::default();
+    let lock = |process: &Mutex<Option<Process>>| *process.lock().unwrap_or_else(PoisonError::into_inner);
+    let receiver = Arc::clone(&process);
     // A signal that comes while the child is being started waits for the lock.
-    let mut starting = child_pid.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut starting = process.lock().unwrap_or_else(PoisonError::into_inner);
     let diverted = fs::divert_signals(move |signal| {
-        if let Some(pid) = lock(&receiver) {
-            pass_on(signal, pid);
+        if let Some(process) = lock(&receiver) {
+            os::pass_on(signal, process);
         }
     });
     let spawned = spawn(&mut command, account);
-    *starting = spawned.as_ref().ok().map(Pid::from_child);
+    *starting = spawned.as_ref().ok().map(Process::of);
     drop(starting);
     let mut child = spawned?;
-    let pid = Pid::from_child(&child);
     let copies = redactor.map(|redactor| copies(Arc::new(redactor), &mut child)).unwrap_or_default();
 
     // Reap the child only once signals stop, or they would hit the process that gets its number next.
-    let ended = || rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-    while ended().err() == Some(Errno::INTR) {}
+    os::wait_unreaped(&mut child);
     drop(diverted);
     let status = child
         .wait()
@@ -140,8 +127,8 @@ pub(super) fn start(mut command: Command, account: Option<&Account>) -> Result<(
 /// Replaces this process with a command. Returns an error, or not at all.
 pub(super) fn replace_us(mut command: Command, account: Option<&Account>) -> Error {
     let error = match account {
-        None => command.exec(),
-        Some(account) => match account.act(|| command.exec()) {
+        None => os::replace_us(&mut command),
+        Some(account) => match account.act(|| os::replace_us(&mut command)) {
             Ok(error) => error,
             Err(error) => return error,
         },
@@ -174,24 +161,10 @@ fn cannot_start(command: &Command, error: std::io::Error) -> Error {
 /// The exit code of a command is ours. For one that a signal ended it is 128 and the signal's number, as in shells; to
 /// sops it is 255.
 pub(super) fn code_of(status: ExitStatus, dialect: Dialect) -> ExitCode {
-    let of_signal = || status.signal().filter(|_| dialect == Dialect::Sealant).map(|signal| 128 + signal);
+    let of_signal =
+        || os::signal_of(status).filter(|_| dialect == Dialect::Sealant).map(|signal| 128 + signal);
     let code = status.code().or_else(of_signal);
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX).into()
-}
-
-fn pass_on(signal: i32, pid: Pid) {
-    let Some(signal) = Signal::from_named_raw(signal) else { return };
-    // The terminal has sent it to the child already, and programs take a second one as impatience.
-    if matches!(signal, Signal::INT | Signal::QUIT) && is_in_foreground() {
-        return;
-    }
-    // It may just have ended.
-    let _ = rustix::process::kill_process(pid, signal);
-}
-
-fn is_in_foreground() -> bool {
-    File::open("/dev/tty")
-        .is_ok_and(|terminal| rustix::termios::tcgetpgrp(&terminal) == Ok(rustix::process::getpgrp()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,7 +14,7 @@ use crate::cli::repository::config_outside;
 use crate::cli::ui::advice_of;
 use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
-use crate::fs::PrivateDir;
+use crate::fs::{self, PrivateDir};
 use crate::host::Command;
 use crate::keys::pgp::{self, Halves};
 use crate::keys::vault::{Access, Vault};
@@ -23,6 +22,7 @@ use crate::keys::{
     Credentials, Fingerprint, Identities, KeyKind, MasterKey, SourceReport, StartedBy, TransitKey,
 };
 use crate::names::Names;
+use crate::os;
 use crate::policy;
 use crate::repo::git::install::{Setup, Step};
 use crate::repo::git::{Git, NoGit};
@@ -197,7 +197,7 @@ fn check_source(source: &SourceReport, names: &Names) -> Vec<Check> {
 }
 
 fn is_open_to_others(path: &Path) -> bool {
-    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 != 0)
+    path.is_file() && fs::open_named(path).is_ok_and(|file| os::is_open_to_others(&file).unwrap_or_default())
 }
 
 /// Who we are to the servers of the transit keys of the repository, and what we may do with these keys, as far as the

@@ -1,6 +1,5 @@
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::iter;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +13,7 @@ use crate::cli::redact::{Forms, Redactor, SHORTEST};
 use crate::cli::variables::{self, Dangerous, Variable};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::os;
 use crate::shown::{self, typed};
 
 /// Run a command with the values of a file as variables
@@ -124,7 +124,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     refuse_dangerous(&args, &variables, context)?;
     let redactor = hide(&args, &variables, context)?;
     for Variable { name, value, .. } in &variables {
-        command.env(name, OsStr::from_bytes(value));
+        let value = os::value_of(value).ok_or_else(|| {
+            Error::new(
+                Kind::Conflict,
+                format!("the value of {name} is not UTF-8, and no variable can hold it here"),
+            )
+        })?;
+        command.env(name, value);
     }
 
     if args.same_process {

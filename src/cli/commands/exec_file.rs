@@ -115,7 +115,7 @@ fn command(words: &[OsString], path: &Path, account: Option<&Account>) -> Comman
 /// any more.
 fn in_background(words: &[OsString], plaintext: &[u8], account: Option<&Account>) -> Result<ExitCode> {
     let file = Nameless::new(plaintext)?;
-    child::start(command(words, &file.path(), account), account)?;
+    child::start(command(words, file.path(), account), account)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,4 @@
 use std::io;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
 use crate::keys::{self, Identities, NewIdentity, Recipient};
+use crate::os;
 use crate::repo::git::{Git, changes};
 use crate::secret::{SecretBytes, SecretString};
 
@@ -86,7 +86,7 @@ fn print_identity(args: &Args, context: &Context) -> Result<()> {
             warn_of_git(path, context);
         }
         None => {
-            if stdout_is_open_to_others() {
+            if os::stdout_is_open_to_others() {
                 context.ui.warning(
                     "others can read the file that the identity is written to: use -o FILE, or chmod it to 600",
                 );
@@ -221,12 +221,4 @@ fn refuse_to_overwrite(path: &Path) -> Result<()> {
     Err(Error::new(Kind::Write, "already exists, and is not overwritten: it may hold an identity")
         .in_file(path)
         .advise("Choose another name, or move the file away first."))
-}
-
-fn stdout_is_open_to_others() -> bool {
-    const ANYBODY_READS: u32 = 0o004;
-    let found = rustix::fs::fstat(io::stdout().as_fd());
-    found.is_ok_and(|found| {
-        rustix::fs::FileType::from_raw_mode(found.st_mode).is_file() && found.st_mode & ANYBODY_READS != 0
-    })
 }

@@ -9,6 +9,7 @@ use crate::fs;
 use crate::host::Host;
 use crate::keys::StartedBy;
 use crate::keys::remote::{Listening, serve};
+use crate::os;
 
 /// Serve this machine's keys to others, as sops does
 ///
@@ -49,7 +50,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let (listening, socket) = match network {
         "tcp" => (Listening::Tcp(TcpListener::bind(address).map_err(cannot)?), None),
         "unix" => {
-            let listener = fs::listen_privately(Path::new(address)).map_err(cannot)?;
+            let listener = os::listen_privately(Path::new(address)).map_err(cannot)?;
             (Listening::Unix(listener), Some(PathBuf::from(address)))
         }
         _ => {

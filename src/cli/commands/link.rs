@@ -1,3 +1,4 @@
+use std::env::consts::EXE_SUFFIX;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use crate::cli::pipeline::refuse_outside;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
+use crate::os;
 use crate::shown::typed;
 
 /// Let sealant answer as kubeseal, sops or ksops
@@ -54,7 +56,7 @@ pub fn run(Args { name, dir }: Args, context: &Context) -> Result<ExitCode> {
         return Err(Error::new(Kind::NoFile, "there is no such folder").in_file(dir).advise(advice));
     }
     refuse_outside(&dir, context)?;
-    let (place, program) = (dir.join(name.text()), program(context)?);
+    let (place, program) = (dir.join(name.text().to_owned() + EXE_SUFFIX), program(context)?);
     let is_there = place.symlink_metadata().is_ok();
     if is_there && !is_ours(&place, &program) {
         return Err(not_ours(&place));
@@ -62,8 +64,8 @@ pub fn run(Args { name, dir }: Args, context: &Context) -> Result<ExitCode> {
     match place.read_link() {
         Ok(target) if target == program => context.ui.say(format!("{} is there already", place.display())),
         _ => {
-            fs::link(&program, &place, is_there)?;
-            context.ui.say(format!("{} is now a link to {}", place.display(), program.display()));
+            fs::stand_in(&program, &place, is_there)?;
+            context.ui.say(format!("{} is now {} {}", place.display(), os::STAND_IN, program.display()));
         }
     }
     tell_of_path(name.text(), &dir, &place, context);
@@ -73,8 +75,8 @@ pub fn run(Args { name, dir }: Args, context: &Context) -> Result<ExitCode> {
 /// This program by the name that it keeps when it is updated: the one in the PATH, if that is a link to it.
 fn program(context: &Context) -> Result<PathBuf> {
     let cannot = |error| Error::new(Kind::Read, "this program cannot be found").caused_by(error);
-    let ours = std::env::current_exe().and_then(|path| path.canonicalize()).map_err(cannot)?;
-    let is_it = |path: &PathBuf| path.is_absolute() && path.canonicalize().is_ok_and(|path| path == ours);
+    let ours = std::env::current_exe().and_then(os::real_path).map_err(cannot)?;
+    let is_it = |path: &PathBuf| path.is_absolute() && os::real_path(path).is_ok_and(|path| path == ours);
     let named = in_path("sealant", context).into_iter().find(is_it);
     Ok(named.unwrap_or(ours))
 }
@@ -82,13 +84,16 @@ fn program(context: &Context) -> Result<PathBuf> {
 /// The files of this name in the folders of the PATH, in their order.
 fn in_path(name: &str, context: &Context) -> Vec<PathBuf> {
     let path = context.host.env("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join(name)).filter(|file| file.is_file()).collect()
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name.to_owned() + EXE_SUFFIX))
+        .filter(|file| file.is_file())
+        .collect()
 }
 
-/// Whether there is a link to this program, or to one of its name that has been removed.
+/// Whether there is a link to this program, or to one of its name that has been removed. A copy is like any other program.
 fn is_ours(place: &Path, program: &Path) -> bool {
-    match (place.read_link(), place.canonicalize()) {
-        (Ok(_), Ok(target)) => program.canonicalize().is_ok_and(|program| program == target),
+    match (place.read_link(), os::real_path(place)) {
+        (Ok(_), Ok(target)) => os::real_path(program).is_ok_and(|program| program == target),
         (Ok(target), Err(_)) => target.file_name() == Some("sealant".as_ref()),
         (Err(_), _) => false,
     }
@@ -103,10 +108,10 @@ fn not_ours(place: &Path) -> Error {
 
 /// Says what the shell will find by that name, unless it is the link.
 fn tell_of_path(name: &str, dir: &Path, place: &Path, context: &Context) {
-    let real = |path: &Path| path.canonicalize().ok();
+    let real = |path: &Path| os::real_path(path).ok();
     let path = context.host.env("PATH").unwrap_or_default();
     if !std::env::split_paths(&path).any(|folder| folder.is_absolute() && real(&folder) == real(dir)) {
-        let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+        let dir = os::real_path(dir).unwrap_or_else(|_| dir.to_path_buf());
         context.ui.warning(format!(
             "{} is not in your PATH, so a shell does not find {name} there: `export PATH={}:$PATH`",
             dir.display(),

@@ -20,6 +20,7 @@ use crate::foreign::git_crypt;
 use crate::fs;
 use crate::host::Host;
 use crate::keys::KeySet;
+use crate::os;
 use crate::policy;
 use crate::repo::before::{self, Before};
 use crate::repo::copies::{
@@ -889,5 +890,5 @@ fn parsed(format: Format, bytes: &SecretBytes) -> Option<EncryptedFile> {
 
 /// The file that a path leads to.
 pub(super) fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+    os::real_path(path).unwrap_or_else(|_| path.to_path_buf())
 }

@@ -4,11 +4,11 @@
 //! empty value counts as not given. Beyond that, flags may appear behind the file, too. Which flags there are is clap's business.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 
 use clap::{Arg, ArgAction, Command};
 
 use crate::error::{Error, Kind, Result};
+use crate::os;
 
 /// Whether the values of a flag add up, as those of `--keyservice` and of the keys of `groups add`. Of any other flag the
 /// last one counts.
@@ -45,8 +45,8 @@ pub fn spelled(words: &[OsString], sops: &Command) -> Result<Vec<OsString>> {
         match command.get_arguments().find(|arg| is_named(arg, name)) {
             Some(arg) => {
                 let is_next = value.is_none() && needs_value(arg);
-                let value = if is_next { words.next().map(OsString::as_os_str) } else { value };
-                flags.add(arg, name, value, adds_up(arg, command))?;
+                let value = if is_next { words.next().cloned() } else { value };
+                flags.add(arg, name, value.as_deref(), adds_up(arg, command))?;
             }
             // Behind the file sops has no flags: it is an argument, such as a negative number.
             None if !rest.is_empty() => rest.push(word.clone()),
@@ -81,7 +81,7 @@ impl Flags {
         let dashes = if name.chars().count() == 1 { "-" } else { "--" };
         let mut word = OsString::from(format!("{dashes}{name}"));
         match value {
-            Some(value) if is_switch(arg) => match value.as_bytes() {
+            Some(value) if is_switch(arg) => match value.as_encoded_bytes() {
                 b"1" | b"t" | b"T" | b"true" | b"True" | b"TRUE" => {}
                 b"0" | b"f" | b"F" | b"false" | b"False" | b"FALSE" => return Ok(()),
                 _ => word.push(joined(value)),
@@ -102,11 +102,11 @@ fn joined(value: &OsStr) -> OsString {
 }
 
 /// The name of a flag, and the value that hangs on it.
-fn flag(word: &OsStr) -> Option<(&str, Option<&OsStr>)> {
-    let name = word.as_bytes().strip_prefix(b"-")?;
+fn flag(word: &OsStr) -> Option<(&str, Option<OsString>)> {
+    let name = word.as_encoded_bytes().strip_prefix(b"-")?;
     let name = name.strip_prefix(b"-").unwrap_or(name);
     let (name, value) = match name.iter().position(|byte| *byte == b'=') {
-        Some(at) => (&name[..at], Some(OsStr::from_bytes(&name[at + 1..]))),
+        Some(at) => (&name[..at], Some(os::name_of(&name[at + 1..]))),
         None => (name, None),
     };
     let name = std::str::from_utf8(name).ok()?;

@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -28,6 +27,7 @@ use super::proto::{Request, Response};
 use super::{AT_ONCE, LONGEST_MESSAGE, MOST_CONNECTIONS};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{KeyService, MasterKey, WrappedKey};
+use crate::os::LocalListener;
 use crate::secret::SecretBytes;
 
 /// How long a request may take, be it that a person is asked.
@@ -39,7 +39,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Where others connect.
 pub enum Listening {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    Unix(LocalListener),
 }
 
 /// What another asks for.
@@ -129,6 +129,9 @@ fn connect(listening: Listening, jobs: mpsc::Sender<Job>) -> io::Result<()> {
                 let incoming = incoming(listener, async |listener| Ok(listener.accept().await?.0));
                 server.serve_with_incoming(Keys { jobs }, incoming).await
             }
+            #[cfg(windows)]
+            Listening::Unix(listener) => match listener {},
+            #[cfg(unix)]
             Listening::Unix(listener) => {
                 listener.set_nonblocking(true)?;
                 let listener = tokio::net::UnixListener::from_std(listener)?;

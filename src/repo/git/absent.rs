@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -97,7 +96,7 @@ pub fn may_leave_out(top: &Path) -> bool {
     if index.symlink_metadata().is_err() {
         return false;
     }
-    let is_shared = |name: &OsStr| name.as_bytes().starts_with(b"sharedindex.");
+    let is_shared = |name: &OsStr| name.as_encoded_bytes().starts_with(b"sharedindex.");
     let is_split =
         || dir.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| is_shared(&entry.file_name())));
     // Of what is no index Git says nothing.

@@ -4,13 +4,13 @@
 //! content has come by a commit if none of its parents has it there.
 
 use std::collections::{BTreeSet, HashMap};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::beside::commits_in;
 use super::tree::{ObjectId, Tree};
 use super::{Git, history};
 use crate::error::{Error, Kind, Result};
+use crate::os;
 
 /// The most places of commits that are asked for: several seconds of Git's time.
 const MOST: usize = 5_000_000;
@@ -33,7 +33,7 @@ impl AtPlaces {
         }
         let mut found = Self::default();
         // Git reads a line for each, and a name may have an end of line in it.
-        let is_odd = |place: &Path| place.as_os_str().as_bytes().contains(&b'\n');
+        let is_odd = |place: &Path| place.as_os_str().as_encoded_bytes().contains(&b'\n');
         let (odd, even): (Vec<_>, Vec<_>) = asked.iter().partition(|(_, place)| is_odd(place));
         for (commit, place) in odd {
             if let Some(id) = Tree::entry_of_commit(git, commit.as_str(), place)? {
@@ -41,7 +41,7 @@ impl AtPlaces {
             }
         }
         let line = |(commit, place): &(&ObjectId, &Path)| {
-            [commit.as_str().as_bytes(), b":", place.as_os_str().as_bytes(), b"\n"].concat()
+            [commit.as_str().as_bytes(), b":", &os::slashed(place), b"\n"].concat()
         };
         let input: Vec<u8> = even.iter().flat_map(line).collect();
         let answers = match even.is_empty() {

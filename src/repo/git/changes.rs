@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::slice;
 
 use crate::config::is_config;
 use crate::error::{Error, Kind, Result};
 use crate::hints;
+use crate::os;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{ObjectId, Tree};
 use crate::repo::git::{Git, configs, history, revision};
@@ -112,8 +112,8 @@ pub fn apart(git: &Git) -> Result<BTreeSet<PathBuf>> {
 /// The files of the index that have such a mark.
 fn marked(git: &Git, is_meant: impl Fn(u8) -> bool) -> Result<Vec<PathBuf>> {
     let listed = git.paths_of(["ls-files", "-z", "-v"])?.into_iter();
-    let name = |line: PathBuf| match line.as_os_str().as_bytes() {
-        [mark, b' ', name @ ..] if is_meant(*mark) => Some(PathBuf::from(OsStr::from_bytes(name))),
+    let name = |line: PathBuf| match line.as_os_str().as_encoded_bytes() {
+        [mark, b' ', name @ ..] if is_meant(*mark) => Some(PathBuf::from(os::name_of(name))),
         _ => None,
     };
     Ok(listed.filter_map(name).collect())

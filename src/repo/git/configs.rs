@@ -1,13 +1,12 @@
 //! Configs as the index or a commit holds them, whatever is in the working tree.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::{Config, Configs, Dialect, Disk, Lookup, Source, absolute, is_config};
 use crate::error::{Error, Kind, Result};
 use crate::names::Names;
+use crate::os;
 use crate::repo::git::Git;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::history::{History, Scope};
@@ -59,7 +58,7 @@ impl Staged {
         for (at, read) in blobs.each(&ids, |_, _| Ok(Some(((), LONGEST_PATH)))) {
             // One that is longer leads nowhere.
             if let Ok(Some(((), target))) = read {
-                self.links.insert(self.top.join(paths[at]), PathBuf::from(OsStr::from_bytes(&target)));
+                self.links.insert(self.top.join(paths[at]), PathBuf::from(os::name_of(&target)));
             }
         }
         Ok(())
@@ -167,7 +166,7 @@ fn followed(path: &Path, tree: &Tree, blobs: &mut Blobs) -> Result<(Option<PathB
         let target = blobs.read(id, LIMIT)?;
         // One that is longer leads nowhere.
         let is_path = target.len() as u64 <= LONGEST_PATH;
-        Ok(is_path.then(|| PathBuf::from(OsStr::from_bytes(&target))))
+        Ok(is_path.then(|| PathBuf::from(os::name_of(&target))))
     })?;
     Ok((end, through))
 }

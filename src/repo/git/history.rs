@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io::BufRead;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -20,6 +19,7 @@ use crate::batch::{CHUNK_BYTES, CHUNK_FILES};
 use crate::config::is_config;
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
+use crate::os;
 use crate::secret::SecretBytes;
 
 /// Which part of the history to look at.
@@ -339,7 +339,7 @@ impl<'a, W: Fn(&Path) -> bool> LogReader<'a, W> {
             let replaced = self.history.replaced.entry(id.clone()).or_insert(time);
             *replaced = time.max(*replaced);
         }
-        let path = OsString::from_vec(path);
+        let path = os::name_of(&path);
         if is_config(Path::new(&path)) {
             self.history.configs.entry(PathBuf::from(&path)).or_default().insert(new.clone());
             self.history.has_linked_configs |= modes.iter().any(|mode| mode.starts_with(b"120"));

@@ -5,9 +5,8 @@
 //! other parent until the two were merged. What only other commits have is [`super::beside`]'s.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::BufRead;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::Git;
@@ -17,6 +16,7 @@ use super::tree::ObjectId;
 use super::{changes, sides};
 use crate::config::is_config;
 use crate::error::Result;
+use crate::os;
 
 /// Places, each with contents that were there.
 pub type Contents = BTreeMap<PathBuf, BTreeSet<ObjectId>>;
@@ -203,7 +203,7 @@ fn each_change(output: &mut dyn BufRead, mut each: impl FnMut(&ObjectId, Change)
             [b':', change @ ..] => {
                 left = left.checked_sub(1).ok_or_else(without_an_end)?;
                 let path = field(output).map_err(cannot_read)?.ok_or_else(not_understood)?;
-                let path = PathBuf::from(OsString::from_vec(path));
+                let path = PathBuf::from(os::name_of(&path));
                 let words: Vec<&[u8]> = change.split(|byte| *byte == b' ').collect();
                 let [old_mode, new_mode, old, new, _] = words[..] else { return Err(not_understood()) };
                 let file = |mode: &[u8], id: &[u8]| -> Result<Option<ObjectId>> {

@@ -28,7 +28,6 @@ pub mod tree;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -36,6 +35,7 @@ use std::time::Duration;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::{Command, Host};
+use crate::os;
 use crate::secret::SecretBytes;
 use crate::shown;
 use place::Place;
@@ -293,14 +293,14 @@ impl<'h> Git<'h> {
 
     fn path_in(&self, output: &[u8]) -> PathBuf {
         let path = output.strip_suffix(b"\n").unwrap_or(output);
-        self.top().join(OsStr::from_bytes(path))
+        self.top().join(os::name_of(path))
     }
 
     /// Paths that Git prints with a zero byte behind each, as they are called from its top folder.
     pub fn paths_of<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Result<Vec<PathBuf>> {
         let output = self.run(args)?;
         let names = output.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-        Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
+        Ok(names.map(|name| PathBuf::from(os::name_of(name))).collect())
     }
 
     /// Where Git looks for hooks.
@@ -355,7 +355,7 @@ impl<'h> Git<'h> {
         let mut next: usize = count;
         for name in names.map(|pair| pair[1]) {
             let off = if name.ends_with(b".required") { "false" } else { "" };
-            env.push((format!("GIT_CONFIG_KEY_{next}").into(), OsStr::from_bytes(name).into()));
+            env.push((format!("GIT_CONFIG_KEY_{next}").into(), os::name_of(name)));
             env.push((format!("GIT_CONFIG_VALUE_{next}").into(), off.into()));
             next += 1;
         }

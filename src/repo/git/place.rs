@@ -5,15 +5,15 @@
 //! commit can hold, or what the person's environment says; Git is asked there, and has to answer for that place.
 //! `.git` itself is believed, as a folder and as a file that leads to one: it is the person's, as it is to Git.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::Git;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::host::Host;
+use crate::os;
 
 /// Variables that tell Git about one repository. A hook has some of them. They say nothing about other repositories.
 const ABOUT_ONE: [&str; 14] = [
@@ -143,7 +143,7 @@ pub(super) fn real(folder: &Path) -> Result<PathBuf> {
     let cannot = |error| Error::new(Kind::NoFile, "cannot be looked at").in_file(folder).caused_by(error);
     let here = Path::new(".").join(folder);
     for above in here.ancestors() {
-        match above.canonicalize() {
+        match os::real_path(above) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             real => {
                 let gone = here.strip_prefix(above).unwrap_or(Path::new("")).components();
@@ -194,7 +194,7 @@ fn verified(host: &dyn Host, place: Place) -> Result<Place, NoGit> {
     if top != place.top {
         return Err(elsewhere("working tree", &top));
     }
-    match git_dir.canonicalize().is_ok_and(|real| real == said) {
+    match os::real_path(&git_dir).is_ok_and(|real| real == said) {
         true => Ok(place),
         false => Err(elsewhere("repository", &git_dir)),
     }
@@ -203,7 +203,7 @@ fn verified(host: &dyn Host, place: Place) -> Result<Place, NoGit> {
 /// Where a Git directory has what it shares with other working trees: itself, mostly.
 fn common_dir_of(git_dir: &Path) -> PathBuf {
     match fs::read_found(&git_dir.join("commondir"), LINK_LIMIT) {
-        Ok(text) => git_dir.join(OsStr::from_bytes(text.trim_ascii_end())),
+        Ok(text) => git_dir.join(os::name_of(text.trim_ascii_end())),
         Err(_) => git_dir.to_path_buf(),
     }
 }
@@ -214,12 +214,12 @@ fn refuse_special(top: &Path, git_dir: &Path) -> Result<()> {
     let common = git_dir.join("commondir");
     if common.symlink_metadata().is_ok() {
         let text = fs::read_found(&common, LINK_LIMIT)?;
-        folders.push(git_dir.join(OsStr::from_bytes(text.trim_ascii_end())));
+        folders.push(git_dir.join(os::name_of(text.trim_ascii_end())));
     }
     let opened = folders.iter().flat_map(|folder| OPENED.map(|name| folder.join(name)));
     // Git follows no links at the top of the working tree, and reads nothing where one leads to nothing.
     let of_top = super::READ_BY_GIT.map(|name| top.join(name)).into_iter().filter(|path| !path.is_symlink());
-    let is_nothing = |path: &PathBuf| path.canonicalize().is_ok_and(|real| real == Path::new("/dev/null"));
+    let is_nothing = |path: &PathBuf| os::real_path(path).is_ok_and(|real| real == Path::new("/dev/null"));
     opened.chain(of_top).filter(|path| !is_nothing(path)).try_for_each(|path| fs::refuse_special(&path))
 }
 
@@ -236,13 +236,13 @@ pub(super) fn git_dir_of(top: &Path) -> Result<PathBuf, NoGit> {
             let text = fs::read_found(&path, LINK_LIMIT).map_err(NoGit::Fails)?;
             let named = text.strip_prefix(b"gitdir: ").ok_or_else(not_one)?;
             let end = named.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
-            top.join(OsStr::from_bytes(&named[..end]))
+            top.join(os::name_of(&named[..end]))
         }
         _ => return Err(not_one()),
     };
     // What has no HEAD, Git skips on its way up.
     let is_one = folder.join("HEAD").symlink_metadata().is_ok();
-    folder.canonicalize().ok().filter(|_| is_one).ok_or_else(not_one)
+    os::real_path(folder).ok().filter(|_| is_one).ok_or_else(not_one)
 }
 
 struct Answer {
@@ -256,7 +256,7 @@ fn ask(host: &dyn Host, place: &Place) -> Result<Answer, NoGit> {
         let mut answer = git.run(["rev-parse", question])?;
         let bytes = std::mem::take(&mut *answer);
         let end = bytes.len() - usize::from(bytes.ends_with(b"\n"));
-        Ok(place.top.join(OsString::from_vec(bytes[..end].to_vec())))
+        Ok(place.top.join(os::name_of(&bytes[..end])))
     };
     let answer =
         path("--show-toplevel").and_then(|top| Ok(Answer { top, git_dir: path("--absolute-git-dir")? }));

@@ -11,10 +11,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use super::Answer;
 use crate::error::{Error, Result};
+use crate::os;
 use crate::secret::SecretBytes;
 
 /// The most that is kept of what Git has to say about a failure.
@@ -32,7 +31,6 @@ pub(super) fn waited_in_vain() -> Duration {
 }
 
 /// The most memory that it may take for what it reads and lists, in bytes: some million files in one commit.
-#[cfg(target_os = "linux")]
 const MEMORY: u64 = 2 << 30;
 
 /// A child process, which is gone when this is.
@@ -45,7 +43,7 @@ pub(super) struct Running {
 
 impl Running {
     pub fn new(args: Vec<OsString>, mut child: Child, patience: Duration) -> Self {
-        limit_memory(&child);
+        os::limit_memory(&child, MEMORY);
         let (sender, receiver) = mpsc::channel();
         let stderr = child.stderr.take();
         // Read to its end, so that Git never blocks on it.
@@ -120,19 +118,6 @@ impl Running {
     }
 }
 
-/// Where the system lets nobody do so, patience alone limits what it takes.
-#[cfg(target_os = "linux")]
-fn limit_memory(child: &Child) {
-    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
-
-    let maximum = getrlimit(Resource::Data).maximum;
-    let current = Some(maximum.unwrap_or(MEMORY).min(MEMORY));
-    let _ = prlimit(Some(Pid::from_child(child)), Resource::Data, Rlimit { current, maximum });
-}
-
-#[cfg(not(target_os = "linux"))]
-fn limit_memory(_: &Child) {}
-
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
@@ -147,11 +132,9 @@ pub(super) struct Output {
 
 impl Read for Output {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wait = Timespec::try_from(self.patience).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&self.stdout, PollFlags::IN)], Some(&wait)) {
-            Ok(0) => Err(io::ErrorKind::TimedOut.into()),
-            Ok(_) => self.stdout.read(buffer),
-            Err(error) => Err(error.into()),
+        match os::wait_for_output(&self.stdout, self.patience)? {
+            false => Err(io::ErrorKind::TimedOut.into()),
+            true => self.stdout.read(buffer),
         }
     }
 }

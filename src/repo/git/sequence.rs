@@ -5,7 +5,6 @@
 //! only entries that are marked with a secret of the user's own. The clone is not the place to remember this: somebody
 //! who could read an older key of ours could bring that back, or one that was made for another path.
 
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
@@ -15,6 +14,7 @@ use super::Git;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::host::Host;
+use crate::os;
 use crate::secret::{DataKey, SecretBytes};
 
 /// Where Git keeps the state of a rebase, of a rebase by patches, and of several cherry-picks or reverts.
@@ -47,13 +47,13 @@ impl Sequence {
     /// For a file whose place Git has said, as seen from the top of the working tree, where Git starts us. What cannot be
     /// read has made nothing: then there are more new data keys than need be.
     pub fn of_path(host: &dyn Host, path: &Path) -> Self {
-        let path = path.as_os_str().as_bytes().to_vec();
+        let path = os::slashed(path);
         Git::of(host, Path::new(".")).and_then(|git| Self::read(&git, host, path)).unwrap_or_default()
     }
 
     /// For a file that a person named.
     pub fn of_file(host: &dyn Host, file: &Path) -> Self {
-        let read = |(git, name): (Git<'_>, PathBuf)| Self::read(&git, host, name.into_os_string().into_vec());
+        let read = |(git, name): (Git<'_>, PathBuf)| Self::read(&git, host, os::slashed(&name));
         Git::of_file(host, file).and_then(read).unwrap_or_default()
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
+use crate::os;
 use crate::repo::git::{Git, revision};
 
 /// How many paths Git is asked for at once: a command line has an end.
@@ -202,7 +202,7 @@ fn listed<'o>(
     output.split(|byte| *byte == 0).filter(|line| !line.is_empty()).map(move |line| {
         let read = line.iter().position(|&byte| byte == b'\t').and_then(|tab| {
             let words: Vec<&str> = str::from_utf8(&line[..tab]).ok()?.split(' ').collect();
-            Some((PathBuf::from(OsStr::from_bytes(&line[tab + 1..])), entry(&words)?))
+            Some((PathBuf::from(os::name_of(&line[tab + 1..])), entry(&words)?))
         });
         read.ok_or_else(|| Error::new(Kind::Read, "Git lists its files in an unknown form"))
     })

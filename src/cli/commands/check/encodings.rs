@@ -8,6 +8,7 @@ use crate::cli::context::Context;
 use crate::config::is_config;
 use crate::error::Result;
 use crate::fs;
+use crate::os;
 use crate::repo::check::Encoding;
 use crate::repo::git::attributes::{self, Said};
 use crate::repo::git::{Git, root_of};
@@ -28,7 +29,7 @@ pub fn of<'i>(inputs: &'i [Input], context: &Context) -> HashMap<&'i Path, Vec<E
     let mut encodings: HashMap<&Path, Vec<Encoding>> = HashMap::new();
     let mut repositories: HashMap<PathBuf, Vec<(PathBuf, &Path)>> = HashMap::new();
     for (folder, paths) in folders {
-        let Ok(real) = Path::new(".").join(folder).canonicalize() else {
+        let Ok(real) = os::real_path(Path::new(".").join(folder)) else {
             // Its path may be too long to resolve, and Git may have its files in another encoding all the same.
             encodings.extend(paths.into_iter().map(|path| (path, vec![Encoding::Unknown])));
             continue;

@@ -14,6 +14,7 @@ use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute};
 use crate::error::Result;
 use crate::fs;
+use crate::os;
 use crate::repo::before::Before;
 use crate::repo::check::Finding;
 use crate::repo::git::absent::may_leave_out;
@@ -57,7 +58,7 @@ pub fn look_at_left_out(
     looked: &mut Looked,
     context: &Context,
 ) -> Result<()> {
-    let tops = asked.tops().into_iter().chain(within.iter().filter_map(|within| within.canonicalize().ok()));
+    let tops = asked.tops().into_iter().chain(within.iter().filter_map(|within| os::real_path(within).ok()));
     for top in tops.collect::<BTreeSet<_>>().into_iter().filter(|top| may_leave_out(top)) {
         // Where Git does not answer, nobody says what it leaves out.
         let Ok(git) = Git::of(context.host, &top) else { continue };

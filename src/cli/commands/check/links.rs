@@ -9,6 +9,7 @@ use crate::cli::context::Context;
 use crate::config::Configs;
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Walk};
+use crate::os;
 use crate::repo::check::{Finding, check_link, check_repository, check_target, unseen};
 
 /// The most files that are held against rules through links to their folders.
@@ -78,7 +79,7 @@ fn paths(link: &Path, top: &Path, left: &mut usize, configs: &Configs) -> Result
     if steps(link) > MOST_STEPS {
         return Err(too_far());
     }
-    match link.canonicalize() {
+    match os::real_path(link) {
         Ok(target) if target.is_dir() && target.starts_with(top) => {
             if *left == 0 {
                 return Err(too_many());

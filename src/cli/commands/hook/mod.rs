@@ -2,9 +2,7 @@ pub(in crate::cli::commands) mod encodings;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ffi::OsStr;
 use std::iter;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -22,6 +20,7 @@ use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, abso
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::os;
 use crate::repo::altered::Earlier;
 use crate::repo::before::{self, Before, Plans};
 use crate::repo::check::{Encoding, Finding, check_link, check_target, unseen};
@@ -163,7 +162,7 @@ fn look_at(
 ) -> Result<()> {
     let (tree, changed) = (state.tree(git)?, state.changed(git)?);
     // Whoever gives a file the name of an option makes nothing clean.
-    let looks_like_option = |file: &PathBuf| file.as_os_str().as_bytes().starts_with(b"-");
+    let looks_like_option = |file: &PathBuf| file.as_os_str().as_encoded_bytes().starts_with(b"-");
     let mut paths = match args.files.is_empty() || args.files.iter().any(looks_like_option) {
         true => changed.iter().cloned().collect(),
         false => BTreeSet::new(),
@@ -444,7 +443,7 @@ pub(super) fn of_link(
     }
     let finding = check_link(link, paths, configs)?;
     let Some(target) = target else { return Ok(finding.into_iter().collect()) };
-    let here = top.join(name.parent().unwrap_or(name)).join(OsStr::from_bytes(target));
+    let here = top.join(name.parent().unwrap_or(name)).join(os::name_of(target));
     let mut staged = real.into_iter().flat_map(|real| tree.at_or_below(real));
     let is_there =
         finding.is_some() || here.symlink_metadata().is_ok() || staged.any(|(path, _)| path != name);

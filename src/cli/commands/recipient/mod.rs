@@ -27,6 +27,7 @@ use crate::fs::{self, Mode, Snapshot};
 use crate::host::Host;
 use crate::keys::{self, KeyService, MasterKey};
 use crate::names::{self, Names};
+use crate::os;
 use crate::policy;
 use crate::repo::git::{Git, changes};
 use crate::rule_edit;
@@ -438,11 +439,11 @@ fn tell_left_out(files: &[PathBuf], context: &Context) {
 /// Refuses a config that is a link to one of another folder: that one's rules would change as well.
 fn refuse_linked(config: &Path) -> Result<()> {
     let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (Ok(real), Ok(folder)) = (config.canonicalize(), folder.canonicalize()) else { return Ok(()) };
+    let (Ok(real), Ok(folder)) = (os::real_path(config), os::real_path(folder)) else { return Ok(()) };
     if real.parent() == Some(&*folder) {
         return Ok(());
     }
-    let here = Path::new(".").canonicalize().unwrap_or_default();
+    let here = os::real_path(Path::new(".")).unwrap_or_default();
     let target = real.strip_prefix(here).unwrap_or(&real);
     let message = format!("is a link to {}, whose rules are for more than this folder", target.display());
     let advice = format!("To change it there, for all of them: add `--config {}`.", typed(target));

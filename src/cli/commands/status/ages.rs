@@ -12,6 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::failures::Failures;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::os;
 use crate::repo::ages::{self, Since};
 use crate::repo::git::{Git, root_of};
 use crate::repo::values::{Mark, Value};
@@ -150,7 +151,7 @@ impl Ages {
 
 /// The repository of a file, whatever links lead to it.
 fn root(path: &Path) -> Option<(PathBuf, PathBuf)> {
-    let real = path.canonicalize().ok()?;
+    let real = os::real_path(path).ok()?;
     Some((path.to_path_buf(), root_of(real.parent()?)?.to_path_buf()))
 }
 

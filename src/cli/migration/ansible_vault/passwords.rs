@@ -1,6 +1,5 @@
 //! The passwords of ansible-vault, from where ansible itself takes them.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
@@ -8,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::foreign::ansible_vault::Vaulted;
 use crate::fs;
 use crate::host::Host;
+use crate::os;
 use crate::secret::SecretBytes;
 use crate::shown::typed;
 
@@ -97,8 +97,7 @@ impl Passwords {
 
 /// As Ansible reads it: without blanks around it. A program that prints one is not run.
 fn password_in(path: &Path) -> Result<SecretBytes> {
-    let metadata = path.metadata();
-    if metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0) {
+    if path.metadata().is_ok_and(|found| found.is_file() && os::says_it_may_be_run(&found) == Some(true)) {
         let shown = typed(path);
         return Err(Error::new(Kind::Conflict, "this is a program, and it is not run").in_file(path).advise(format!(
             "Run it yourself: `--vault-password-file <({shown})`. Or, if it is no program: `chmod a-x {shown}`."

@@ -7,7 +7,7 @@ use ::age::secrecy::{ExposeSecret, SecretString as Passphrase};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::recipient::Recipient;
+use super::recipient::{Recipient, with_line_feeds};
 use super::{identity, pq};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -51,7 +51,8 @@ pub fn lock_identity(file: &str, passphrase: &str) -> Result<SecretString> {
         Ok(writer.finish()?.finish()?)
     };
     let text = write().and_then(|bytes| Ok(String::from_utf8(bytes)?));
-    text.map(Zeroizing::new)
+    text.map(with_line_feeds)
+        .map(Zeroizing::new)
         .map_err(|error| Error::new(Kind::Encrypt, "the identity cannot be encrypted").caused_by(error))
 }
 

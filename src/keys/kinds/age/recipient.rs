@@ -236,7 +236,12 @@ fn encrypt(recipient: &dyn ::age::Recipient, payload: &[u8]) -> Result<String, E
     let mut writer = Encryptor::with_recipients(std::iter::once(recipient))?.wrap_output(armored)?;
     writer.write_all(payload)?;
     let file = writer.finish()?.finish()?;
-    String::from_utf8(file).map_err(|error| io::Error::other(error).into())
+    String::from_utf8(file).map(with_line_feeds).map_err(|error| io::Error::other(error).into())
+}
+
+/// Armor with the ends of lines that it has everywhere: the library ends them as the system does.
+pub(super) fn with_line_feeds(armor: String) -> String {
+    if armor.contains('\r') { armor.replace("\r\n", "\n") } else { armor }
 }
 
 /// Why an age file could not be opened with an identity.

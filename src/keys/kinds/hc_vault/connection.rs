@@ -44,7 +44,12 @@ impl Connection {
             None => builder.tls_certs_only([]),
         };
         let builder = match (socket, &settings.proxy) {
+            #[cfg(unix)]
             (Some(socket), _) => builder.unix_socket(socket),
+            #[cfg(not(unix))]
+            (Some(_), _) => {
+                return Err(Problem::new(Cause::Other, "sockets of the file system are for Unix alone"));
+            }
             (None, None) => with_proxies(builder, settings),
             (None, Some(proxy)) => {
                 builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| Problem::on_the_way(&error))?)

@@ -2,7 +2,6 @@
 //!
 //! Writes nothing. What Git would not run here and now is no hook, whatever a config says.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use Event::{Commit, Mail, Merge};
@@ -13,6 +12,7 @@ use serde_json::Value;
 use super::{FORMER_HOOKS, HOOK, HOOK_LINE, Step, contains, read};
 use crate::error::Result;
 use crate::fs::Snapshot;
+use crate::os;
 use crate::secret::SecretBytes;
 
 /// What makes Git commit, and ask a hook before. It asks none before it commits a cherry-pick or a revert that has no
@@ -128,7 +128,7 @@ impl<'t> Hook<'t> {
 
     /// Whether Git runs it.
     fn is_run(&self) -> bool {
-        self.path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+        self.path.metadata().is_ok_and(|data| data.is_file() && os::says_it_may_be_run(&data) != Some(false))
     }
 
     fn says(&self, part: &str) -> bool {

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::fs;
+use crate::os;
 use crate::repo::git::Git;
 
 /// Real paths.
@@ -30,7 +31,7 @@ impl Own {
         // Of what is not there yet, nobody knows where `..` leads.
         let folder = path.parent().unwrap_or(path);
         let leads_up = folder.components().any(|part| part == Component::ParentDir);
-        if leads_up && folder.canonicalize().is_err() {
+        if leads_up && os::real_path(folder).is_err() {
             return false;
         }
         let target = fs::target(path);
