@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 # One thing after another: each target uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help build check quick peers tools fuzz docs bench bench-controller soak test release test-release release-tools sign-release push-images
+.PHONY: help build check quick peers tools fuzz docs bench bench-controller soak windows test release test-release release-tools sign-release push-images
 
 # How long each fuzz target runs: enough to catch what broke today. For a long run: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 5
@@ -55,6 +55,9 @@ soak: ## Run the controller through random work and faults for half an hour (the
 	SEALANT_PEERS=$$(tests/peers/get); export SEALANT_PEERS; \
 	SEALANT_SOAK_SECONDS=$${SEALANT_SOAK_SECONDS:-1800} \
 	cargo test --package sealant-controller --locked --test faults soak -- --nocapture
+
+windows: ## Build the command line for Windows, and run its main path under wine
+	tests/windows/run
 
 release-tools: ## Install what a release takes, as root on Debian (half an hour, once per machine)
 	release/tools

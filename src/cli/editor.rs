@@ -43,5 +43,7 @@ fn locate(host: &dyn Host, program: impl AsRef<Path>) -> Option<PathBuf> {
         return os::program_at(program);
     }
     let path = host.env("PATH")?;
-    std::env::split_paths(&path).find_map(|folder| os::program_at(&folder.join(program)))
+    // An empty folder is the working directory, and what is in that is nobody's editor.
+    let mut folders = std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty());
+    folders.find_map(|folder| os::program_at(&folder.join(program)))
 }

@@ -9,6 +9,7 @@ use crate::config::links::RealPaths;
 use crate::config::schema::Dialect;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
+use crate::os;
 use crate::secret::SecretBytes;
 
 /// sops's name for a config.
@@ -90,7 +91,8 @@ impl Source for Disk {
     }
 
     fn link(&self, path: &Path) -> Option<PathBuf> {
-        fs::link_at(path)
+        // A name that is spelled in another way than it is written on the disk leads to that one.
+        fs::link_at(path).or_else(|| os::other_name_on_disk(path))
     }
 }
 

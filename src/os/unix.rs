@@ -48,6 +48,11 @@ pub(crate) fn real_path(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     path.as_ref().canonicalize()
 }
 
+/// What something is called, where it can be reached by another name as well: never here.
+pub(crate) fn other_name_on_disk(_: &Path) -> Option<PathBuf> {
+    None
+}
+
 /// Who may do what with a file that is there, so that a new version of it can have the same.
 pub(crate) struct Access {
     mode: u32,

@@ -65,6 +65,12 @@ pub(crate) fn real_path(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     dunce::canonicalize(path)
 }
 
+/// What something is called, where it can be reached by another name as well: in other case, with dots behind it, cut short.
+pub(crate) fn other_name_on_disk(path: &Path) -> Option<PathBuf> {
+    let real = real_path(path).ok()?;
+    real.file_name().filter(|name| Some(*name) != path.file_name()).map(PathBuf::from)
+}
+
 /// Text as the system takes it.
 fn wide(text: &OsStr) -> io::Result<Vec<u16>> {
     let wide: Vec<u16> = text.encode_wide().chain([0]).collect();
