@@ -104,9 +104,7 @@ impl Tree {
                 "--",
             ];
             let args = args.into_iter().map(OsStr::new).chain(chunk.iter().map(|path| path.as_os_str()));
-            let listed = git.run(args)?;
-            let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-            staged.extend(names.map(|name| PathBuf::from(OsStr::from_bytes(name))));
+            staged.extend(git.paths_of(args)?);
         }
         self.announced = empty.into_iter().filter(|path| !staged.contains(path)).collect();
         self.entries.retain(|path, _| !self.announced.contains(path));
