@@ -68,6 +68,7 @@ release: ## Build what is released from the commit that is checked out, into dis
 test-release: ## Install dist/ on machines that have nothing else, verify it, and build it once more elsewhere to compare
 	release/lint
 	release/test
+	release/test-wheels
 	release/test-images
 	release/test-sbom
 	release/test-verify
