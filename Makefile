@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 # One thing after another: each target uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help build check quick peers tools fuzz docs bench bench-controller soak windows test release test-release release-tools sign-release push-images
+.PHONY: help build check quick peers tools fuzz docs bench bench-controller soak windows macos test release test-release release-tools sign-release push-images
 
 # How long each fuzz target runs: enough to catch what broke today. For a long run: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 5
@@ -58,6 +58,12 @@ soak: ## Run the controller through random work and faults for half an hour (the
 
 windows: ## Build the command line for Windows, and run its main path under wine
 	tests/windows/run
+
+macos: ## Check that the command line compiles for macOS; nothing is linked
+	rustup target add aarch64-apple-darwin x86_64-apple-darwin
+	peers=$$(tests/peers/get --macos); export CARGO_ZIGBUILD_ZIG_PATH="$$peers/zig"; \
+	"$$peers/cargo-zigbuild" check --locked --package sealant --bin sealant \
+		--target aarch64-apple-darwin --target x86_64-apple-darwin
 
 release-tools: ## Install what a release takes, as root on Debian (half an hour, once per machine)
 	release/tools

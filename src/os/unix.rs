@@ -87,7 +87,9 @@ impl Access {
 
     /// Of what `statat` has found.
     pub fn found(found: &rustix::fs::Stat) -> Self {
-        Self { mode: found.st_mode, user: found.st_uid, group: found.st_gid }
+        #[allow(clippy::useless_conversion, reason = "on macOS it has 16 bits")]
+        let mode = u32::from(found.st_mode);
+        Self { mode, user: found.st_uid, group: found.st_gid }
     }
 }
 
@@ -153,7 +155,7 @@ pub(crate) fn is_open_to_others(file: &File) -> io::Result<bool> {
 
 /// Whether what goes to standard output lands in a file that anybody may read.
 pub(crate) fn stdout_is_open_to_others() -> bool {
-    const ANYBODY_READS: u32 = 0o004;
+    const ANYBODY_READS: rustix::fs::RawMode = 0o004;
     let found = rustix::fs::fstat(io::stdout().as_fd());
     found.is_ok_and(|found| {
         rustix::fs::FileType::from_raw_mode(found.st_mode).is_file() && found.st_mode & ANYBODY_READS != 0
