@@ -337,7 +337,7 @@ struct Entry {
 
 impl Entry {
     fn is_ours(&self) -> bool {
-        ["sealant", "sealant-system", "sealant-wheel"].contains(&self.id.as_str()) || self.calls_us()
+        ["sealant", "sealant-system"].contains(&self.id.as_str()) || self.calls_us()
     }
 
     fn calls_us(&self) -> bool {
@@ -423,7 +423,6 @@ mod tests {
     fn the_framework_runs_what_its_config_names() {
         for (hook, runs) in [
             ("{id: sealant}", true),
-            ("{id: sealant-wheel}", true),
             ("{id: sealant-system, args: [--fix, --], stages: [pre-push, pre-commit]}", true),
             ("{id: mine, entry: sealant hook pre-commit, language: system, args: [--]}", true),
             ("{id: other} # id: sealant", false),
