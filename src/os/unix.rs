@@ -75,7 +75,8 @@ impl Access {
     /// Gives it to another file, as far as we may.
     pub fn give(&self, to: &File) -> io::Result<()> {
         let ours = to.metadata()?;
-        let mut mode = self.mode & 0o7777;
+        // Whoever runs a program with these bits becomes its owner, and that is us now.
+        let mut mode = self.mode & 0o777;
         if rustix::process::geteuid().is_root() && ours.uid() != self.user {
             fchown(to, Some(self.user), None)?;
         }

@@ -456,7 +456,8 @@ impl Held {
         self
     }
 
-    fn is_of(&self, trial: &Trial) -> bool {
+    /// Whether this data key opens its MAC, or one of its first values.
+    pub fn is_of(&self, trial: &Trial) -> bool {
         self.samples.iter().any(|sample| trial.opens(sample))
     }
 

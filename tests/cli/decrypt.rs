@@ -303,3 +303,16 @@ fn in_a_folder_what_is_broken_is_told_of_and_what_is_plain_is_counted() {
     let output = decrypt(&test, &["--quiet", "-i", "d/plain.*"]).ok();
     assert_eq!(output.stderr, "");
 }
+
+/// A file in another's folder may have been made for its reader to become its owner, which is us once it is replaced.
+#[test]
+fn what_is_replaced_does_not_run_as_its_owner() {
+    let test = sandbox();
+    test.write("a.yaml", "a: 1\n");
+    let mode = || fs::metadata(test.path("a.yaml")).unwrap().permissions().mode() & 0o7777;
+    for args in [&["encrypt", "-i", "--age", RECIPIENT, "a.yaml"][..], &["decrypt", "-i", "a.yaml"]] {
+        fs::set_permissions(test.path("a.yaml"), fs::Permissions::from_mode(0o6755)).unwrap();
+        test.sealant(args).env("SOPS_AGE_KEY", IDENTITY).run().ok();
+        assert_eq!(mode() & 0o7000, 0, "{args:?}");
+    }
+}

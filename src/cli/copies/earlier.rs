@@ -14,7 +14,7 @@ use super::{
 use crate::cli::context::Context;
 use crate::config::{Configs, RealPaths, absolute};
 use crate::document::Format;
-use crate::encrypted_file::{EncryptedFile, no_answer};
+use crate::encrypted_file::no_answer;
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
 use crate::repo::copies::Wrapped;
@@ -24,6 +24,7 @@ use crate::repo::git::history::History;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes, sides};
 use crate::shown::typed;
+use crate::sops::Trial;
 
 /// How often a link may lead from one repository into another.
 const MOST_REPOSITORIES: usize = 8;
@@ -101,6 +102,12 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     Ok(refused)
 }
 
+/// A data key of a file: as it is wrapped, or open. Anybody can put a wrap of theirs beside another one, or spell one otherwise.
+pub(super) enum Key<'k> {
+    Wrapped(Wrapped),
+    Opened(&'k Trial),
+}
+
 /// What was encrypted at the place of a file.
 pub(super) struct Earlier {
     /// The file, as it was asked about.
@@ -126,8 +133,13 @@ impl Earlier {
         Self { file: file.to_path_buf(), holding, wrapped, came }
     }
 
-    fn has(&self, key: &Wrapped) -> bool {
-        self.wrapped.iter().any(|wrapped| wrapped.is_same(key))
+    /// Those of its data keys that are this one, as far as that can be told.
+    fn having<'e>(&'e self, key: &'e Key<'_>) -> impl Iterator<Item = &'e Wrapped> {
+        let is_opened = matches!(key, Key::Opened(trial) if self.holding.is_of(trial));
+        self.wrapped.iter().filter(move |wrapped| match key {
+            Key::Wrapped(key) => wrapped.is_same(key),
+            Key::Opened(_) => is_opened,
+        })
     }
 }
 
@@ -151,8 +163,8 @@ fn committed(context: &Context, files: &[PathBuf]) -> Result<Vec<Earlier>> {
     let mut by_root: BTreeMap<PathBuf, Vec<(&PathBuf, PathBuf)>> = BTreeMap::new();
     for file in files.iter().filter(|file| rule_of(file, &configs).is_some()) {
         let path = real(file);
-        if let Some(root) = roots.roots_of(&path).first() {
-            by_root.entry(root.to_path_buf()).or_default().push((file, path));
+        for root in roots.roots_of(&path) {
+            by_root.entry(root.to_path_buf()).or_default().push((file, path.clone()));
         }
     }
     let mut found = Vec::new();
@@ -190,12 +202,12 @@ fn committed(context: &Context, files: &[PathBuf]) -> Result<Vec<Earlier>> {
     Ok(found)
 }
 
-/// Whether each data key of a file came to its place for all whom the rule there named at that time: then it was made for this
-/// place, whatever else has been there.
+/// Whether each of these data keys of a file came to its place for all whom the rule there named at that time: then it was made
+/// for this place, whatever else has been there.
 pub(super) fn is_made_for_its_place(
     context: &Context,
     path: &Path,
-    file: &EncryptedFile,
+    keys: &[Key<'_>],
     versions: &[&Earlier],
 ) -> Result<bool> {
     let place = real(path);
@@ -204,23 +216,24 @@ pub(super) fn is_made_for_its_place(
         by_content.extend(version.came.as_ref().map(|came| (&came.content, *version)));
     }
     let mut then = Then { context, known: HashMap::new() };
-    for key in Wrapped::all_of(file) {
+    for key in keys {
         let mut is_committed = false;
-        for version in versions.iter().filter(|version| version.has(&key)) {
-            let Some(came) = &version.came else { continue };
-            is_committed = true;
-            let had = |id: &ObjectId| by_content.get(id).is_some_and(|before| before.has(&key));
-            if came.before.iter().any(had) {
-                continue;
-            }
-            let rules = came.commits.iter().map(|commit| then.rule(&came.top, Some(commit), &place));
-            let rules: Vec<KeySet> = rules.filter_map(Result::transpose).collect::<Result<_>>()?;
-            let mut lists = version.wrapped.iter().filter(|wrapped| wrapped.is_same(&key));
-            if !lists.all(|list| rules.iter().any(|rule| list.is_for_all_of(rule))) {
-                return Ok(false);
+        for (version, came) in versions.iter().filter_map(|version| Some((version, version.came.as_ref()?))) {
+            for list in version.having(key) {
+                is_committed = true;
+                let before = came.before.iter().filter_map(|id| by_content.get(id));
+                let mut had = before.flat_map(|before| before.having(key));
+                if had.any(|had| matches!(key, Key::Opened(_)) || had.is_same(list)) {
+                    continue;
+                }
+                let rules = came.commits.iter().map(|commit| then.rule(&came.top, Some(commit), &place));
+                let rules: Vec<KeySet> = rules.filter_map(Result::transpose).collect::<Result<_>>()?;
+                if !rules.iter().any(|rule| list.is_for_all_of(rule)) {
+                    return Ok(false);
+                }
             }
         }
-        if !is_committed {
+        if let (false, Key::Wrapped(key)) = (is_committed, key) {
             let today = rule_of(path, &context.configs()?).filter(|rule| !rule.is_only_sent());
             let top = Place::of(context).roots_of(&place).first().map(|top| top.to_path_buf());
             let last = top.map(|top| then.rule(&top, None, &place)).transpose()?.flatten();

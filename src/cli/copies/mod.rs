@@ -24,7 +24,7 @@ use crate::os;
 use crate::policy;
 use crate::repo::before::{self, Before};
 use crate::repo::copies::{
-    Copies, Foreign, Held, Named, Prints, alone, are_of_one_key, held, is_for_same, readers,
+    Copies, Foreign, Held, Named, Prints, Wrapped, alone, are_of_one_key, held, is_for_same, readers,
 };
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
@@ -33,8 +33,9 @@ use crate::repo::git::{Git, NoGit, attributes, changes, lfs};
 use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
+use crate::sops::Trial;
 use crate::{repo, sops};
-use earlier::{Earlier, is_made_for_its_place};
+use earlier::{Earlier, Key, is_made_for_its_place};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use past::{PastRule, PastScope, Version};
 
@@ -287,8 +288,19 @@ impl<'a> Neighbours<'a> {
         })
     }
 
-    /// The same for what was in the place of this file earlier, unless its data key was made for the readers there.
+    /// The same for what was in the place of this file earlier, unless its data keys were made for the readers there.
     fn refuse_versions(&self, path: &Path, file: &EncryptedFile, keys: &KeySet) -> Result<()> {
+        let sought = || Wrapped::all_of(file).into_iter().map(Key::Wrapped).collect();
+        self.refuse_versions_but(path, keys, sought)
+    }
+
+    /// The same, unless these data keys were.
+    fn refuse_versions_but<'k>(
+        &self,
+        path: &Path,
+        keys: &KeySet,
+        sought: impl FnOnce() -> Vec<Key<'k>>,
+    ) -> Result<()> {
         let copies = self.for_readers(keys)?;
         let versions = self.versions.get().into_iter().flatten().filter(|version| version.file == path);
         let versions: Vec<&Earlier> = versions.collect();
@@ -299,7 +311,7 @@ impl<'a> Neighbours<'a> {
             copies.refuse_earlier(&real(path), &held, &alone(keys)).err()
         });
         match refused {
-            Some(error) if !is_made_for_its_place(self.context, path, file, &versions)? => {
+            Some(error) if !is_made_for_its_place(self.context, path, &sought(), &versions)? => {
                 Err(error.in_file(path))
             }
             _ => Ok(()),
@@ -314,7 +326,13 @@ impl<'a> Neighbours<'a> {
         let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
         copies
             .refuse_key(&real(path), data_key, rule.as_ref(), &sent_on(keys, rule.as_ref()))
-            .map_err(|error| error.advise(part_them(path)))
+            .map_err(|error| error.advise(part_them(path)))?;
+        let trial = Trial::of(data_key);
+        let refused = self.refuse_versions_but(path, keys, || vec![Key::Opened(&trial)]);
+        refused.map_err(|error| match error.kind() {
+            Kind::Conflict => error.advise(part_versions(path)),
+            _ => error,
+        })
     }
 
     /// Refuses a version whose content was in no commit: nobody can tell who could read it where it comes from.
@@ -364,7 +382,7 @@ pub(super) fn refuse_versions(
     keys: &KeySet,
     opened: &[&DataKey],
 ) -> Result<()> {
-    let mut neighbours = Neighbours::of(context, [path])?;
+    let mut neighbours = Neighbours::with_versions(context, [path])?;
     neighbours.left_out = files.iter().map(|file| real(file)).collect();
     neighbours.past = Past::All(path.to_path_buf());
     let parse = |version: Option<&SecretBytes>| {
@@ -867,6 +885,12 @@ impl Holding {
     fn is_encrypted(&self) -> bool {
         let looks_encrypted = self.remains.as_ref().is_some_and(|remains| remains.looks_encrypted);
         self.ours.is_some() || !self.foreign.is_empty() || looks_encrypted
+    }
+
+    /// Whether it is a document of this data key.
+    fn is_of(&self, trial: &Trial) -> bool {
+        let held = |file| held(file, None).iter().any(|(_, held)| held.is_of(trial));
+        self.ours.as_ref().is_some_and(held)
     }
 
     /// The other program that has encrypted it.

@@ -1,5 +1,6 @@
 //! The content of objects, read one after another from one `git cat-file --batch`.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
@@ -7,6 +8,7 @@ use std::process::ChildStdin;
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 use crate::repo::git::Git;
+use crate::repo::git::history::cannot_read;
 use crate::repo::git::running::{Output, Running};
 use crate::repo::git::tree::ObjectId;
 use crate::secret::SecretBytes;
@@ -22,6 +24,22 @@ pub struct Blobs {
     stdout: BufReader<Output>,
     ended: bool,
     lfs_objects: PathBuf,
+}
+
+/// Those of these objects that this clone has, without fetching any.
+pub fn here(git: &Git, ids: &BTreeSet<&ObjectId>) -> Result<BTreeSet<ObjectId>> {
+    let mut here = BTreeSet::new();
+    let all = ["cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname)"];
+    git.stream(all, |output| {
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line).map_err(cannot_read)? > 0 {
+            let id = ObjectId::parse(line.trim_ascii_end()).filter(|id| ids.contains(id));
+            here.extend(id);
+            line.clear();
+        }
+        Ok(())
+    })?;
+    Ok(here)
 }
 
 impl Blobs {

@@ -920,6 +920,33 @@ fn nothing_hides_behind_what_ends_git() {
     assert!(output.status != 0 && output.stderr.contains("git cat-file"), "{output}");
 }
 
+/// What a partial clone has is looked at, whatever it lacks before that.
+#[test]
+fn nothing_hides_behind_what_a_partial_clone_lacks() {
+    let test = repository();
+    add(&test, "secrets/a.yaml", "a: hunter2\n");
+    add(&test, "keep/a.txt", "a");
+    git(&test, &["commit", "-qnm", "x"]).run().ok();
+    git(&test, &["config", "uploadpack.allowFilter", "true"]).run().ok();
+    let origin = format!("file://{}", test.path("").display());
+    git(&test, &["clone", "-q", "--filter=blob:none", "--sparse", &origin, "../partial"]).run().ok();
+    let here = |args: &[&str]| git(&test, args).cwd("../partial").run().ok();
+    here(&["sparse-checkout", "set", "keep", "mine"]);
+    test.write("../partial/secrets/z.yaml", "z: hunter2\n");
+    here(&["add", "--sparse", "secrets/z.yaml"]);
+    here(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qnm", "mine"]);
+    here(&["sparse-checkout", "reapply"]);
+    std::fs::remove_dir_all(test.path("../partial/secrets")).ok();
+    here(&["update-index", "--skip-worktree", "secrets/z.yaml"]);
+    for args in [&["check"][..], &["check", "--base", "origin/main"]] {
+        let output = sealant(&test, args).cwd("../partial").run().code(1);
+        assert!(
+            lines(&output).iter().any(|line| line.starts_with("secrets/z.yaml:1: ")),
+            "{args:?}: {output}"
+        );
+    }
+}
+
 /// Wherever somebody stands who looks at it.
 #[test]
 fn what_is_not_checked_out_of_another_repository_is_looked_at() {

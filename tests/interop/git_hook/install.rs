@@ -47,6 +47,7 @@ fn one_command_writes_all_and_takes_all_back() {
         assert_eq!(setting("merge.sealant.driver"), "sealant git merge %O %A %B --marker-size %L --path %P");
         // What an older version has written, and what would bring back what one side has taken out.
         git(&test, &["config", "merge.sealant.recursive", "binary"]).run().ok();
+        assert!(doctor(&test).contains("`sealant git install`"), "{}", doctor(&test));
         install(&test, &["--attributes", place]).run().ok();
         git(&test, &["config", "merge.sealant.recursive"]).run().code(1);
         git(&test, &["config", "diff.sealant.cachetextconv"]).run().code(1);

@@ -162,3 +162,27 @@ fn bases_that_are_at_odds_are_told() {
     assert!(merged.stderr.contains("several common ancestors, which are at odds"), "{merged}");
     assert!(merged.stderr.contains("make the other side's changes again"), "{merged}");
 }
+
+/// Git takes what the driver leaves for what both sides come from, though it was not merged.
+#[test]
+fn what_one_side_takes_out_does_not_come_back_by_bases_that_cannot_be_merged() {
+    for theirs in ["", "a: one\nb: two\nc: three\n"] {
+        let repo = Repo::new(&[("s.yaml", TEXT)]);
+        repo.branches(|| repo.set("s.yaml", "leaked", "planted"), || repo.test.write("s.yaml", theirs));
+        let base = repo.ok(&["rev-parse", "main"]).text().trim().to_owned();
+        let _ = repo.merge().code(1);
+        repo.sealant(&["resolve", "--ours", "s.yaml"]);
+        repo.commit("resolved");
+        repo.sealant(&["unset", "s.yaml", "leaked"]);
+        repo.commit("taken out");
+        repo.ok(&["checkout", "-q", "theirs"]);
+        repo.ok(&["merge", "-q", "-s", "ours", "--no-verify", "-m", "the other way", &base]);
+        repo.ok(&["checkout", "-q", &base, "--", "s.yaml"]);
+        repo.ok(&["commit", "-q", "--no-verify", "--amend", "-m", "the other way"]);
+        repo.ok(&["checkout", "-q", "main"]);
+        assert_eq!(repo.ok(&["merge-base", "--all", "main", "theirs"]).text().lines().count(), 2);
+        let merged = repo.merge().code(1);
+        assert!(merged.stderr.contains("several common ancestors"), "{theirs:?}: {merged}");
+        assert!(!repo.plain("s.yaml").contains("planted"), "{theirs:?}");
+    }
+}

@@ -995,6 +995,83 @@ fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
     }
 }
 
+/// What has come to `dev/` with a new data key, and is committed there.
+fn moved_along() -> Moved {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    moved.branches(|| drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"])), || test.write("ours", ""));
+    repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+    repo.set("prod/s.yaml", "b", "planted-new");
+    repo.ok(&["stash", "-q"]);
+    let _ = repo.merge().ok();
+    repo.ok(&["stash", "pop", "-q"]);
+    repo.commit("next");
+    let _ = test.sealant(&["updatekeys", "--yes", "dev/s.yaml"]).run().code(8);
+    moved
+}
+
+/// A merge makes a new data key for all whom the rule names.
+#[test]
+fn what_was_moved_along_is_merged_with_nothing_of_others() {
+    for how in ["merge", "cherry-pick", "rebase"] {
+        let moved = moved_along();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let text = test.read("dev/s.yaml");
+        repo.ok(&["rm", "-q", "dev/s.yaml"]);
+        repo.ok(&["commit", "-qnm", "removed by Mallory"]);
+        repo.ok(&["checkout", "-q", "-b", "own"]);
+        repo.encrypted("dev/s.yaml", "other: junk\n");
+        repo.commit("Mallory's own");
+        repo.ok(&["checkout", "-q", "main"]);
+        test.write("dev/s.yaml", &text);
+        repo.ok(&["add", "-A"]);
+        repo.ok(&["commit", "-qnm", "back"]);
+        let args: &[&str] = match how {
+            "merge" => &["merge", "-q", "-m", "x", "own"],
+            "cherry-pick" => &["cherry-pick", "own"],
+            _ => &["rebase", "-q", "own"],
+        };
+        let output = repo.git(args).env("GIT_EDITOR", "true").run();
+        assert!(output.status != 0 && output.stderr.contains("prod/s.yaml of commit"), "{how}: {output}");
+        moved.reads_nothing(how);
+    }
+}
+
+/// Mallory can put a wrap of theirs into two files, and say that it is for anybody.
+#[test]
+fn a_wrap_that_two_files_have_says_nothing_of_their_data_keys() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let junk = "a: junk\n";
+    test.write("dev/junk.yaml", junk);
+    repo.sealant(&["encrypt", "-i", "--age", &moved.mallory, "dev/junk.yaml"]);
+    let junk = test.read_text("dev/junk.yaml");
+    std::fs::remove_file(test.path("dev/junk.yaml")).expect("a file");
+    let start = junk.find("        - enc: |").expect("an entry");
+    let entry = &junk[start..junk.find("    lastmodified").expect("its end")];
+    let with = |text: &str, entry: &str| {
+        let at = text.find("    lastmodified").expect("the time");
+        format!("{}{entry}{}", &text[..at], &text[at..])
+    };
+    let moves = || {
+        let listed = with(&test.read_text("prod/s.yaml"), entry);
+        repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+        test.write("dev/s.yaml", listed);
+    };
+    moved.branches(moves, || drop(repo.sealant(&["rotate", "-i", "prod/s.yaml"])));
+    let new = test.read_text("prod/s.yaml");
+    drop(repo.merge());
+    test.write("dev/s.yaml", &new);
+    repo.ok(&["rm", "-q", "--cached", "--ignore-unmatch", "prod/s.yaml"]);
+    repo.ok(&["add", "-A"]);
+    repo.ok(&["commit", "-qnm", "by hand"]);
+    test.write("dev/s.yaml", with(&new, &entry.replace(&moved.mallory, &repo.recipient)));
+    repo.ok(&["commit", "-qnam", "by Mallory"]);
+    let output = test.sealant(&["updatekeys", "--yes", "dev/s.yaml"]).run();
+    assert!(output.status != 0, "{output}");
+    moved.reads_nothing("updatekeys");
+}
+
 /// Of a branch that was squashed, no commit shows any more that it was there first.
 #[test]
 fn a_copy_that_came_before_what_it_was_copied_from_is_for_nobody_else() {

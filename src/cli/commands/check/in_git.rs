@@ -18,7 +18,7 @@ use crate::os;
 use crate::repo::before::Before;
 use crate::repo::check::Finding;
 use crate::repo::git::absent::may_leave_out;
-use crate::repo::git::blobs::Blobs;
+use crate::repo::git::blobs::{self, Blobs};
 use crate::repo::git::changes::{self, Changed};
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, Tree};
@@ -219,22 +219,36 @@ fn look(
     let encodings: HashMap<PathBuf, Vec<_>> = encodings.map(|(name, of)| (path(&name), of)).collect();
     let mut blobs = Blobs::open(git)?;
     let mut looked = hook::look(&targets, &encodings, &mut blobs, configs, befores);
-    let unseen = match blobs.refuse_ended() {
-        Ok(()) => 0,
-        Err(error) if !git.is_partial()? => return Err(error),
-        Err(_) => {
-            looked.pop();
-            targets.len() - looked.len()
+    let mut unseen = 0;
+    if let Err(error) = blobs.refuse_ended() {
+        if !git.is_partial()? {
+            return Err(error);
         }
-    };
+        // Git ends at the first content that this clone lacks: the others are looked at all the same.
+        let here = blobs::here(git, &targets.iter().map(|target| &target.id).collect())?;
+        let count = targets.len();
+        targets.retain(|target| here.contains(&target.id));
+        unseen = count - targets.len();
+        blobs = Blobs::open(git)?;
+        looked = hook::look(&targets, &encodings, &mut blobs, configs, befores);
+        blobs.refuse_ended()?;
+    }
     let mut seen: Vec<_> = targets.into_iter().map(|target| target.path).zip(looked).collect();
     let mut left = MOST_BELOW;
-    if unseen == 0 {
-        for (name, told) in hook::read_targets(&links, tree, &mut blobs)? {
-            let target = told.target.as_ref().map(|target| &target[..]);
-            let findings = hook::of_link(&path(&name), &name, target, tree, git.top(), &mut left, configs);
-            seen.push((path(&name), findings.map(|findings| Seen { findings, ..Seen::default() })));
-        }
+    let ids = links.iter().filter_map(|link| match tree.get(link) {
+        Some(Entry::Link(id)) => Some(id),
+        _ => None,
+    });
+    if unseen > 0 && !links.is_empty() {
+        let here = blobs::here(git, &ids.collect())?;
+        let count = links.len();
+        links.retain(|link| matches!(tree.get(link), Some(Entry::Link(id)) if here.contains(id)));
+        unseen += count - links.len();
+    }
+    for (name, told) in hook::read_targets(&links, tree, &mut blobs)? {
+        let target = told.target.as_ref().map(|target| &target[..]);
+        let findings = hook::of_link(&path(&name), &name, target, tree, git.top(), &mut left, configs);
+        seen.push((path(&name), findings.map(|findings| Seen { findings, ..Seen::default() })));
     }
     Ok((seen, unseen))
 }

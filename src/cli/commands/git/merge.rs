@@ -1,4 +1,4 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::merge::{Merge, MergeResult, Versions, markers};
 use crate::repo::git::sequence::Sequence;
-use crate::secret::DataKey;
+use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 
 /// Merge three versions of a file as Git's merge driver
@@ -66,6 +66,12 @@ pub fn run(args: &Args, context: &Context) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             context.ui.error(&error);
+            // Older versions of Git take any failure for a conflict.
+            if is_inner(args, context.host)
+                && let Err(error) = leave_at_odds(args)
+            {
+                context.ui.error(&error);
+            }
             CANNOT.into()
         }
     }
@@ -104,6 +110,30 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     settle(args, context, &host, outcome)
 }
 
+/// Whether Git merges common ancestors of what it is asked to merge: then it asks for longer markers than the attributes say.
+fn is_inner(args: &Args, host: &dyn Host) -> bool {
+    let size = Git::of_file(host, &args.path).ok().and_then(|(git, name)| {
+        let said = git.run(
+            ["check-attr", "-z", "conflict-marker-size", "--"]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([name.as_os_str()]),
+        );
+        // FILE, ATTRIBUTE, VALUE.
+        String::from_utf8_lossy(said.ok()?.split(|byte| *byte == 0).nth(2)?).parse::<usize>().ok()
+    });
+    args.marker_size > size.filter(|size| *size > 0).unwrap_or(markers::MARKER_SIZE)
+}
+
+/// Git takes what is in the place of our side for what both sides come from, whatever we answer. So it is something that neither
+/// can have had: else what one of them has removed since would come back.
+fn leave_at_odds(args: &Args) -> Result<()> {
+    let read = |path: &Path| fs::read_found(path, MAX_BINARY as u64);
+    let (ours, theirs) = (read(&args.ours)?, read(&args.theirs)?);
+    let marked = [b"<<<<<<< ours\n", &ours[..], b"\n=======\n", &theirs[..], b"\n>>>>>>> theirs\n"].concat();
+    fs::write_atomic(&args.ours, &SecretBytes::new(marked), Mode::Public)
+}
+
 fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: MergeResult) -> Result<bool> {
     let (ui, path, name) = (context.ui, args.path.display(), typed(&args.path));
     let note_all = |notes: &[String]| notes.iter().for_each(|note| ui.note(format!("{path}: {note}")));
@@ -111,6 +141,12 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: MergeRes
         key.map_or(Ok(()), |key| Sequence::of_path(host, &args.path).remember(host, &key))
     };
     match outcome {
+        MergeResult::Unwrappable(error) | MergeResult::Refused(error) if is_inner(args, host) => {
+            ui.warning_of(&error.in_file(&args.path));
+            ui.say(format!("{path}: the common ancestors of the two branches were not merged, so it is for you to choose."));
+            leave_at_odds(args)?;
+            Ok(false)
+        }
         MergeResult::Plain => merge_as_text(args, context, host),
         MergeResult::Clean { file, notes, new_key } => {
             note_all(&notes);

@@ -350,6 +350,10 @@ impl<'a, 'h> Setup<'a, 'h> {
                 [(TEXTCONV, &textconv), (DRIVER, &driver)].into_iter().find(|(known, _)| known == name);
             found.and_then(|(_, found)| found.as_deref()).is_some_and(|found| found != *value)
         });
+        let is_former =
+            |(name, value): &(&str, &str)| Ok(self.local_setting(name)?.as_deref() == Some(*value));
+        let former = FORMER.iter().map(is_former).collect::<Result<Vec<bool>>>()?;
+        let outdated = outdated || former.contains(&true);
         let mut survey = Survey {
             attributes: PATTERNS.iter().any(|pattern| self.has_attributes(pattern).unwrap_or(false)),
             caches: self.caches()?,
