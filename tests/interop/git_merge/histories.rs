@@ -88,14 +88,20 @@ fn rebase_cherry_pick_revert_and_stash() {
     assert_eq!(repo.plain("s.yaml"), plain.replace("three", "detached"));
 }
 
-#[test]
-fn criss_cross_merges_have_a_base_of_their_own() {
+/// Two branches that have merged each other: each sets a value before that. `theirs` is checked out.
+fn criss_cross(ours: (&str, &str), theirs: (&str, &str)) -> Repo {
     let repo = Repo::new(&[("s.yaml", TEXT)]);
-    repo.branches(|| repo.set("s.yaml", "a", "ours-a"), || repo.set("s.yaml", "c", "theirs-c"));
+    repo.branches(|| repo.set("s.yaml", ours.0, ours.1), || repo.set("s.yaml", theirs.0, theirs.1));
     repo.ok(&["branch", "main-1"]);
     repo.ok(&["merge", "-q", "-m", "one way", "theirs"]);
     repo.ok(&["checkout", "-q", "theirs"]);
     repo.ok(&["merge", "-q", "-m", "the other way", "main-1"]);
+    repo
+}
+
+#[test]
+fn criss_cross_merges_have_a_base_of_their_own() {
+    let repo = criss_cross(("a", "ours-a"), ("c", "theirs-c"));
     repo.set("s.yaml", "e", "theirs-e");
     repo.commit("theirs");
     repo.ok(&["checkout", "-q", "main"]);
@@ -117,13 +123,7 @@ fn criss_cross_merges_have_a_base_of_their_own() {
 /// Both bases have it, and their own base has not.
 #[test]
 fn what_one_side_takes_out_does_not_come_back_by_criss_cross_merges() {
-    let repo = Repo::new(&[("s.yaml", TEXT)]);
-    let (ours, theirs) = (|| repo.set("s.yaml", "a", "ours-a"), || repo.set("s.yaml", "leaked", "planted"));
-    repo.branches(ours, theirs);
-    repo.ok(&["branch", "main-1"]);
-    repo.ok(&["merge", "-q", "-m", "one way", "theirs"]);
-    repo.ok(&["checkout", "-q", "theirs"]);
-    repo.ok(&["merge", "-q", "-m", "the other way", "main-1"]);
+    let repo = criss_cross(("a", "ours-a"), ("leaked", "planted"));
     repo.set("s.yaml", "e", "theirs-e");
     repo.commit("theirs");
     repo.ok(&["checkout", "-q", "main"]);
