@@ -232,8 +232,8 @@ impl List {
     }
 }
 
-/// Who may do what with a file that is there, so that a new version of it can have the same. What is made for its owner alone
-/// stays so where there is none.
+/// Who may do what with a file that is there, so that a new version of it can have the same. What was made for its owner
+/// alone stays like that if there is no such list.
 pub(crate) struct Access(Option<List>);
 
 impl Access {

@@ -499,7 +499,7 @@ pub(crate) fn user_id() -> Option<u32> {
     None
 }
 
-/// What listens on a socket of the file system: there is none.
+/// Sockets in the file system are not supported here, so nothing listens on one.
 pub enum LocalListener {}
 
 /// Listens on a socket of the file system.

@@ -119,10 +119,11 @@ fn is_inner(args: &Args, host: &dyn Host) -> bool {
                 .into_iter()
                 .chain([name.as_os_str()]),
         );
-        // FILE, ATTRIBUTE, VALUE.
-        String::from_utf8_lossy(said.ok()?.split(|byte| *byte == 0).nth(2)?).parse::<usize>().ok()
+        // FILE, ATTRIBUTE, VALUE. Git keeps no larger number than this: one that does not fit counts as less there.
+        String::from_utf8_lossy(said.ok()?.split(|byte| *byte == 0).nth(2)?).parse::<i32>().ok()
     });
-    args.marker_size > size.filter(|size| *size > 0).unwrap_or(markers::MARKER_SIZE)
+    let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
+    args.marker_size > size.unwrap_or(markers::MARKER_SIZE)
 }
 
 /// Git takes what is in the place of our side for what both sides come from, whatever we answer. So it is something that neither
