@@ -135,7 +135,7 @@ pub fn readers(file: &EncryptedFile, rule: &KeySet) -> KeySet {
 
 /// A data key of a file, as it is wrapped.
 pub struct Wrapped {
-    wraps: HashSet<Print>,
+    wraps: Prints,
     listed: KeySet,
 }
 
@@ -144,14 +144,14 @@ impl Wrapped {
     pub fn all_of(file: &EncryptedFile) -> Vec<Self> {
         let of = |wrapped: &WrappedDataKey| {
             let wraps = wrapped.groups.iter().flatten().map(|key| key.decoded());
-            Self { wraps: prints_of_keys(wraps).into_iter().collect(), listed: listed_in(wrapped) }
+            Self { wraps: Prints(prints_of_keys(wraps).into_iter().collect()), listed: listed_in(wrapped) }
         };
         file.data_keys().map(|all| all.iter().map(of).collect()).unwrap_or_default()
     }
 
     /// Whether both have a wrap in common: whoever adds others to a list, or takes some out, cannot make new ones.
     pub fn is_same(&self, other: &Self) -> bool {
-        !self.wraps.is_disjoint(&other.wraps)
+        !self.wraps.in_common(&other.wraps).is_empty()
     }
 
     /// Whether its list has everybody whom a rule names.
@@ -477,12 +477,17 @@ pub fn are_of_one_key(one: &EncryptedFile, other: &EncryptedFile, keys: &[&DataK
 }
 
 /// What files hold, without the files.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Prints(HashSet<Print>);
 
 impl Prints {
     pub fn of(held: &[(usize, Held)]) -> Self {
         Self(held.iter().flat_map(|(_, held)| held.prints()).collect())
+    }
+
+    /// Those of its data keys alone, as they are wrapped.
+    pub fn of_keys(file: &EncryptedFile) -> Self {
+        Self(Wrapped::all_of(file).into_iter().flat_map(|wrapped| wrapped.wraps.0).collect())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -507,6 +512,7 @@ impl Prints {
 }
 
 /// What all files that are there hold, by their paths.
+#[derive(Default)]
 pub struct Places<'c>(HashMap<Print, BTreeSet<&'c Path>>);
 
 impl<'c> Places<'c> {

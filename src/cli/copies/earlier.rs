@@ -4,27 +4,22 @@
 //! what the index or the last commit has there, as if its data key were to be wrapped for them. `encrypt`, `seal` and `migrate` ask
 //! here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Holding, Neighbours, Place, held_of, is_for_secrets, known_rule_of, real, rule_of, unknown_original,
-};
+use super::{Holding, Neighbours, Place, held_of, is_for_secrets, real, rule_of, unknown_original};
 use crate::cli::context::Context;
-use crate::config::{Configs, RealPaths, absolute};
+use crate::config::{Configs, RealPaths};
 use crate::document::Format;
 use crate::encrypted_file::no_answer;
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
-use crate::repo::copies::Wrapped;
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::configs::{Staged, of_commit};
-use crate::repo::git::history::History;
+use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, changes, sides};
+use crate::repo::git::{Git, changes};
 use crate::shown::typed;
-use crate::sops::Trial;
 
 /// How often a link may lead from one repository into another.
 const MOST_REPOSITORIES: usize = 8;
@@ -102,175 +97,6 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     Ok(refused)
 }
 
-/// A data key of a file: as it is wrapped, or open. Anybody can put a wrap of theirs beside another one, or spell one otherwise.
-pub(super) enum Key<'k> {
-    Wrapped(Wrapped),
-    Opened(&'k Trial),
-}
-
-/// What was encrypted at the place of a file.
-pub(super) struct Earlier {
-    /// The file, as it was asked about.
-    pub file: PathBuf,
-    pub holding: Holding,
-    wrapped: Vec<Wrapped>,
-    /// How it came there; `None` for what is staged.
-    came: Option<Came>,
-}
-
-/// A commit by which something came to a place, and what was there before.
-struct Came {
-    top: PathBuf,
-    /// The commit, and those before it: a rule may change along with the file.
-    commits: Vec<ObjectId>,
-    content: ObjectId,
-    before: Vec<ObjectId>,
-}
-
-impl Earlier {
-    fn new(file: &Path, holding: Holding, came: Option<Came>) -> Self {
-        let wrapped = holding.ours.as_ref().map(Wrapped::all_of).unwrap_or_default();
-        Self { file: file.to_path_buf(), holding, wrapped, came }
-    }
-
-    /// Those of its data keys that are this one, as far as that can be told.
-    fn having<'e>(&'e self, key: &'e Key<'_>) -> impl Iterator<Item = &'e Wrapped> {
-        let is_opened = matches!(key, Key::Opened(trial) if self.holding.is_of(trial));
-        self.wrapped.iter().filter(move |wrapped| match key {
-            Key::Wrapped(key) => wrapped.is_same(key),
-            Key::Opened(_) => is_opened,
-        })
-    }
-}
-
-/// What the index, and all commits that are left, have encrypted for these places, whatever leads to them. Where no rule says who
-/// reads there, nothing.
-pub(super) fn versions_of(context: &Context, files: &[PathBuf]) -> Result<Vec<Earlier>> {
-    if files.is_empty() {
-        return Ok(Vec::new());
-    }
-    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let (states, _) = states_of(context, &paths, Trees::Index)?;
-    let staged = states.into_iter().map(|state| Earlier::new(&files[state.place], state.holding, None));
-    let mut found: Vec<Earlier> = staged.collect();
-    found.extend(committed(context, files)?);
-    Ok(found)
-}
-
-/// What commits have encrypted in these places.
-fn committed(context: &Context, files: &[PathBuf]) -> Result<Vec<Earlier>> {
-    let (roots, configs) = (Place::of(context), context.configs()?);
-    let mut by_root: BTreeMap<PathBuf, Vec<(&PathBuf, PathBuf)>> = BTreeMap::new();
-    for file in files.iter().filter(|file| rule_of(file, &configs).is_some()) {
-        let path = real(file);
-        for root in roots.roots_of(&path) {
-            by_root.entry(root.to_path_buf()).or_default().push((file, path.clone()));
-        }
-    }
-    let mut found = Vec::new();
-    for (root, files) in by_root {
-        let Ok(Some(git)) = Git::find(context.host, &root) else { continue };
-        let named = |path: &PathBuf| path.strip_prefix(git.top()).ok().map(Path::to_path_buf);
-        let names: BTreeSet<PathBuf> = files.iter().filter_map(|(_, path)| named(path)).collect();
-        let history = History::read_files(&git, &sides::all(&git)?, &names)?;
-        let mut by_path: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
-        for (at, version) in history.versions.iter().enumerate() {
-            by_path.entry(&history.paths[version.path]).or_default().push(at);
-        }
-        let of_file = |(file, path): &(&PathBuf, PathBuf)| {
-            let versions = named(path).and_then(|name| by_path.get(&*name)).into_iter().flatten();
-            versions.map(|at| ((*file).clone(), *at)).collect::<Vec<_>>()
-        };
-        let versions: Vec<(PathBuf, usize)> = files.iter().flat_map(of_file).collect();
-        let id = |at: usize| &history.blobs[history.versions[versions[at].1].blob].id;
-        let ids: Vec<&ObjectId> = (0..versions.len()).map(id).collect();
-        let counts = |at: usize| is_for_secrets(&versions[at].0, &configs);
-        let holding = |at: usize, bytes: &_| {
-            Holding::of(Format::of_path(&versions[at].0), bytes).filter(Holding::is_encrypted)
-        };
-        let unread = |_, error: Error| Some(Err(unknown_original(error)));
-        let held = held_of(&mut Blobs::open(&git)?, &ids, counts, holding, unread)?;
-        found.extend(held.into_iter().map(|(at, holding)| {
-            let (file, version) = &versions[at];
-            let commit = &history.commits[history.versions[*version].commit];
-            let commits = iter::once(&commit.id).chain(&commit.parents).cloned().collect();
-            let before = history.before[*version].clone();
-            let came = Came { top: git.top().to_path_buf(), commits, content: id(at).clone(), before };
-            Earlier::new(file, holding, Some(came))
-        }));
-    }
-    Ok(found)
-}
-
-/// Whether each of these data keys of a file came to its place for all whom the rule there named at that time: then it was made
-/// for this place, whatever else has been there.
-pub(super) fn is_made_for_its_place(
-    context: &Context,
-    path: &Path,
-    keys: &[Key<'_>],
-    versions: &[&Earlier],
-) -> Result<bool> {
-    let place = real(path);
-    let mut by_content: HashMap<&ObjectId, &Earlier> = HashMap::new();
-    for version in versions {
-        by_content.extend(version.came.as_ref().map(|came| (&came.content, *version)));
-    }
-    let mut then = Then { context, known: HashMap::new() };
-    for key in keys {
-        let mut is_committed = false;
-        for (version, came) in versions.iter().filter_map(|version| Some((version, version.came.as_ref()?))) {
-            for list in version.having(key) {
-                is_committed = true;
-                let before = came.before.iter().filter_map(|id| by_content.get(id));
-                let mut had = before.flat_map(|before| before.having(key));
-                if had.any(|had| matches!(key, Key::Opened(_)) || had.is_same(list)) {
-                    continue;
-                }
-                let rules = came.commits.iter().map(|commit| then.rule(&came.top, Some(commit), &place));
-                let rules: Vec<KeySet> = rules.filter_map(Result::transpose).collect::<Result<_>>()?;
-                if !rules.iter().any(|rule| list.is_for_all_of(rule)) {
-                    return Ok(false);
-                }
-            }
-        }
-        if let (false, Key::Wrapped(key)) = (is_committed, key) {
-            let today = rule_of(path, &context.configs()?).filter(|rule| !rule.is_only_sent());
-            let top = Place::of(context).roots_of(&place).first().map(|top| top.to_path_buf());
-            let last = top.map(|top| then.rule(&top, None, &place)).transpose()?.flatten();
-            if ![today, last].iter().flatten().any(|rule| key.is_for_all_of(rule)) {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
-}
-
-/// The rules of commits.
-struct Then<'a> {
-    context: &'a Context<'a>,
-    known: HashMap<(PathBuf, Option<ObjectId>), Option<Configs>>,
-}
-
-impl Then<'_> {
-    /// Whom the rule of a place named in a commit, or in the last one; `None` where there was none, or it cannot be read.
-    fn rule(&mut self, top: &Path, commit: Option<&ObjectId>, place: &Path) -> Result<Option<KeySet>> {
-        let key = (top.to_path_buf(), commit.cloned());
-        if !self.known.contains_key(&key) {
-            let mut lookup = self.context.lookup()?;
-            lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
-            lookup.working_dir = real(&lookup.working_dir);
-            let git = Git::find(self.context.host, top).ok().flatten();
-            let head = git.as_ref().and_then(|git| changes::head(git).ok().flatten());
-            let commit = commit.map(ObjectId::as_str).or(head.as_deref());
-            let configs =
-                git.as_ref().zip(commit).and_then(|(git, commit)| of_commit(git, commit, lookup).ok());
-            self.known.insert(key.clone(), configs);
-        }
-        let configs = self.known.get(&key).and_then(Option::as_ref);
-        Ok(configs.and_then(|configs| known_rule_of(place, configs)).filter(|rule| !rule.is_only_sent()))
-    }
-}
-
 fn restore(path: &Path, holding: &Holding) -> String {
     let path = typed(path);
     let let_in = match holding.program() {
@@ -284,12 +110,12 @@ fn restore(path: &Path, holding: &Holding) -> String {
 }
 
 /// What Git has encrypted for a place.
-struct State {
+pub(super) struct State {
     /// The number of the place.
-    place: usize,
+    pub place: usize,
     /// Where it is, as it is shown: in the place itself, or where a link leads.
     path: PathBuf,
-    holding: Holding,
+    pub holding: Holding,
 }
 
 /// The number of a place, and where what Git has for it may be.
@@ -297,7 +123,7 @@ type Sought = (usize, PathBuf);
 
 /// Where Git is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Trees {
+pub(super) enum Trees {
     Index,
     IndexAndHead,
 }
@@ -305,7 +131,7 @@ enum Trees {
 /// What the index and the last commit have in these places that somebody has encrypted. Links are followed as they are in the
 /// working tree, in the index and in the last commit, but not out of the outermost repository of a place. Also whether there is a
 /// repository that Git does not open.
-fn states_of(context: &Context, paths: &[&Path], trees: Trees) -> Result<(Vec<State>, bool)> {
+pub(super) fn states_of(context: &Context, paths: &[&Path], trees: Trees) -> Result<(Vec<State>, bool)> {
     let (roots, configs) = (Place::of(context), context.configs()?);
     let working_dir = real(&context.lookup()?.working_dir);
     let mut within: Vec<Option<PathBuf>> = Vec::new();

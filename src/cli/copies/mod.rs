@@ -2,6 +2,7 @@
 
 mod earlier;
 mod past;
+mod trail;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
@@ -35,9 +36,9 @@ use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::sops::Trial;
 use crate::{repo, sops};
-use earlier::{Earlier, Key, is_made_for_its_place};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use past::{PastRule, PastScope, Version};
+use trail::{Key, is_made_for_its_places};
 
 /// Which versions out of the history count: a file may have been elsewhere before.
 enum Past {
@@ -66,7 +67,7 @@ pub(super) struct Neighbours<'a> {
     asked: past::Asked,
     /// Files whose earlier versions count as well: what Git has at their places may be of other places.
     with_versions: Vec<PathBuf>,
-    versions: OnceLock<Vec<Earlier>>,
+    versions: OnceLock<trail::Versions>,
     /// The tops of the repositories with the files.
     roots: BTreeSet<PathBuf>,
     near: OnceLock<Near>,
@@ -187,7 +188,7 @@ impl<'a> Neighbours<'a> {
         let one = one_readership(&files, &self.configs).filter(|_| !is_whole);
         let roots = &self.roots | &roots_within(&files, &self.tops);
         if one.is_none() && !self.context.is_sops() {
-            match (earlier::versions_of(self.context, &self.with_versions), &self.past) {
+            match (trail::Versions::read(self.context, &self.with_versions, &self.asked), &self.past) {
                 (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
                 (versions, _) => _ = self.versions.set(versions?),
             }
@@ -302,8 +303,7 @@ impl<'a> Neighbours<'a> {
         sought: impl FnOnce() -> Vec<Key<'k>>,
     ) -> Result<()> {
         let copies = self.for_readers(keys)?;
-        let versions = self.versions.get().into_iter().flatten().filter(|version| version.file == path);
-        let versions: Vec<&Earlier> = versions.collect();
+        let versions = self.versions.get().map(|versions| versions.of(path)).unwrap_or_default();
         // What `publish` sends was not sent by whoever encrypted it.
         let rule = rule_of(path, &self.configs).filter(|rule| !rule.is_only_sent()).as_ref().map(alone);
         let refused = versions.iter().find_map(|version| {
@@ -311,7 +311,7 @@ impl<'a> Neighbours<'a> {
             copies.refuse_earlier(&real(path), &held, &alone(keys)).err()
         });
         match refused {
-            Some(error) if !is_made_for_its_place(self.context, path, &sought(), &versions)? => {
+            Some(error) if !is_made_for_its_places(self.context, path, &sought(), versions)? => {
                 Err(error.in_file(path))
             }
             _ => Ok(()),

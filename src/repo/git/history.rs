@@ -85,9 +85,6 @@ pub struct History {
 pub(super) const MOST_CHANGES: usize = 50_000_000;
 const MOST_NAMES: usize = 64 << 20;
 
-/// How many files Git is asked about by their names.
-const MOST_NAMED: usize = 200;
-
 /// What became of reading a content.
 pub enum Content {
     Bytes(SecretBytes),
@@ -157,17 +154,12 @@ impl History {
         Ok(history)
     }
 
-    /// The same of these files alone, named from the top, with what each version took the place of.
-    pub fn read_files(git: &Git<'_>, commits: &[String], files: &BTreeSet<PathBuf>) -> Result<Self> {
+    /// The same, with what each version took the place of.
+    pub fn read_all_with_before(git: &Git<'_>, commits: &[String]) -> Result<Self> {
         let mut history = Self { is_shallow: is_shallow(git)?, ..Self::default() };
         let commits = commits.iter().map(String::as_str).chain(["--"]).map(OsStr::new);
-        // Git tells about all rather than look for each of so many.
-        let paths = files.iter().filter(|_| files.len() <= MOST_NAMED).map(|path| path.as_os_str());
-        let mut reader = LogReader {
-            keeps_before: true,
-            ..LogReader::new(&mut history, |path: &Path| files.contains(path))
-        };
-        git.stream(LOG.iter().map(OsStr::new).chain(commits).chain(paths), |output| reader.read(output))
+        let mut reader = LogReader { keeps_before: true, ..LogReader::new(&mut history, |_: &Path| true) };
+        git.stream(LOG.iter().map(OsStr::new).chain(commits), |output| reader.read(output))
             .map_err(told_of_an_end)?;
         Ok(history)
     }

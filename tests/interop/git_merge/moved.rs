@@ -52,8 +52,9 @@ impl Moved {
     #[track_caller]
     fn reads_nothing(&self, what: &str) {
         let test = &self.repo.test;
-        for file in
-            ["dev/s.yaml", "dev/app.yaml", "s.yaml"].into_iter().filter(|file| test.path(file).exists())
+        for file in ["dev/s.yaml", "dev/app.yaml", "s.yaml", "open/s.yaml"]
+            .into_iter()
+            .filter(|file| test.path(file).exists())
         {
             let run = test.sops(&["decrypt", "--ignore-mac", file]);
             let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
@@ -997,17 +998,98 @@ fn what_is_in_no_commit_and_is_moved_along_is_for_nobody_else() {
 
 /// What has come to `dev/` with a new data key, and is committed there.
 fn moved_along() -> Moved {
+    let moved = moved_along_to("dev/s.yaml");
+    let _ = moved.repo.test.sealant(&["updatekeys", "--yes", "dev/s.yaml"]).run().code(8);
+    moved
+}
+
+/// The same, to any path.
+fn moved_along_to(path: &str) -> Moved {
     let moved = Moved::new();
     let (repo, test) = (&moved.repo, &moved.repo.test);
-    moved.branches(|| drop(repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"])), || test.write("ours", ""));
+    let moves = || {
+        std::fs::create_dir_all(test.path(path).parent().expect("a folder")).expect("a folder");
+        repo.ok(&["mv", "prod/s.yaml", path]);
+    };
+    moved.branches(moves, || test.write("ours", ""));
     repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
     repo.set("prod/s.yaml", "b", "planted-new");
     repo.ok(&["stash", "-q"]);
     let _ = repo.merge().ok();
     repo.ok(&["stash", "pop", "-q"]);
     repo.commit("next");
-    let _ = test.sealant(&["updatekeys", "--yes", "dev/s.yaml"]).run().code(8);
     moved
+}
+
+/// Where it goes on to, its data key was for everybody in the list; not so where it was first.
+#[test]
+fn what_was_moved_along_and_then_on_is_for_nobody_else() {
+    let ways = ["moved", "listed", "uncommitted", "copied", "removed in between", "over another file"];
+    for (first, ways) in [("dev/s.yaml", &ways[..]), ("no-rule/s.yaml", &ways[..2])] {
+        for how in ways.iter().copied() {
+            let case = format!("{first}, {how}");
+            let moved = moved_along_to(first);
+            let (repo, test) = (&moved.repo, &moved.repo.test);
+            let config = test.read_text(".sops.yaml");
+            test.write(
+                ".sops.yaml",
+                format!("{config}  - path_regex: ^open/\n    age: {},{}\n", repo.recipient, moved.mallory),
+            );
+            repo.commit("a rule");
+            let text = test.read_text(first);
+            std::fs::create_dir_all(test.path("open")).expect("a folder");
+            match how {
+                "copied" => test.write("open/s.yaml", &text),
+                "listed" => {
+                    repo.ok(&["mv", first, "open/s.yaml"]);
+                    test.write("open/s.yaml", moved.listed(&text));
+                    repo.commit("listed");
+                    test.write("open/s.yaml", &text);
+                }
+                "removed in between" => {
+                    repo.ok(&["rm", "-q", first]);
+                    repo.commit("removed");
+                    test.write("open/s.yaml", &text);
+                }
+                "over another file" => {
+                    repo.encrypted("open/s.yaml", "a: another\n");
+                    repo.commit("another file");
+                    test.write("open/s.yaml", &text);
+                    repo.ok(&["rm", "-q", first]);
+                }
+                _ => drop(repo.ok(&["mv", first, "open/s.yaml"])),
+            }
+            if how != "uncommitted" {
+                repo.commit("on");
+            }
+            let ways = [
+                &["updatekeys", "--yes", "open/s.yaml"][..],
+                &["updatekeys", "--yes", "open"],
+                &["rotate", "-i", "--add-age", &moved.mallory, "open/s.yaml"],
+                &["decrypt", "-i", "open/s.yaml"],
+            ];
+            for args in ways {
+                let output = test.sealant(args).run();
+                for part in ["prod/s.yaml of commit", &moved.mallory, "--allow-copied open/s.yaml"] {
+                    assert!(
+                        output.status != 0 && output.stderr.contains(part),
+                        "{case} {args:?} {part}: {output}"
+                    );
+                }
+            }
+            if how != "uncommitted" {
+                let plain = repo.plain("open/s.yaml");
+                test.write("open/s.yaml", plain);
+                test.sealant(&["encrypt", "-i", "open/s.yaml"]).run().code(8);
+                test.write("open/s.yaml", &text);
+            }
+            moved.reads_nothing(&case);
+            // The way out.
+            repo.sealant(&["rotate", "-i", "--allow-copied", "open/s.yaml"]);
+            repo.commit("parted");
+            repo.sealant(&["updatekeys", "--yes", "open/s.yaml"]);
+        }
+    }
 }
 
 /// A merge makes a new data key for all whom the rule names.
