@@ -149,19 +149,23 @@ impl Resolve<'_> {
         if let Some(side) = self.whole_side(file) {
             return self.only(file, side);
         }
-        let chosen = match self.side {
-            None => Some(file.source.bytes.clone()),
-            Some(Side::Ours) => file.stages.ours.clone(),
-            Some(Side::Theirs) => file.stages.theirs.clone(),
+        match self.side {
+            Some(side) => self.take(file, side),
+            None => self.finish(file, file.source.bytes.clone()),
+        }
+    }
+
+    /// All of a side, if it is what was encrypted.
+    fn take(&self, file: &File<'_>, side: Side) -> Result<bool> {
+        let chosen = match side {
+            Side::Ours => file.stages.ours.clone(),
+            Side::Theirs => file.stages.theirs.clone(),
         };
         let chosen = chosen.ok_or_else(|| {
             Error::new(Kind::NoFile, "this side has deleted the file").advise("Delete it too: `git rm FILE`.")
         })?;
-        if self.side.is_some() {
-            // A side is taken whole only if it is what was encrypted.
-            let source = resolve::source(file.path, file.source.format, chosen.clone());
-            block_on(resolve::verify(&self.service, &source))?;
-        }
+        let source = resolve::source(file.path, file.source.format, chosen.clone());
+        block_on(resolve::verify(&self.service, &source))?;
         self.finish(file, chosen)
     }
 
@@ -218,7 +222,10 @@ impl Resolve<'_> {
 
     /// What Git, or somebody without a key, has merged as text.
     fn merge_again(&self, file: &File<'_>) -> Result<bool> {
-        self.settle(file, self.merged_again(file)?)
+        match (self.merged_again(file)?, self.side) {
+            (merge::MergeResult::Refused(_), Some(side)) => self.take(file, side),
+            (outcome, _) => self.settle(file, outcome),
+        }
     }
 
     fn merged_again(&self, file: &File<'_>) -> Result<merge::MergeResult> {

@@ -166,8 +166,15 @@ fn bases_that_are_at_odds_are_told() {
 /// Git takes what the driver leaves for what both sides come from, though it was not merged.
 #[test]
 fn what_one_side_takes_out_does_not_come_back_by_bases_that_cannot_be_merged() {
-    for theirs in ["", "a: one\nb: two\nc: three\n"] {
+    let plain = "a: one\nb: two\nc: three\n";
+    // How long markers are tells the driver that it merges what both sides come from.
+    let attributes =
+        ["", "conflict-marker-size=3", "conflict-marker-size=4294967299", "conflict-marker-size=12a"];
+    for (theirs, attribute) in [("", "")].into_iter().chain(attributes.map(|attribute| (plain, attribute))) {
         let repo = Repo::new(&[("s.yaml", TEXT)]);
+        let said = repo.test.read_text(".gitattributes");
+        repo.test.write(".gitattributes", format!("{said}*.yaml {attribute}\n"));
+        repo.commit("attributes");
         repo.branches(|| repo.set("s.yaml", "leaked", "planted"), || repo.test.write("s.yaml", theirs));
         let base = repo.ok(&["rev-parse", "main"]).text().trim().to_owned();
         let _ = repo.merge().code(1);
@@ -182,7 +189,10 @@ fn what_one_side_takes_out_does_not_come_back_by_bases_that_cannot_be_merged() {
         repo.ok(&["checkout", "-q", "main"]);
         assert_eq!(repo.ok(&["merge-base", "--all", "main", "theirs"]).text().lines().count(), 2);
         let merged = repo.merge().code(1);
-        assert!(merged.stderr.contains("several common ancestors"), "{theirs:?}: {merged}");
-        assert!(!repo.plain("s.yaml").contains("planted"), "{theirs:?}");
+        assert!(merged.stderr.contains("several common ancestors"), "{theirs:?} {attribute}: {merged}");
+        if repo.test.read_text("s.yaml").starts_with("<<<") {
+            repo.sealant(&["resolve", "--ours", "s.yaml"]);
+        }
+        assert!(!repo.plain("s.yaml").contains("planted"), "{theirs:?} {attribute}");
     }
 }

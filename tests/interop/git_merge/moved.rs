@@ -1092,6 +1092,28 @@ fn what_was_moved_along_and_then_on_is_for_nobody_else() {
     }
 }
 
+/// Where somebody has made a repository of a folder, what the outer one had there counts as well.
+#[test]
+fn what_was_moved_along_into_a_nested_repository_is_for_nobody_else() {
+    let moved = moved_along();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    repo.ok(&["init", "-q", "dev"]);
+    for is_committed in [false, true] {
+        if is_committed {
+            repo.ok(&["-C", "dev", "add", "-A"]);
+            let author = ["-c", "user.name=Mallory", "-c", "user.email=m@example.com"];
+            repo.ok(&[&["-C", "dev"], &author[..], &["commit", "-qnm", "by Mallory"]].concat());
+        }
+        for args in [&["updatekeys", "--yes", "s.yaml"][..], &["decrypt", "-i", "s.yaml"]] {
+            let output = test.sealant(args).cwd("dev").run().code(8);
+            for part in ["prod/s.yaml of commit", &moved.mallory] {
+                assert!(output.stderr.contains(part), "{is_committed} {args:?}: {output}");
+            }
+        }
+    }
+    moved.reads_nothing("nested");
+}
+
 /// A merge makes a new data key for all whom the rule names.
 #[test]
 fn what_was_moved_along_is_merged_with_nothing_of_others() {

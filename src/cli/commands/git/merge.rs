@@ -112,18 +112,23 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
 
 /// Whether Git merges common ancestors of what it is asked to merge: then it asks for longer markers than the attributes say.
 fn is_inner(args: &Args, host: &dyn Host) -> bool {
-    let size = Git::of_file(host, &args.path).ok().and_then(|(git, name)| {
-        let said = git.run(
-            ["check-attr", "-z", "conflict-marker-size", "--"]
-                .map(OsStr::new)
-                .into_iter()
-                .chain([name.as_os_str()]),
-        );
-        // FILE, ATTRIBUTE, VALUE. Git keeps no larger number than this: one that does not fit counts as less there.
-        String::from_utf8_lossy(said.ok()?.split(|byte| *byte == 0).nth(2)?).parse::<i32>().ok()
+    let said = Git::of_file(host, &args.path).and_then(|(git, name)| {
+        let words = ["check-attr", "-z", "conflict-marker-size", "--"].map(OsStr::new);
+        git.run(words.into_iter().chain([name.as_os_str()]))
     });
-    let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
-    args.marker_size > size.unwrap_or(markers::MARKER_SIZE)
+    // FILE, ATTRIBUTE, VALUE
+    let size = said.ok().and_then(|said| said.split(|byte| *byte == 0).nth(2).and_then(marker_size));
+    size.is_none_or(|size| args.marker_size > size)
+}
+
+/// How long Git makes markers where an attribute says so; `None` where that is the C library's to say, of a number that does not fit.
+fn marker_size(said: &[u8]) -> Option<usize> {
+    let said = std::str::from_utf8(said).unwrap_or_default();
+    match said.parse::<i32>() {
+        Ok(size) => Some(usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(markers::MARKER_SIZE)),
+        Err(_) if said.contains(|letter: char| letter.is_ascii_digit()) => None,
+        Err(_) => Some(markers::MARKER_SIZE),
+    }
 }
 
 /// Git takes what is in the place of our side for what both sides come from, whatever we answer. So it is something that neither
