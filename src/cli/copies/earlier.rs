@@ -105,7 +105,8 @@ fn restore(path: &Path, holding: &Holding) -> String {
     };
     format!(
         "The encrypted file that Git has at this path came from there, and this is its plaintext. To let the readers of this \
-         path read it: `git checkout HEAD -- {path}`, `{let_in}`, and commit it."
+         path read it: `git checkout HEAD -- {path}`, `{let_in}`, and commit it. That replaces the plaintext: if it has changes of yours, \
+         copy it out of the repository first, and make them again with `sealant edit {path}`."
     )
 }
 
