@@ -268,7 +268,7 @@ impl Ui {
         }
         bar.set_message(what);
         *self.current() = Some(bar.clone());
-        Progress { ui: self, bar, since: Instant::now() }
+        Progress { bar, since: Instant::now(), is_seen: !self.quiet && io::stderr().is_terminal(), ui: self }
     }
 
     /// Does something to the terminal, a question for instance, while no progress bar is in the way.
@@ -310,13 +310,14 @@ pub struct Progress<'u> {
     ui: &'u Ui,
     bar: ProgressBar,
     since: Instant,
+    /// There is a terminal for it.
+    is_seen: bool,
 }
 
 impl Progress<'_> {
     /// One more is done.
     pub fn advance(&self) {
-        if self.bar.is_hidden() && !self.ui.quiet && self.since.elapsed() >= PROGRESS_AFTER {
-            // On anything but a terminal this stays hidden.
+        if self.is_seen && self.bar.is_hidden() && self.since.elapsed() >= PROGRESS_AFTER {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         self.bar.inc(1);

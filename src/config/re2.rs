@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::iter::Peekable;
 use std::str::Chars;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use globset::{Glob, GlobMatcher};
 use regex::{Regex, RegexBuilder, bytes};
@@ -24,6 +24,28 @@ const MOST_TOGETHER: usize = 64 << 20;
 
 /// What every pattern takes beside its size.
 const OVERHEAD: usize = 8 << 10;
+
+/// How many patterns of files are kept, and how large one may be for that. Most files of a repository have the same few.
+const MOST_KEPT: usize = 64;
+const MOST_KEPT_SIZE: usize = 64 << 10;
+
+/// Compiles a pattern that is of no config, in Go's syntax, unless that was done lately.
+pub(super) fn compile_of_file(pattern: &str) -> Result<Regex, String> {
+    static KEPT: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = kept().get(pattern) {
+        return Ok(known.clone());
+    }
+    let (regex, size) = compile(&translated(pattern)?)?;
+    if size <= MOST_KEPT_SIZE + OVERHEAD && pattern.len() <= MOST_KEPT_SIZE {
+        let mut kept = kept();
+        if kept.len() == MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert(pattern.to_owned(), regex.clone());
+    }
+    Ok(regex)
+}
 
 /// Patterns that are compiled, each once. Somebody else may have written them, so they have a bound together: hundreds that
 /// are within the bound of one would fill the memory.

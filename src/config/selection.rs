@@ -7,7 +7,7 @@ use std::fmt;
 
 use regex::Regex;
 
-use crate::config::re2::Patterns;
+use crate::config::re2::{self, Patterns};
 use crate::error::{Error, Kind, Result};
 
 /// Which keys or comments a [`Selection`] looks at, and whether what it finds is encrypted or left clear.
@@ -68,17 +68,25 @@ impl Selection {
 
     /// The selection of this kind; an error when `pattern` is empty, or a regular expression that does not compile.
     pub fn new(kind: SelectionKind, pattern: impl Into<String>) -> Result<Self> {
-        Self::among(kind, pattern.into(), &Patterns::default())
+        Self::compiled_by(kind, pattern.into(), re2::compile_of_file)
     }
 
     /// As [`Selection::new`], with a pattern that is one of many.
     pub(super) fn among(kind: SelectionKind, pattern: String, patterns: &Patterns) -> Result<Self> {
+        Self::compiled_by(kind, pattern, |pattern| patterns.compile(pattern))
+    }
+
+    fn compiled_by(
+        kind: SelectionKind,
+        pattern: String,
+        compile: impl FnOnce(&str) -> Result<Regex, String>,
+    ) -> Result<Self> {
         let field = kind.field_name();
         if pattern.is_empty() {
             return Err(Error::new(Kind::Config, format!("{field} is empty")));
         }
         let is_suffix = matches!(kind, SelectionKind::UnencryptedSuffix | SelectionKind::EncryptedSuffix);
-        let regex = if is_suffix { None } else { Some(compile(field, &pattern, patterns)?) };
+        let regex = if is_suffix { None } else { Some(of_field(field, &pattern, compile)?) };
         Ok(Self { kind, pattern, regex })
     }
 
@@ -94,7 +102,7 @@ impl Selection {
         Self {
             kind: SelectionKind::EncryptedRegex,
             pattern: Self::KUBERNETES_REGEX.to_owned(),
-            regex: Patterns::default().compile(Self::KUBERNETES_REGEX).ok(),
+            regex: re2::compile_of_file(Self::KUBERNETES_REGEX).ok(),
         }
     }
 
@@ -173,7 +181,15 @@ impl fmt::Debug for Selection {
 
 /// Compiles a regular expression of a config or a file's metadata; the error names the field.
 pub(super) fn compile(field: &str, pattern: &str, patterns: &Patterns) -> Result<Regex> {
-    patterns.compile(pattern).map_err(|reason| {
+    of_field(field, pattern, |pattern| patterns.compile(pattern))
+}
+
+fn of_field(
+    field: &str,
+    pattern: &str,
+    compile: impl FnOnce(&str) -> Result<Regex, String>,
+) -> Result<Regex> {
+    compile(pattern).map_err(|reason| {
         Error::new(Kind::Config, format!("{field} `{pattern}` is not a regular expression: {reason}"))
             .advise("Patterns use Go's RE2 syntax, as in sops: https://pkg.go.dev/regexp/syntax")
     })
