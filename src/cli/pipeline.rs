@@ -16,6 +16,7 @@ use crate::encrypted_file::{Meant, meant};
 use crate::error::{Error, Result};
 use crate::fs::{self, HardLinks, Lock, Mode, Snapshot};
 use crate::journal::{self, Action, Entry};
+use crate::repo::git::named_top;
 use crate::repo::outside::Outside;
 use crate::secret::SecretBytes;
 use crate::sops::{self, Ciphertext};
@@ -331,11 +332,11 @@ pub(super) fn retyped(
     Ok(Ciphertext { bytes: file.written_as(wanted)?, warnings: written.warnings })
 }
 
-/// Refuses to write through a link that leads out of the repository in which it is: nobody has named what would be written.
-/// By the name of sops it is said, and done.
+/// Refuses to write through a link that leads out of the repository in which it is, or to Git's own files there: nobody has named
+/// what would be written. By the name of sops it is said, and done, but for Git's own.
 pub(super) fn refuse_outside(path: &Path, context: &Context) -> Result<()> {
-    match Outside::of(path)? {
-        Some(outside) if context.is_sops() => {
+    match Outside::of(path, || named_top(context.host))? {
+        Some(outside) if context.is_sops() && !outside.is_of_git => {
             context.ui.warning(format!("{}: {outside}", path.display()));
             Ok(())
         }

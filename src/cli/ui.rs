@@ -139,10 +139,7 @@ impl Ui {
 
     /// Writes a value as indented JSON to standard output.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| {
-            Error::new(Kind::Emit, "the result cannot be written as JSON").caused_by(error)
-        })?;
-        self.out((shown::json(text) + "\n").as_bytes())
+        self.out(&json_text(value)?)
     }
 
     /// Writes rows under a header to standard output, in columns as wide as their widest cell.
@@ -303,6 +300,13 @@ impl Ui {
             let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
         });
     }
+}
+
+/// A result as JSON that may be shown on a terminal.
+pub fn json_text(value: &impl Serialize) -> Result<Vec<u8>> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::new(Kind::Emit, "the result cannot be written as JSON").caused_by(error))?;
+    Ok((shown::json(text) + "\n").into_bytes())
 }
 
 /// A progress bar. Threads may share it.

@@ -1,8 +1,10 @@
-//! Links that lead from a path in a repository to somewhere outside.
+//! Links that lead from a path in a repository to somewhere outside, or into what Git keeps for itself.
 //!
-//! Anybody who may commit can add one, so writing through it would write to a place that nobody named. A link outside
-//! of any repository is the person's own, and one that stays inside its repository is harmless.
+//! Anybody who may commit can add one, so writing through it would write to a place that nobody named: into `.git`, the settings
+//! and hooks that Git runs programs by. A link outside of any repository is the person's own, and one that stays among the files of
+//! its repository is harmless.
 
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
@@ -18,46 +20,92 @@ pub struct Outside {
     pub top: PathBuf,
     /// Where the path really is.
     pub target: PathBuf,
+    /// It is Git's own.
+    pub is_of_git: bool,
 }
 
 impl Outside {
-    /// Of a path that need not exist; `None` where no link leads out of its repository.
-    pub fn of(path: &Path) -> Result<Option<Self>> {
-        let cannot = |error| Error::new(Kind::Read, "cannot be looked at").in_file(path).caused_by(error);
-        let (mut here, mut links) = (PathBuf::new(), Vec::new());
-        for component in std::path::absolute(path).map_err(cannot)?.components() {
-            match component {
-                Component::Normal(name) => {
-                    let next = here.join(name);
-                    if fs::is_link(&next) {
-                        let target = fs::target(&next);
-                        links.extend(root_of(&here).map(|top| (next, top.to_path_buf())));
-                        here = fs::real_folder(&target);
-                    } else {
-                        here = next;
-                    }
-                }
-                Component::ParentDir => _ = here.pop(),
-                other => here.push(other),
-            }
-        }
-        let leads_out = links.into_iter().find(|(_, top)| !here.starts_with(top));
-        Ok(leads_out.map(|(link, top)| Self { link, top, target: here }))
+    /// Of a path that need not exist; `None` where no link leads out of its repository. `named` is asked for the top of the working
+    /// tree that the environment names, which may have no `.git`.
+    pub fn of(path: &Path, named: impl FnOnce() -> Option<PathBuf>) -> Result<Option<Self>> {
+        let (links, here) = links_of(path, named)?;
+        let is_of_git = is_of_git(&here);
+        let leads_out = links.into_iter().find(|(top, _)| is_of_git || !here.starts_with(top));
+        Ok(leads_out.map(|(top, link)| Self { link, top, target: here, is_of_git }))
     }
 
     /// The refusal to write there.
     pub fn refused(&self, path: &Path) -> Error {
+        let advice = match self.is_of_git {
+            true => "Remove the link: whoever writes through it writes what Git runs programs by.".to_owned(),
+            false => format!("If you mean that place, name it: {}", shown::typed(&self.target)),
+        };
         Error::new(Kind::Conflict, format!("{self}, and Sealant does not write there"))
             .in_file(path)
-            .advise(format!("If you mean that place, name it: {}", shown::typed(&self.target)))
+            .advise(advice)
     }
+}
+
+/// Refuses a path on which a link of a repository is, wherever that leads: it is for a file of which somebody knows the name.
+pub fn refuse_links(path: &Path, named: impl FnOnce() -> Option<PathBuf>) -> Result<()> {
+    let (links, _) = links_of(path, named)?;
+    links.into_iter().next().map_or(Ok(()), |(top, link)| {
+        let link = shown::typed(link.strip_prefix(top).unwrap_or(&link));
+        let message = format!("{link} is a link of this repository, and nothing is written through it");
+        Err(Error::new(Kind::Conflict, message)
+            .in_file(path)
+            .advise("Remove the link, or name another file."))
+    })
+}
+
+/// The links of repositories on a path, each with the top of its repository, and where the path really is.
+fn links_of(
+    path: &Path,
+    named: impl FnOnce() -> Option<PathBuf>,
+) -> Result<(Vec<(PathBuf, PathBuf)>, PathBuf)> {
+    let cannot = |error| Error::new(Kind::Read, "cannot be looked at").in_file(path).caused_by(error);
+    let (mut here, mut links) = (PathBuf::new(), Vec::new());
+    for component in std::path::absolute(path).map_err(cannot)?.components() {
+        match component {
+            Component::Normal(name) => {
+                let next = here.join(name);
+                if fs::is_link(&next) {
+                    let target = fs::target(&next);
+                    links.push((next, root_of(&here).map(Path::to_path_buf)));
+                    here = fs::real_folder(&target);
+                } else {
+                    here = next;
+                }
+            }
+            Component::ParentDir => _ = here.pop(),
+            other => here.push(other),
+        }
+    }
+    let named = if links.iter().any(|(_, top)| top.is_none()) { named() } else { None };
+    let of_named = |link: &Path| named.clone().filter(|top| link.starts_with(top));
+    let links = links.into_iter().filter_map(|(link, top)| Some((top.or_else(|| of_named(&link))?, link)));
+    Ok((links.collect(), here))
+}
+
+/// Whether a path is of what Git keeps of a repository.
+fn is_of_git(path: &Path) -> bool {
+    let is_there = |folder: &Path| ["HEAD", "objects", "refs"].iter().all(|name| folder.join(name).exists());
+    path.components().any(|part| is_name_of_git(part.as_os_str())) || path.ancestors().any(is_there)
+}
+
+/// Whether a name is that of Git's own folder, also where the file system takes others for the same.
+pub fn is_name_of_git(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let name = name.trim_end_matches([' ', '.']);
+    name.eq_ignore_ascii_case(".git") || name.eq_ignore_ascii_case("git~1")
 }
 
 impl std::fmt::Display for Outside {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { link, top, target } = self;
+        let Self { link, top, target, is_of_git } = self;
         let link = link.strip_prefix(top).unwrap_or(link);
-        write!(f, "leads out of its repository, to {}, through the link {}", target.display(), link.display())
+        let place = if *is_of_git { "into what Git keeps for itself" } else { "out of its repository" };
+        write!(f, "leads {place}, to {}, through the link {}", target.display(), link.display())
     }
 }
 
@@ -73,10 +121,17 @@ mod tests {
     fn a_link_leads_out_of_the_repository_in_which_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().canonicalize().unwrap();
-        for made in ["a/.git", "a/sub/.git", "a/in", "b/in"] {
+        for made in ["a/.git/hooks", "a/sub/.git", "a/in", "a/deep", "b/in", "c/own/objects", "c/own/refs"] {
             std::fs::create_dir_all(at.join(made)).unwrap();
         }
+        std::fs::write(at.join("c/own/HEAD"), "").unwrap();
+        std::fs::write(at.join("a/deep/.git"), "gitdir: ../.git").unwrap();
         for (target, link) in [
+            (".git/config", "a/settings"),
+            (".git", "a/gitdir"),
+            ("deep/.git", "a/named"),
+            ("own/config", "c/settings"),
+            ("../b/in/x", "c/file"),
             ("../b/in/x", "a/file"),
             ("../b/in", "a/folder"),
             ("in", "a/within"),
@@ -90,11 +145,17 @@ mod tests {
             symlink(target, at.join(link)).unwrap();
         }
         let found = |path: &str| {
-            let outside = Outside::of(&at.join(path)).unwrap()?;
+            let outside = Outside::of(&at.join(path), || Some(at.join("c"))).unwrap()?;
             let below = |path: &Path| path.strip_prefix(&at).unwrap_or(path).display().to_string();
             Some(format!("{} {} {}", below(&outside.link), below(&outside.top), below(&outside.target)))
         };
         for (path, expected) in [
+            ("a/settings", Some("a/settings a a/.git/config")),
+            ("a/gitdir/hooks/pre-commit", Some("a/gitdir a a/.git/hooks/pre-commit")),
+            ("a/named", Some("a/named a a/deep/.git")),
+            ("a/.git/config", None),
+            ("c/settings", Some("c/settings c c/own/config")),
+            ("c/file", Some("c/file c b/in/x")),
             ("a/file", Some("a/file a b/in/x")),
             ("a/folder/new/x", Some("a/folder a b/in/new/x")),
             ("a/folder/../y", Some("a/folder a b/y")),

@@ -199,7 +199,7 @@ fn is_alone(field: Option<&str>, text: &str) -> bool {
     // Flat formats may spell line breaks out.
     let text = text.trim().trim_end_matches("\\n").trim_end();
     match field {
-        Some("mac") => Token::parse(text).map_or(true, |token| token.text() == text),
+        Some("mac") => text.is_empty() || Token::parse(text).is_ok_and(|token| token.text() == text),
         Some("enc") if text.contains(ARMOR) => {
             let end = text.rfind(END_OF_ARMOR).map(|at| &text[at..]);
             text.starts_with(ARMOR)

@@ -269,6 +269,99 @@ fn nothing_is_written_through_a_link_that_leads_out_of_its_repository() {
     assert!(as_sops.stderr.contains("warning: enc.yaml: leads out of its repository"), "{as_sops}");
 }
 
+/// Git runs programs by its settings and hooks, and takes a link to them for a file like any other.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "tests are outside of the doors that the library has")]
+fn nothing_is_written_through_a_link_into_what_git_keeps() {
+    let test = at_home();
+    test.program("git", &["init", "-q"]).run().ok();
+    encrypted(&test, "real.yaml", "password: here\n", &[RECIPIENT]);
+    test.write("plain.yaml", "password: here\n");
+    for (target, link) in [
+        (".git/config", "config.yaml"),
+        (".git/config", "config.ini"),
+        (".git/hooks/pre-commit", "run"),
+        (".git", "gitdir"),
+        ("gitdir/config", "twice.yaml"),
+    ] {
+        symlink(target, test.path(link)).unwrap();
+    }
+    std::fs::create_dir_all(test.path(".git/hooks")).unwrap();
+    test.write(".git/hooks/pre-commit", "mine\n");
+    let state = || ["config", "hooks/pre-commit"].map(|name| test.read_text(format!(".git/{name}")));
+    let before = state();
+    let age = ["--age", RECIPIENT];
+    let lines = [
+        &["decrypt", "--output", "config.yaml", "real.yaml"][..],
+        &["decrypt", "--output", "twice.yaml", "real.yaml"],
+        &["decrypt", "--output", "run", "real.yaml"],
+        &["decrypt", "--output", "gitdir/config", "real.yaml"],
+        &["decrypt", "--output-dir", "gitdir", "real.yaml"],
+        &["decrypt", "--output-dir", "gitdir/hooks", "real.yaml"],
+        &[&["encrypt", "-i"][..], &age, &["config.ini"]].concat(),
+        &[&["encrypt", "--output", "run"][..], &age, &["plain.yaml"]].concat(),
+        &["keygen", "-o", "gitdir/new.txt"],
+        &["man", "--dir", "gitdir"],
+    ];
+    for line in lines {
+        let output = test.sealant(line).run().code(8);
+        assert!(output.stderr.contains("leads into what Git keeps for itself"), "{output}");
+    }
+    // Not even by the name of sops, which does.
+    let output = test.sealant(&["decrypt", "--output", "config.yaml", "real.yaml"]).called_as("sops").run();
+    assert!(output.status != 0 && output.stderr.contains("leads into what Git keeps"), "{output}");
+    assert_eq!(state(), before);
+    assert!(!test.path(".git/real.yaml").exists() && !test.path(".git/hooks/real.yaml").exists());
+    // Somebody is told before they write anything.
+    let told = test.sealant(&["check"]).run().code(1);
+    for link in ["config.yaml", "run", "gitdir"] {
+        assert!(told.text().contains(&format!("{link}:1: leads into what Git keeps for itself")), "{told}");
+    }
+    // A folder of Git's that has another name, and a working tree that only the environment names.
+    std::fs::rename(test.path(".git"), test.path("own")).unwrap();
+    symlink("own/config", test.path("other.yaml")).unwrap();
+    symlink(test.home("notes.yaml"), test.path("out.yaml")).unwrap();
+    for file in ["other.yaml", "out.yaml"] {
+        let run = test.sealant(&["decrypt", "--output", file, "real.yaml"]);
+        let output = run.env("GIT_DIR", test.path("own")).env("GIT_WORK_TREE", test.path("")).run().code(8);
+        assert!(output.stderr.contains("and Sealant does not write there"), "{output}");
+    }
+    assert!(!test.home("notes.yaml").exists());
+}
+
+/// Whoever commits it knows the name under which a job in CI writes its report.
+#[test]
+fn a_report_is_not_written_through_a_link() {
+    let test = at_home();
+    test.program("git", &["init", "-q"]).run().ok();
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {password: hunter2}\n";
+    test.write("app.yaml", secret);
+    for (target, link) in [
+        (test.home(".profile"), "a.sarif"),
+        ("app.yaml".into(), "b.sarif"),
+        (".git/config".into(), "c.sarif"),
+        (test.home(""), "folder"),
+    ] {
+        symlink(target, test.path(link)).unwrap();
+    }
+    let config = test.read_text(".git/config");
+    for file in ["a.sarif", "b.sarif", "c.sarif", "folder/a.sarif"] {
+        let output = test.sealant(&["check", "--sarif", file]).run().code(8);
+        assert!(output.stderr.contains("is a link of this repository"), "{output}");
+    }
+    assert_eq!((test.read_text("app.yaml"), test.read_text(".git/config")), (secret.to_owned(), config));
+    assert!(!test.home(".profile").exists() && !test.home("a.sarif").exists());
+    // What people read is the same, and the report is that of --format.
+    let output = test.sealant(&["check", "--sarif", "report.sarif", "app.yaml"]).run().code(1);
+    assert!(output.text().contains("app.yaml:4: "), "{output}");
+    let sarif = test.sealant(&["check", "--format", "sarif", "app.yaml"]).run().code(1);
+    assert_eq!(test.read_text("report.sarif"), sarif.text());
+    // A link of the person's own is not one of the repository's.
+    symlink(test.home("real.sarif"), test.home("mine.sarif")).unwrap();
+    test.sealant(&["check", "app.yaml", "--sarif"]).arg(test.home("mine.sarif")).run().code(1);
+    assert!(test.home("mine.sarif").is_symlink() && test.home("real.sarif").exists());
+}
+
 #[test]
 fn no_link_below_an_output_folder_is_followed_or_replaced() {
     let test = at_home();

@@ -290,11 +290,31 @@ fn a_job_on_github_is_red_with_findings_and_green_without() {
 
     let broken = setting.on_github(&setting.with(&[]), "gone");
     assert!(broken.status > 1, "{}", broken.said);
-    assert_eq!(outputs(&broken), [VERSION, "", "sealant.sarif"]);
+    assert_eq!(outputs(&broken), [VERSION, "", ""]);
     let installed = setting.on_github(&setting.with(&[("check", "false")]), "gone");
     assert_eq!(outputs(installed.ends_with(0)), [VERSION, "", ""]);
     let path = setting.test.read_text("runner/path");
     setting.test.program(format!("{}/sealant", path.trim_end()), &["--version"]).run().ok();
+}
+
+/// The name of the report is known to whoever opens a pull request.
+#[test]
+fn a_job_writes_its_report_through_no_link() {
+    let setting = Setting::new();
+    let profile = setting.test.path("profile");
+    setting.git("ln -s ../profile sealant.sarif; git add .; git commit -qm 'A link'");
+    let jobs = [
+        setting.on_github(&setting.with(&[]), "main"),
+        setting.on_gitlab(&SH, &setting.with(&[]), "main", None),
+    ];
+    for job in jobs {
+        job.fails_with("is a link of this repository");
+        assert!(!profile.exists(), "{}", job.said);
+    }
+    // Nor does a link take the secret out of sight of the check.
+    setting.git("ln -sf deploy/old.yaml sealant.sarif; git add .; git commit -qm 'Another link'");
+    setting.on_github(&setting.with(&[]), "").fails_with("is a link of this repository");
+    assert!(setting.test.read_text("shop/deploy/old.yaml").contains("hunter2"));
 }
 
 #[test]

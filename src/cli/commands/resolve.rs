@@ -43,11 +43,11 @@ pub struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Where the two conflict, take our side; in a file without markers, all of it
+    /// Where the two conflict, take our side; in a file that was not merged, all of it
     #[arg(long, conflicts_with_all = ["theirs", "edit"])]
     ours: bool,
 
-    /// Where the two conflict, take their side; in a file without markers, all of it
+    /// Where the two conflict, take their side; in a file that was not merged, all of it
     #[arg(long, conflicts_with = "edit")]
     theirs: bool,
 
@@ -150,9 +150,25 @@ impl Resolve<'_> {
             return self.only(file, side);
         }
         match self.side {
+            Some(_) if self.is_resolved(file) => {
+                let shown = file.path.display();
+                self.context.ui.say(format!(
+                    "{shown}: no conflict is left in it, so it stays as it is. To begin again: git checkout -m {}",
+                    typed(file.path)
+                ));
+                Ok(true)
+            }
             Some(side) => self.take(file, side),
             None => self.finish(file, file.source.bytes.clone()),
         }
+    }
+
+    /// Whether somebody has brought the sides together before: it verifies, and is none of them.
+    fn is_resolved(&self, file: &File<'_>) -> bool {
+        let source = resolve::source(file.path, file.source.format, file.source.bytes.clone());
+        file.stages.all().all(|stage| *stage != file.source.bytes)
+            && meant(file.source.format, &file.source.bytes).is_some()
+            && block_on(resolve::verify(&self.service, &source)).is_ok()
     }
 
     /// All of a side, if it is what was encrypted.

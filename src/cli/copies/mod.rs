@@ -30,7 +30,7 @@ use crate::repo::copies::{
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, NoGit, attributes, changes, lfs};
+use crate::repo::git::{Git, NoGit, attributes, changes, lfs, named_top};
 use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
@@ -534,10 +534,7 @@ struct Place {
 
 impl Place {
     fn of(context: &Context) -> Self {
-        let host = context.host;
-        let is_named = ["GIT_DIR", "GIT_WORK_TREE"].iter().any(|name| host.env(name).is_some());
-        let top = || Git::of(host, Path::new(".")).ok().map(|git| real(git.top()));
-        Self { home: host.env("HOME").map(PathBuf::from), named: is_named.then(top).flatten() }
+        Self { home: context.host.env("HOME").map(PathBuf::from), named: named_top(context.host) }
     }
 
     /// The tops of the repositories that a path is in, the nearest first. One within another one belongs to it. All of a home

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Configs, FILES, TakenOver};
 use crate::error::Result;
+use crate::os;
 use crate::repo::check::{Finding, Rule, private_keys, shown};
+use crate::repo::outside::is_name_of_git;
 
 /// What is wrong with a link. `paths` are those that lead through it: to files of its folder, or itself.
 pub fn check_link(
@@ -29,6 +31,10 @@ pub fn check_target(link: &Path, target: &[u8], is_there: bool, configs: &Config
     let located = configs.locate(link)?;
     if located.is_name_excluded_from_check()? {
         return Ok(Vec::new());
+    }
+    if target.split(|byte| matches!(byte, b'/' | b'\\')).any(|name| is_name_of_git(&os::name_of(name))) {
+        let message = "leads into what Git keeps for itself: whoever writes through it writes what Git runs programs by";
+        return Ok(vec![Finding::new(1, Rule::Link, message.to_owned())]);
     }
     let keys = private_keys::private_keys(target).into_iter();
     let mut findings: Vec<Finding> =

@@ -155,17 +155,20 @@ fn look_at_part(part: &str) -> Unread {
     let (raw, as_read) = Lenient::read_as_others(part);
     if raw.is_whole && !has_collections_as_keys(&raw) {
         let is_plain = |text: &str| is_plain(text) && !is_placeholder(text);
-        let line = plain_line(&raw, &as_read, &is_plain).or_else(|| json_line(part));
-        return line.map_or(Unread::Nothing, Unread::Secret);
+        return plain_line(&raw, &as_read, &is_plain).map_or_else(|| look_for_json(part), Unread::Secret);
     }
     let marked = templates::with_marks(part);
     let filled_in = templates::without_lines_of_marks(&marked);
     let (filled, filled_in) = Lenient::read_as_others(&filled_in);
     let by_lines = || templates::plain_line_of_secret(&marked).filter(|_| !filled.is_whole);
     let bound = raw.bound.or(filled.bound).filter(|_| !filled.is_whole);
-    match (plain_line(&filled, &filled_in, &is_plain).or_else(by_lines).or_else(|| json_line(part)), bound) {
-        (Some(line), _) => Unread::Secret(line),
-        (None, Some(bound)) => Unread::Beyond(bound),
+    if let Some(line) = plain_line(&filled, &filled_in, &is_plain).or_else(by_lines) {
+        return Unread::Secret(line);
+    }
+    match (look_for_json(part), bound) {
+        (found @ Unread::Secret(_), _) => found,
+        (_, Some(bound)) => Unread::Beyond(bound),
+        (beyond @ Unread::Beyond(_), None) => beyond,
         _ if raw.is_whole || filled.is_whole => Unread::Nothing,
         _ if hides(part) => Unread::Hides,
         _ if may_hide(part) => Unread::MayHide,
@@ -173,13 +176,15 @@ fn look_at_part(part: &str) -> Unread {
     }
 }
 
-/// The line of a value in plaintext of a Secret in JSON with something that is no JSON before it or in it: comments, conflict
-/// markers.
-fn json_line(part: &str) -> Option<usize> {
+/// How many bytes are read again for objects of JSON in a text, beside four times its length.
+const MOST_TRIED: usize = 4 << 20;
+
+/// A value in plaintext of a Secret in JSON with something that is no JSON before it or in it: comments, conflict markers.
+fn look_for_json(part: &str) -> Unread {
     if !part.contains("ecret") && !part.contains("\\u") {
-        return None;
+        return Unread::Nothing;
     }
-    let (mut from, mut left) = (0, part.len().saturating_mul(4));
+    let (mut from, mut left) = (0, part.len().saturating_mul(4).saturating_add(MOST_TRIED));
     while let Some(at) = part[from..].find('{').map(|at| from + at) {
         // Of brackets in a row the last one may begin an object.
         if part[at + 1..].trim_start().starts_with('{') {
@@ -187,14 +192,15 @@ fn json_line(part: &str) -> Option<usize> {
             continue;
         }
         let object = object_at_start(&part[at..]);
-        left = left.checked_sub(object.len())?;
+        let Some(rest) = left.checked_sub(object.len()) else { return Unread::Beyond(Bound::Objects) };
+        left = rest;
         let read = Lenient::read(&object);
         if let Some(line) = plain_line(&read, &object, &|text| is_plain(text) && !is_placeholder(text)) {
-            return Some(part[..at].matches('\n').count() + line);
+            return Unread::Secret(part[..at].matches('\n').count() + line);
         }
         from = at + if read.is_whole { object.len() } else { 1 };
     }
-    None
+    Unread::Nothing
 }
 
 /// The object of JSON that a text begins with, with blanks in the place of comments and conflict markers.
@@ -646,6 +652,18 @@ mod tests {
         }
         assert_eq!(look("{% if a %}\nkind: Secret\ndata: {a: '{{ b }}'}\n{% endif %}\n"), Unread::Nothing);
         assert_eq!(look("{% if a %}\nkind: Secret\ndata: {a: b}\n{% endif %}\n"), Unread::Secret(3));
+    }
+
+    /// Each of which may begin an object that holds the Secret.
+    #[test]
+    fn braces_that_end_nowhere_hide_no_secret() {
+        let secret = r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"data":{"password":"aHVudGVyMg=="}}"#;
+        for braces in [4, 5, 50] {
+            let text = format!("{}{secret}\n", "// {\n".repeat(braces));
+            assert_eq!(look(&text), Unread::Secret(braces + 1));
+        }
+        let text = format!("{}{secret}\n", "// {\n".repeat(20_000));
+        assert_eq!(look(&text), Unread::Beyond(Bound::Objects));
     }
 
     #[test]

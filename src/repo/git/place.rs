@@ -138,6 +138,13 @@ pub fn root_of(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|above| above.join(".git").exists())
 }
 
+/// The top of the working tree that the environment names, which may have no `.git`.
+pub fn named_top(host: &dyn Host) -> Option<PathBuf> {
+    let is_named = [GIT_DIR, "GIT_WORK_TREE"].iter().any(|name| host.env(name).is_some());
+    let git = is_named.then(|| Git::of(host, Path::new(".")).ok()).flatten()?;
+    real(git.top()).ok()
+}
+
 /// The real path of a folder. Parts of it that no longer exist keep their names below those that do.
 pub(super) fn real(folder: &Path) -> Result<PathBuf> {
     let cannot = |error| Error::new(Kind::NoFile, "cannot be looked at").in_file(folder).caused_by(error);

@@ -47,6 +47,12 @@ impl Stages {
         for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
             let fields = entry.split(|byte| *byte == b'\t').next().unwrap_or_default();
             let fields = String::from_utf8_lossy(fields).into_owned();
+            if !fields.starts_with("100") {
+                let message = "on one side it is a symbolic link or a repository, and no file";
+                return Err(Error::new(Kind::Conflict, message).advise(
+                    "Take a side with Git: `git checkout --ours FILE` or `--theirs`, then `git add FILE`.",
+                ));
+            }
             let mut fields = fields.split(' ').skip(1);
             let (Some(id), Some(stage)) = (fields.next(), fields.next()) else { continue };
             let blob = git.run(["cat-file", "blob", id])?;

@@ -49,7 +49,8 @@ fn one_command_writes_all_and_takes_all_back() {
         git(&test, &["config", "merge.sealant.recursive", "binary"]).run().ok();
         assert!(doctor(&test).contains("`sealant git install`"), "{}", doctor(&test));
         install(&test, &["--attributes", place]).run().ok();
-        git(&test, &["config", "merge.sealant.recursive"]).run().code(1);
+        assert_eq!(setting("merge.sealant.recursive"), "sealant-inner");
+        assert!(setting("merge.sealant-inner.driver").starts_with("sealant git merge --inner %O %A %B "));
         git(&test, &["config", "diff.sealant.cachetextconv"]).run().code(1);
         let of = |file: &str| {
             git(&test, &["check-attr", "diff", "merge", "--", file]).run().ok().text().to_owned()

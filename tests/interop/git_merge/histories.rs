@@ -163,6 +163,56 @@ fn bases_that_are_at_odds_are_told() {
     assert!(merged.stderr.contains("make the other side's changes again"), "{merged}");
 }
 
+/// A number so large that the longer markers of common ancestors have none, and Git asks for a negative one.
+#[test]
+fn what_one_side_takes_out_does_not_come_back_by_the_length_of_markers() {
+    for has_inner in [true, false] {
+        let repo = criss_cross(("a", "ours-a"), ("leaked", "planted"));
+        if !has_inner {
+            repo.ok(&["config", "--unset", "merge.sealant.recursive"]);
+        }
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.test.write(".git/info/attributes", "s.yaml conflict-marker-size=2147483647\n");
+        repo.sealant(&["unset", "s.yaml", "leaked"]);
+        repo.commit("taken out");
+        repo.ok(&["checkout", "-q", "theirs"]);
+        repo.set("s.yaml", "e", "theirs-e");
+        repo.commit("theirs");
+        repo.ok(&["checkout", "-q", "main"]);
+        let merged = repo.merge();
+        assert!(!repo.ok(&["show", ":s.yaml"]).text().contains("leaked"), "{has_inner}: {merged}");
+        assert!(merged.status == 0 && repo.plain("s.yaml").contains("e: theirs-e"), "{has_inner}: {merged}");
+    }
+}
+
+/// The base that is older has it, and attributes that only we have say how long markers are.
+#[test]
+fn attributes_of_one_side_do_not_hide_that_bases_are_merged() {
+    let repo = Repo::new(&[("s.yaml", TEXT)]);
+    repo.test.write(".git/info/attributes", repo.test.read_text(".gitattributes"));
+    repo.branches(
+        || repo.set("s.yaml", "leaked", "planted"),
+        || repo.test.write("s.yaml", "a: one\nb: two\n"),
+    );
+    let base = repo.ok(&["rev-parse", "main"]).text().trim().to_owned();
+    let _ = repo.merge().code(1);
+    repo.sealant(&["resolve", "--ours", "s.yaml"]);
+    repo.commit("resolved");
+    repo.sealant(&["unset", "s.yaml", "leaked"]);
+    let said = repo.test.read_text(".gitattributes");
+    repo.test.write(".gitattributes", format!("{said}s.yaml conflict-marker-size=100\n"));
+    repo.commit("taken out");
+    repo.ok(&["checkout", "-q", "theirs"]);
+    repo.ok(&["merge", "-q", "-s", "ours", "--no-verify", "-m", "the other way", &base]);
+    repo.ok(&["checkout", "-q", &base, "--", "s.yaml"]);
+    repo.ok(&["commit", "-q", "--no-verify", "--amend", "-m", "the other way"]);
+    repo.ok(&["checkout", "-q", "main"]);
+    repo.ok(&["sparse-checkout", "set", "--no-cone", "/*", "!/.gitattributes"]);
+    let merged = repo.merge();
+    assert!(merged.status != 0, "{merged}");
+    assert!(!repo.ok(&["show", ":2:s.yaml"]).text().contains("leaked"));
+}
+
 /// Git takes what the driver leaves for what both sides come from, though it was not merged.
 #[test]
 fn what_one_side_takes_out_does_not_come_back_by_bases_that_cannot_be_merged() {

@@ -233,6 +233,64 @@ fn one_side_as_it_was_is_no_merge() {
     repo.sealant(&["resolve", "--ours", name]);
 }
 
+/// All that are in conflict, one of which somebody has finished.
+#[test]
+fn a_side_takes_nothing_from_what_is_resolved() {
+    let name = "s.yaml";
+    let repo = Repo::new(&[(name, TEXT)]);
+    repo.branches(
+        || repo.set(name, "a", "ours"),
+        || {
+            repo.set(name, "a", "theirs");
+            repo.set(name, "fill3", "only theirs");
+        },
+    );
+    let _ = repo.merge().code(1);
+    repo.sealant(&["resolve", "--ours", name]);
+    let resolved = repo.test.read_text(name);
+    for side in ["--ours", "--theirs"] {
+        let again = repo.sealant(&["resolve", side, name]);
+        assert!(
+            again.stderr.contains("no conflict is left in it") && again.stderr.contains("git checkout -m"),
+            "{again}"
+        );
+        assert_eq!(repo.test.read_text(name), resolved);
+    }
+    assert!(repo.plain(name).contains("only theirs"));
+    repo.ok(&["checkout", "-m", name]);
+    repo.sealant(&["resolve", "--theirs", name]);
+    assert!(repo.plain(name).contains("a: theirs"));
+}
+
+/// What Git has in conflict is where the links lead, and what is in the files is something else.
+#[test]
+#[cfg(unix)]
+fn links_in_conflict_are_no_files() {
+    let repo = Repo::new(&[("v1.yaml", TEXT), ("v2.yaml", TEXT), ("v3.yaml", TEXT)]);
+    let leads = |to: &str| {
+        let _ = std::fs::remove_file(repo.test.path("cur.yaml"));
+        std::os::unix::fs::symlink(to, repo.test.path("cur.yaml")).expect("a link");
+        repo.ok(&["add", "cur.yaml"]);
+    };
+    leads("v1.yaml");
+    repo.commit("a link");
+    repo.branches(|| leads("v3.yaml"), || leads("v2.yaml"));
+    let _ = repo.merge().code(1);
+    let before = ["v1.yaml", "v2.yaml", "v3.yaml"].map(|name| repo.test.read_text(name));
+    for words in [
+        &["resolve", "cur.yaml"][..],
+        &["resolve", "--ours", "cur.yaml"],
+        &["resolve", "--theirs", "cur.yaml"],
+    ] {
+        let refused = repo.test.sealant(words).run().code(8);
+        assert!(
+            refused.stderr.contains("symbolic link") && refused.stderr.contains("git checkout --ours"),
+            "{refused}"
+        );
+    }
+    assert_eq!(before, ["v1.yaml", "v2.yaml", "v3.yaml"].map(|name| repo.test.read_text(name)));
+}
+
 #[test]
 fn wrong_arguments_are_no_conflict() {
     let repo = Repo::new(&[("s.yaml", TEXT)]);

@@ -21,11 +21,12 @@ use crate::cli::copies::{self, real};
 use crate::cli::encryption::Encrypt;
 use crate::cli::pipeline::{chunks, read};
 use crate::cli::repository::{self, Purpose};
+use crate::cli::ui;
 use crate::config::{Configs, absolute};
 use crate::document::Format;
 use crate::encrypted_file::{OpenedFile, meant};
 use crate::error::{Error, Kind, Result};
-use crate::fs;
+use crate::fs::{self, Mode};
 use crate::keys::StartedBy;
 use crate::repo::altered::Earlier;
 use crate::repo::before::{Before, Plans};
@@ -34,7 +35,8 @@ use crate::repo::copies::{Copies, Held, Named};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::changes::Changed;
 use crate::repo::git::tree::Tree;
-use crate::repo::git::{Git, changes, root_of};
+use crate::repo::git::{Git, changes, named_top, root_of};
+use crate::repo::outside::refuse_links;
 use crate::sops::MacCheck;
 use report::{Found, Looked};
 
@@ -59,7 +61,7 @@ Examples:
   sealant check --verify    # with a key: MACs, too
   sealant check --fix       # encrypts what it finds in plaintext
   sealant check --base origin/main    # in CI: what a branch changes
-  sealant check --format sarif > sealant.sarif    # for code scanning in CI")]
+  sealant check --sarif sealant.sarif    # for code scanning in CI")]
 pub struct Args {
     #[command(flatten)]
     inputs: InputArgs,
@@ -67,6 +69,12 @@ pub struct Args {
     /// Print the findings for people, as JSON, or as SARIF for code scanning
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Report,
+
+    /// Also write the findings to a file, as SARIF for code scanning in CI
+    ///
+    /// Nothing is written through a link of the repository, which anybody may have committed.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
 
     /// Check only what changed since HEAD left this branch or commit, in commits and in the working tree
     ///
@@ -105,6 +113,9 @@ enum Report {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let formats = args.formats.input_only(context)?;
+    if let Some(file) = &args.sarif {
+        refuse_links(file, || named_top(context.host))?;
+    }
     let is_part = args.base.is_some() || !args.inputs.files.is_empty();
     let asked = args.inputs.files.clone();
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
@@ -186,6 +197,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             in_git::Versions::default()
         });
     looked.found.append(&mut versions.found);
+    if let Some(file) = &args.sarif {
+        fs::write_atomic(file, &ui::json_text(&report::sarif(&looked.found))?, Mode::Public)?;
+    }
     match args.format {
         Report::Text => report::print(&looked.found, context)?,
         Report::Json => context.ui.json(&looked.found)?,

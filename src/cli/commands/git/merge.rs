@@ -46,8 +46,13 @@ pub struct Args {
     theirs: PathBuf,
 
     /// How long the markers of conflicts are
-    #[arg(long, value_name = "NUMBER", default_value_t = markers::MARKER_SIZE)]
-    marker_size: usize,
+    // A large number of an attribute comes from Git as a negative one.
+    #[arg(long, value_name = "NUMBER", default_value_t = markers::MARKER_SIZE as i64, allow_negative_numbers = true)]
+    marker_size: i64,
+
+    /// What is merged are several common ancestors of the branches
+    #[arg(long)]
+    inner: bool,
 
     /// The path of the file in the repository, for its format and its creation rule
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
@@ -68,7 +73,8 @@ pub fn run(args: &Args, context: &Context) -> ExitCode {
             context.ui.error(&error);
             // Older versions of Git take any failure for a conflict.
             if is_inner(args, context.host)
-                && let Err(error) = leave_at_odds(args)
+                && let Err(error) =
+                    leave_at_odds(args, read(&args.ours).ok().as_ref(), read(&args.theirs).ok().as_ref())
             {
                 context.ui.error(&error);
             }
@@ -77,11 +83,19 @@ pub fn run(args: &Args, context: &Context) -> ExitCode {
     }
 }
 
+fn read(path: &Path) -> Result<SecretBytes> {
+    fs::read_found(path, MAX_BINARY as u64)
+}
+
 /// Whether all came together.
 fn merge(args: &Args, context: &Context) -> Result<bool> {
-    let read = |path: &Path| fs::read_found(path, MAX_BINARY as u64);
     let base = Some(read(&args.base)?).filter(|base| !base.is_empty());
     let versions = Versions { base, ours: read(&args.ours)?, theirs: read(&args.theirs)? };
+    let is_inner = is_inner(args, context.host);
+    if is_inner {
+        // Older versions of Git go on with what is there even if this process is killed.
+        leave_at_odds(args, Some(&versions.ours), Some(&versions.theirs))?;
+    }
     let host = context.host.asking_nobody();
     let service = args.identities.key_service_of(&host, StartedBy::Program)?;
     let path = args.path.as_path();
@@ -103,57 +117,75 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
         rule: &rule,
         let_in: &let_in,
         has_made: &has_made,
-        marker_size: args.marker_size,
+        marker_size: args.markers(),
         now: host.now(),
     };
     let outcome = block_on(merge.file(&versions));
-    settle(args, context, &host, outcome)
+    let ours = is_inner.then_some(&versions.ours);
+    settle(args, ours, context, &host, outcome)
 }
 
-/// Whether Git merges common ancestors of what it is asked to merge: then it asks for longer markers than the attributes say.
+impl Args {
+    fn markers(&self) -> usize {
+        usize::try_from(self.marker_size)
+            .unwrap_or_default()
+            .clamp(markers::MARKER_SIZE, markers::LONGEST_MARKER)
+    }
+}
+
+/// Whether Git merges common ancestors of what it is asked to merge: then it calls the driver that `git install` names for that, or,
+/// where nobody has, asks for markers that are longer than the attributes say, by two or more.
 fn is_inner(args: &Args, host: &dyn Host) -> bool {
-    let said = Git::of_file(host, &args.path).and_then(|(git, name)| {
+    let said = || {
+        let (git, name) = Git::of_file(host, &args.path).ok()?;
         let words = ["check-attr", "-z", "conflict-marker-size", "--"].map(OsStr::new);
-        git.run(words.into_iter().chain([name.as_os_str()]))
-    });
-    // FILE, ATTRIBUTE, VALUE
-    let size = said.ok().and_then(|said| said.split(|byte| *byte == 0).nth(2).and_then(marker_size));
-    size.is_none_or(|size| args.marker_size > size)
+        let said = git.run(words.into_iter().chain([name.as_os_str()])).ok()?;
+        // FILE, ATTRIBUTE, VALUE
+        said.split(|byte| *byte == 0).nth(2).and_then(marker_size)
+    };
+    args.inner || args.marker_size < 0 || said().is_none_or(|size| args.marker_size >= size + 2)
 }
 
 /// How long Git makes markers where an attribute says so; `None` where that is the C library's to say, of a number that does not fit.
-fn marker_size(said: &[u8]) -> Option<usize> {
+fn marker_size(said: &[u8]) -> Option<i64> {
+    const USUAL: i64 = markers::MARKER_SIZE as i64;
     let said = std::str::from_utf8(said).unwrap_or_default();
     match said.parse::<i32>() {
-        Ok(size) => Some(usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(markers::MARKER_SIZE)),
+        Ok(size) if size > 0 => Some(size.into()),
         Err(_) if said.contains(|letter: char| letter.is_ascii_digit()) => None,
-        Err(_) => Some(markers::MARKER_SIZE),
+        _ => Some(USUAL),
     }
 }
 
 /// Git takes what is in the place of our side for what both sides come from, whatever we answer. So it is something that neither
 /// can have had: else what one of them has removed since would come back.
-fn leave_at_odds(args: &Args) -> Result<()> {
-    let read = |path: &Path| fs::read_found(path, MAX_BINARY as u64);
-    let (ours, theirs) = (read(&args.ours)?, read(&args.theirs)?);
-    let marked = [b"<<<<<<< ours\n", &ours[..], b"\n=======\n", &theirs[..], b"\n>>>>>>> theirs\n"].concat();
+fn leave_at_odds(args: &Args, ours: Option<&SecretBytes>, theirs: Option<&SecretBytes>) -> Result<()> {
+    let text = |side: Option<&'_ SecretBytes>| side.map_or_else(Vec::new, |side| side.to_vec());
+    let marked =
+        [b"<<<<<<< ours\n", &text(ours)[..], b"\n=======\n", &text(theirs), b"\n>>>>>>> theirs\n"].concat();
     fs::write_atomic(&args.ours, &SecretBytes::new(marked), Mode::Public)
 }
 
-fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: MergeResult) -> Result<bool> {
+/// `ours` is our side where something else is in its place.
+fn settle(
+    args: &Args,
+    ours: Option<&SecretBytes>,
+    context: &Context,
+    host: &Terminal<'_>,
+    outcome: MergeResult,
+) -> Result<bool> {
     let (ui, path, name) = (context.ui, args.path.display(), typed(&args.path));
     let note_all = |notes: &[String]| notes.iter().for_each(|note| ui.note(format!("{path}: {note}")));
     let remember = |key: Option<DataKey>| {
         key.map_or(Ok(()), |key| Sequence::of_path(host, &args.path).remember(host, &key))
     };
     match outcome {
-        MergeResult::Unwrappable(error) | MergeResult::Refused(error) if is_inner(args, host) => {
+        MergeResult::Unwrappable(error) | MergeResult::Refused(error) if ours.is_some() => {
             ui.warning_of(&error.in_file(&args.path));
             ui.say(format!("{path}: the common ancestors of the two branches were not merged, so it is for you to choose."));
-            leave_at_odds(args)?;
             Ok(false)
         }
-        MergeResult::Plain => merge_as_text(args, context, host),
+        MergeResult::Plain => merge_as_text(args, ours, context, host),
         MergeResult::Clean { file, notes, new_key } => {
             note_all(&notes);
             remember(new_key)?;
@@ -174,7 +206,7 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: MergeRes
                 "{path}: merged as text, which is not valid yet. Somebody with a key has to finish it: \
                  `sealant resolve {name}`"
             ));
-            merge_as_text(args, context, host)?;
+            merge_as_text(args, ours, context, host)?;
             Ok(false)
         }
         MergeResult::Unwrappable(error) => {
@@ -194,9 +226,17 @@ fn settle(args: &Args, context: &Context, host: &Terminal<'_>, outcome: MergeRes
 }
 
 /// Leaves it to Git, whose own merge has no other labels to know either.
-fn merge_as_text(args: &Args, context: &Context, host: &Terminal<'_>) -> Result<bool> {
+fn merge_as_text(
+    args: &Args,
+    ours: Option<&SecretBytes>,
+    context: &Context,
+    host: &Terminal<'_>,
+) -> Result<bool> {
+    if let Some(ours) = ours {
+        fs::write_atomic(&args.ours, ours, Mode::Public)?;
+    }
     let working_dir = &context.lookup()?.working_dir;
-    let size = format!("--marker-size={}", args.marker_size.min(markers::LONGEST_MARKER));
+    let size = format!("--marker-size={}", args.markers());
     let [ours, base, theirs] = markers::LABELS;
     let words = ["merge-file", "-q", &size, "-L", ours, "-L", base, "-L", theirs, "--"].map(OsString::from);
     let files =

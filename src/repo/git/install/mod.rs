@@ -20,18 +20,23 @@ use own::Own;
 
 /// The drivers. Git gives these lines to a shell, and quotes what it puts into them or behind them.
 ///
-/// Where branches have several common ancestors, Git merges these by the same driver: by any other, what both have and one
-/// side has taken out since would come back.
-pub const SETTINGS: [(&str, &str); 3] = [
+/// Where branches have several common ancestors, Git merges these with each other first, by the driver that `recursive` names: by
+/// any but ours, what both have and one side has taken out since would come back.
+pub const SETTINGS: [(&str, &str); 6] = [
     (TEXTCONV, "sealant git textconv --"),
     ("merge.sealant.name", "Sealant: secrets, value by value"),
     (DRIVER, "sealant git merge %O %A %B --marker-size %L --path %P"),
+    (RECURSIVE, "sealant-inner"),
+    ("merge.sealant-inner.name", "Sealant: common ancestors"),
+    (INNER, "sealant git merge --inner %O %A %B --marker-size %L --path %P"),
 ];
 const TEXTCONV: &str = "diff.sealant.textconv";
 const DRIVER: &str = "merge.sealant.driver";
+const RECURSIVE: &str = "merge.sealant.recursive";
+const INNER: &str = "merge.sealant-inner.driver";
 
 /// What older versions have written, and what is ours to change and to take out.
-const FORMER: [(&str, &str); 2] = [(TEXTCONV, "sealant git textconv"), ("merge.sealant.recursive", "binary")];
+const FORMER: [(&str, &str); 2] = [(TEXTCONV, "sealant git textconv"), (RECURSIVE, "binary")];
 
 /// Git would keep what textconv prints, which is plaintext.
 const CACHE: &str = "diff.sealant.cachetextconv";
@@ -342,14 +347,17 @@ impl<'a, 'h> Setup<'a, 'h> {
 
     /// What there is.
     pub fn survey(&self) -> Result<Survey> {
-        let drivers = [TEXTCONV, DRIVER].map(|name| self.setting(name));
-        let [textconv, driver] = drivers;
-        let (textconv, driver) = (textconv?, driver?);
-        let outdated = SETTINGS.iter().any(|(name, value)| {
-            let found =
-                [(TEXTCONV, &textconv), (DRIVER, &driver)].into_iter().find(|(known, _)| known == name);
-            found.and_then(|(_, found)| found.as_deref()).is_some_and(|found| found != *value)
-        });
+        let (textconv, driver) = (self.setting(TEXTCONV)?, self.setting(DRIVER)?);
+        let mut outdated = false;
+        for (name, value) in SETTINGS {
+            let found = self.setting(name)?;
+            outdated |= match name {
+                TEXTCONV | DRIVER => found.is_some_and(|found| found != value),
+                // Where the driver is set, the others belong to it.
+                RECURSIVE | INNER => driver.is_some() && found.as_deref() != Some(value),
+                _ => false,
+            };
+        }
         let is_former =
             |(name, value): &(&str, &str)| Ok(self.local_setting(name)?.as_deref() == Some(*value));
         let former = FORMER.iter().map(is_former).collect::<Result<Vec<bool>>>()?;
