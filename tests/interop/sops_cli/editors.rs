@@ -468,6 +468,16 @@ fn an_extension_finds_the_question_for_a_passphrase() {
     }
 }
 
+/// The real sops would start the extension's editor again for ever, since nobody is there to press a key.
+#[test]
+fn a_text_that_does_not_parse_ends_the_save() {
+    let line = "EDITOR=\"sh -c 'echo \\\"a: [\\\" > \\$0'\" sops --config /dev/null --output-type yaml --input-type yaml e.yaml";
+    let world = World::new(Which::Ours, line);
+    let before = world.files();
+    let output = world.run(line).code(1);
+    assert!(output.stderr.contains("broken YAML") && world.files() == before, "{output}");
+}
+
 /// Whoever reads the page finds all of them there, each with what was read of it, and no others.
 #[test]
 fn the_page_on_editors_names_these_extensions() {
