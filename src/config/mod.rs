@@ -314,7 +314,7 @@ impl Config {
 
     fn no_match(&self, path: &str, spelled: &str) -> Error {
         let trials = self.trials(path).into_iter().map(|trial| format!("  {trial}"));
-        let message = format!("no creation rule matches `{path}`");
+        let message = format!("no matching creation rules found for `{path}`");
         Error::new(Kind::Other, message).listing(trials).in_file(&self.path).advise(format!(
             "Move the file to a path that a rule matches, or add a rule for it: `sealant explain {spelled}` says how rules \
              are matched."

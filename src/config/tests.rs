@@ -390,7 +390,7 @@ mod matching {
         assert_eq!(error.kind(), Kind::Other);
         assert_eq!(
             error.to_string(),
-            "/repo/.sops.yaml: no creation rule matches `dev/a.yaml`\
+            "/repo/.sops.yaml: no matching creation rules found for `dev/a.yaml`\
              \n  line 2: path_regex `^prod/` does not match\
              \n  line 4: path_regex `\\.enc` does not match\
              \n  line 6: path_regex `^/srv/` does not match"

@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 
 use rand::RngCore;
 use rand::rngs::OsRng;
-use rustix::fs::{AtFlags, FileType, Mode as Bits, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode as Bits, OFlags, RawMode};
 use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
@@ -31,7 +31,9 @@ pub fn write_below(top: &Path, file: &Path, bytes: &[u8], mode: Mode) -> Result<
     let existing = existing.map(|existing| atomic::holding(existing, mode));
     let temporary = atomic::temporary_name(name, OsRng.next_u64());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let bits = Bits::from_raw_mode(os::file_mode(atomic::first_users(existing.is_some(), mode)));
+    let bits = os::file_mode(atomic::first_users(existing.is_some(), mode));
+    // It has half the bits on macOS.
+    let bits = Bits::from_raw_mode(bits as RawMode);
     let made = rustix::fs::openat(&folder, &temporary, flags, bits)
         .map_err(|error| cannot_create(&path, atomic::folder_of(&path), error.into()))?;
     let copy = path.with_file_name(&temporary);

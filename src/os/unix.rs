@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, FileType, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{
     DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown,
@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -177,7 +177,7 @@ pub(crate) fn hard_links(path: &Path) -> Option<(u64, u64)> {
 /// Whether something is mounted at this path, so that nothing can be renamed to it.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_mount_point(path: &Path) -> bool {
-    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
     let found = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
     found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
@@ -203,6 +203,8 @@ pub(crate) fn is_in_memory(_: &Path) -> bool {
 /// A file in memory without a name, and what programs that we start can open it by.
 #[cfg(target_os = "linux")]
 pub(crate) fn nameless_file() -> io::Result<(File, PathBuf)> {
+    use std::os::fd::AsRawFd;
+
     // Without CLOEXEC: who is started gets it.
     let file = File::from(rustix::fs::memfd_create("sealant", rustix::fs::MemfdFlags::empty())?);
     let path = format!("/dev/fd/{}", file.as_raw_fd()).into();
@@ -268,7 +270,7 @@ pub(crate) fn is_pipe(kind: FileType) -> bool {
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn make_pipe(path: &Path) -> io::Result<()> {
     let mode = Mode::RUSR | Mode::WUSR;
-    Ok(rustix::fs::mknodat(CWD, path, rustix::fs::FileType::Fifo, mode, 0)?)
+    Ok(rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0)?)
 }
 
 #[cfg(target_vendor = "apple")]

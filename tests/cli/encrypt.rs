@@ -198,7 +198,7 @@ fn standard_input_is_called_as_the_file_that_it_becomes() {
     assert!(encrypted.starts_with("A=ENC[") && encrypted.contains(RECIPIENT), "{encrypted}");
     assert_eq!(decrypted(&test, "secrets/x.env"), "A=hunter2\n");
     let no_rule = test.sealant(&["encrypt", "--output", "other.env"]).stdin("A=hunter2\n").run().code(1);
-    assert!(no_rule.stderr.contains("no creation rule matches `other.env`"), "{no_rule}");
+    assert!(no_rule.stderr.contains("no matching creation rules found for `other.env`"), "{no_rule}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn locked() -> Sandbox {
 fn a_passphrase_is_asked_for_on_the_terminal() {
     let test = locked();
     let mut terminal = test.sealant(&["keygen", "-y", "key.age"]).on_terminal();
-    terminal.wait_for("Passphrase of the identity file key.age: ");
+    terminal.wait_for("Enter passphrase for identity file key.age: ");
     terminal.send_hidden_line("correct horse");
     let output = terminal.finish().ok();
     assert!(output.text().contains(RECIPIENT) && !output.text().contains("correct horse"), "{output}");
@@ -30,7 +30,7 @@ fn a_passphrase_is_asked_for_again_after_a_mistake() {
     let decrypt = |passphrases: &[&str]| {
         let mut terminal = test.sealant(&["decrypt", "--identity", "key.age", "a.yaml"]).on_terminal();
         for (at, passphrase) in passphrases.iter().enumerate() {
-            terminal.wait_for(["Passphrase of", "(2 tries left)", "(1 try left)"][at]);
+            terminal.wait_for(["Enter passphrase for", "(2 tries left)", "(1 try left)"][at]);
             terminal.wait_for(": ");
             terminal.send_hidden_line(passphrase);
         }

@@ -256,7 +256,7 @@ fn the_rule_is_that_of_the_file_or_of_where_it_goes() {
     test.sealant(&["seal", "--filename-override", "apps/z.yaml"]).stdin(SECRET).run().ok();
     let output = test.sealant(&["seal", "plain.yaml"]).run().code(1);
     for part in [
-        "no creation rule matches `plain.yaml`",
+        "no matching creation rules found for `plain.yaml`",
         "path_regex `^apps/` does not match",
         "`mv plain.yaml apps/plain.yaml && sealant seal -i apps/plain.yaml`. Or name recipients with --age",
     ] {

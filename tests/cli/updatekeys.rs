@@ -277,7 +277,7 @@ fn there_has_to_be_a_rule() {
     );
     test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: x\n    age: {RECIPIENT}\n"));
     let output = test.sealant(&["updatekeys", "-y", "a.yaml"]).run().code(1);
-    assert!(output.stderr.contains("no creation rule matches `a.yaml`"), "{output}");
+    assert!(output.stderr.contains("no matching creation rules found for `a.yaml`"), "{output}");
 }
 
 #[test]

@@ -16,6 +16,7 @@
 mod ci;
 mod issuer;
 mod jobs;
+mod schemastore;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -291,7 +292,7 @@ fn the_page_on_vault_says_which_variables_count() {
 fn keys_of(schema: &serde_json::Value) -> BTreeSet<String> {
     let properties = schema.get("properties").and_then(|properties| properties.as_object());
     let names = properties.into_iter().flat_map(|properties| properties.keys().cloned());
-    let definitions = schema.get("$defs").and_then(|definitions| definitions.as_object());
+    let definitions = schema.get("definitions").and_then(|definitions| definitions.as_object());
     names.chain(definitions.into_iter().flat_map(|all| all.values()).flat_map(keys_of)).collect()
 }
 

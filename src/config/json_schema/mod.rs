@@ -1,23 +1,28 @@
 //! The JSON schema of a config, made of the table that configs are read by. Editors complete and check by it.
 //!
 //! It is no stricter than Sealant, with one exception: a text is in quotes where YAML would read another type, such as a
-//! number.
+//! number. SchemaStore, from which editors get it, wants draft 7, and of Ajv's strict mode that a value has one type, or is null.
 
 use serde_json::{Map, Value, json};
 
 use super::keys::{Key, TOP, Table, Takes};
 
-/// The schema, of draft 2020-12.
+/// Where it is on the web, below the repository's name.
+const PLACE: &str = "main/docs/config.schema.json";
+
+/// The schema, of draft 7.
 pub fn json_schema() -> Value {
     let mut definitions = Map::new();
     let mut top = object(&TOP, &mut definitions);
     // Anything else at the top is a place for anchors, which a schema does not see.
     top.insert("additionalProperties".to_owned(), true.into());
+    let repository = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
     let mut schema = Map::new();
-    schema.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+    schema.insert("$schema".to_owned(), "http://json-schema.org/draft-07/schema#".into());
+    schema.insert("$id".to_owned(), format!("https://raw.githubusercontent.com/{repository}/{PLACE}").into());
     schema.insert("title".to_owned(), "The config of Sealant and sops: .sops.yaml, .sealant.yaml".into());
     schema.extend(top);
-    schema.insert("$defs".to_owned(), definitions.into());
+    schema.insert("definitions".to_owned(), definitions.into());
     schema.into()
 }
 
@@ -45,7 +50,7 @@ fn property(key: &Key, definitions: &mut Map<String, Value>) -> Value {
         Takes::OneOf(words) => {
             json!({"enum": words.iter().map(|word| json!(word)).chain([Value::Null]).collect::<Vec<_>>()})
         }
-        Takes::CommaTexts => json!({"type": ["string", "array", "null"], "items": text}),
+        Takes::CommaTexts => json!({"anyOf": [text, {"type": "array", "items": text}]}),
         Takes::Texts => json!({"type": ["array", "null"], "items": text}),
         Takes::TextsByName => json!({"type": ["object", "null"], "additionalProperties": text}),
         Takes::Flag => json!({"type": ["boolean", "null"]}),
@@ -64,7 +69,7 @@ fn reference(table: &Table, definitions: &mut Map<String, Value>) -> Value {
         let object = object(table, definitions);
         definitions.insert(table.id.to_owned(), object.into());
     }
-    json!({"$ref": format!("#/$defs/{}", table.id)})
+    json!({"$ref": format!("#/definitions/{}", table.id)})
 }
 
 #[cfg(test)]

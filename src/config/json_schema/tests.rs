@@ -10,7 +10,7 @@ use crate::names::Names;
 /// A text that every key of texts takes.
 const TEXT: &str = "https://vault.example/keys/name/version";
 
-/// Why a value is not as a schema says, by the part of draft 2020-12 that our schema uses.
+/// Why a value is not as a schema says, by the part of draft 7 that our schema uses.
 fn complaint(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<String> {
     let says = schema.as_object().expect("a schema");
     let of_type = |name: &Value| match name.as_str().expect("a type") {
@@ -24,7 +24,7 @@ fn complaint(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<St
     };
     let below = |name: &str| format!("{at}/{name}");
     says.iter().find_map(|(word, want)| match word.as_str() {
-        "$schema" | "$defs" | "title" | "description" => None,
+        "$schema" | "$id" | "definitions" | "title" | "description" => None,
         "$ref" => {
             let target = want.as_str().and_then(|path| root.pointer(path.strip_prefix('#')?));
             complaint(target.expect("a definition"), value, root, at)
@@ -32,6 +32,11 @@ fn complaint(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<St
         "type" => {
             let mut types = want.as_array().map_or(std::slice::from_ref(want), Vec::as_slice).iter();
             (!types.any(of_type)).then(|| format!("{at}: not {want}"))
+        }
+        "anyOf" => {
+            let mut among = want.as_array().expect("schemas").iter();
+            (!among.any(|schema| complaint(schema, value, root, at).is_none()))
+                .then(|| format!("{at}: none of {want}"))
         }
         "enum" => {
             let among = want.as_array().expect("values").contains(value);

@@ -259,10 +259,10 @@ fn a_passphrase_is_asked_for_once_for_many_files() {
     let run =
         test.sealant(&["rotate", "-i", "--add-age", &b.recipient, "d"]).env("SOPS_AGE_KEY_FILE", "key.age");
     let mut terminal = run.on_terminal();
-    terminal.wait_for("Passphrase of the identity file key.age: ");
+    terminal.wait_for("Enter passphrase for identity file key.age: ");
     terminal.send_hidden_line("correct horse");
     let output = terminal.finish().ok();
-    assert_eq!(output.text().matches("Passphrase").count(), 1, "{output}");
+    assert_eq!(output.text().matches("Enter passphrase").count(), 1, "{output}");
     assert!(!output.text().contains("correct horse"), "{output}");
     opens(&test, "d/c.yaml", &[&b]);
 }
@@ -323,7 +323,7 @@ fn ssh_keys_in_pem_and_pkcs8_open_what_sops_opens() {
     let answered = |answers: &[&str], words: &str| {
         let mut terminal = locked().on_terminal();
         for (answer, prompt) in
-            answers.iter().zip(["Passphrase of the SSH key des", "(2 tries left)", "(1 try left)"])
+            answers.iter().zip(["Enter passphrase for SSH key des", "(2 tries left)", "(1 try left)"])
         {
             terminal.wait_for(prompt);
             terminal.send_hidden_line(answer);

@@ -45,7 +45,7 @@ static WORDS: LazyLock<Vec<(Said, Regex)>> = LazyLock::new(|| {
             "unexpected argument|a value is required|invalid value|it takes a file|give the number|\
              cannot be combined|unrecognized",
         ),
-        (Said::NoRule, "no matching creation rules", "no creation rule matches"),
+        (Said::NoRule, "config: no matching creation rules found", "no matching creation rules found for"),
         (
             Said::Config,
             "unmarshal config file|cannot use more than one|config file not found$|compile regexp|[Tt]hreshold|for Shamir",

@@ -6,6 +6,7 @@
 
 mod clients;
 mod deliberate;
+mod editors;
 mod lines;
 mod messages;
 mod outcome;

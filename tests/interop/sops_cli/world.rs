@@ -72,6 +72,11 @@ impl World {
 
     /// Runs a line in a shell.
     pub fn run(&self, line: &str) -> Output {
+        self.shell(line).run()
+    }
+
+    /// A line in a shell, to be run.
+    pub fn shell(&self, line: &str) -> Run {
         let bin = self.sandbox.home("bin");
         let mut path = OsString::from(&bin);
         path.push(":/usr/bin:/bin");
@@ -88,7 +93,6 @@ impl World {
             .env("MY_IDENTITY", MY_IDENTITY)
             .env("OTHER_IDENTITY", OTHER_IDENTITY)
             .limit(LIMIT)
-            .run()
     }
 
     /// What is there now.

@@ -202,8 +202,8 @@ fn ask_until<T>(
 ) -> Result<Option<T>, String> {
     for left in (0..TRIES).rev() {
         let prompt = match TRIES - left {
-            1 => format!("Passphrase of {what}"),
-            _ => format!("Wrong passphrase ({} left). Passphrase of {what}", counted(left + 1)),
+            1 => format!("Enter passphrase for {what}"),
+            _ => format!("Wrong passphrase ({} left). Enter passphrase for {what}", counted(left + 1)),
         };
         let passphrase = host.ask_passphrase(&prompt).map_err(|error| format!("{locked}, but {error}"))?;
         if let Some(opened) = open(&passphrase)? {
@@ -218,7 +218,7 @@ fn counted(tries: usize) -> String {
 }
 
 fn decrypt_file(content: &[u8], place: &str, host: &dyn Host) -> Result<SecretBytes, Unread> {
-    let what = format!("the identity file {place}");
+    let what = format!("identity file {place}");
     let open = |passphrase: &str| decrypt_with(content, passphrase);
     let opened = match is_locked(content)? {
         true => ask_until(host, &what, "encrypted with a passphrase", open)?,
@@ -340,7 +340,7 @@ impl Secret {
 impl LockedSsh {
     fn open(&self, recipient: &str, host: &dyn Host, place: &str) -> &Result<ssh::Identity, String> {
         self.opened.get_or_init(|| {
-            let (what, open) = (format!("the SSH key {place}"), |text: &str| Ok(self.key.open(text)));
+            let (what, open) = (format!("SSH key {place}"), |text: &str| Ok(self.key.open(text)));
             let key = ask_until(host, &what, "protected by a passphrase", open)?.ok_or(WRONG_PASSPHRASE)?;
             let is_its_own =
                 ssh::Recipient::try_from(key.clone()).is_ok_and(|key| key.to_string() == recipient);
