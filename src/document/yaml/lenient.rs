@@ -50,7 +50,6 @@ pub enum Bound {
     Levels,
     Key,
     Nodes,
-    Objects,
 }
 
 impl fmt::Display for Bound {
@@ -64,9 +63,6 @@ impl fmt::Display for Bound {
             }
             Self::Key => {
                 write!(f, "a key may have more than {MAX_KEY} characters, too many to look for Secrets")
-            }
-            Self::Objects => {
-                write!(f, "it has too many braces that end nowhere to look for Secrets between them")
             }
             Self::Nodes => write!(f, "it has more than {MAX_NODES} values, too many to look for Secrets"),
         }
