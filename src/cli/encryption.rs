@@ -418,7 +418,7 @@ impl<'a> Encrypt<'a> {
         }
         let bytes = SecretBytes::new(old.file.document().source().as_bytes().to_vec());
         let file = EncryptedFile::parse(document.format(), bytes)?;
-        let mut neighbours = Neighbours::of(self.context, [path])?;
+        let mut neighbours = Neighbours::with_versions(self.context, [path])?;
         neighbours.ask_about(path, [&file]);
         let refused = neighbours
             .refuse(path, &file, &recipe.keys)

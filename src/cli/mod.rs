@@ -26,6 +26,7 @@ pub mod host;
 mod kubeseal;
 mod loaders;
 mod manifests;
+mod merging;
 mod migration;
 mod pipeline;
 mod recipients;

@@ -158,6 +158,11 @@ impl Wrapped {
     pub fn is_for_all_of(&self, rule: &KeySet) -> bool {
         !lets_others_in(&alone(rule), &self.listed)
     }
+
+    /// Its list, which anybody can have changed.
+    pub fn listed(&self) -> &KeySet {
+        &self.listed
+    }
 }
 
 /// These readers without those to whom `publish` sends something.

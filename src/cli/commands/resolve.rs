@@ -9,15 +9,14 @@ use crate::cli::claims::{Claims, Strictness};
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::Failures;
 use crate::cli::session::{Edited, Session};
-use crate::cli::{copies, pipeline};
+use crate::cli::{copies, merging, pipeline};
 use crate::config::Selection;
 use crate::document::{self, Document};
-use crate::encrypted_file::{format_among, meant};
+use crate::encrypted_file::{EncryptedFile, format_among, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Lock, Snapshot};
 use crate::host::Host;
 use crate::keys::{KeyService, KeySet};
-use crate::policy;
 use crate::repo::git::merge::markers::{self, Marked};
 use crate::repo::git::merge::{self, Merge, Side};
 use crate::repo::git::resolve::{self, Conflicted, Resolved, Sides, Stages};
@@ -182,7 +181,22 @@ impl Resolve<'_> {
         })?;
         let source = resolve::source(file.path, file.source.format, chosen.clone());
         block_on(resolve::verify(&self.service, &source))?;
+        self.tell_of_strangers(file, side, &source)?;
         self.finish(file, chosen)
+    }
+
+    /// A side may come from another path. Nobody gets access by its being here, but later nobody could tell.
+    fn tell_of_strangers(&self, file: &File<'_>, side: Side, source: &Source) -> Result<()> {
+        let Some(rule) = self.rule(file)? else { return Ok(()) };
+        let parsed = EncryptedFile::parse(source.format, source.bytes.clone())?;
+        let Err(error) = copies::refuse_file(self.context, file.path, &parsed, &rule) else { return Ok(()) };
+        let other = if side == Side::Ours { "--theirs" } else { "--ours" };
+        self.context.ui.warning_of(&error.in_file(file.path));
+        self.context.ui.say(format!(
+            "If it does not belong at this path: git checkout -m {0}, then sealant resolve {other} {0}",
+            typed(file.path)
+        ));
+        Ok(())
     }
 
     /// The side that is in the working tree as it was, where nobody has asked for it.
@@ -269,7 +283,7 @@ impl Resolve<'_> {
     }
 
     fn rule(&self, file: &File<'_>) -> Result<Option<KeySet>> {
-        policy::keys_of_file(&self.context.configs()?, file.path)
+        merging::rule_of(self.context, file.path)
     }
 
     fn let_in(&self, file: &File<'_>, keys: &KeySet, opened: &[&DataKey]) -> Result<()> {

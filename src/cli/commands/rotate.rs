@@ -82,9 +82,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let found: HashSet<PathBuf> = found.collect();
     // The name to use for the only file; several files keep their own.
     let only = (inputs.inputs.len() == 1).then(|| inputs.inputs[0].name.clone());
+    let input = inputs.inputs.first().filter(|input| only.is_some() && input.path.is_none());
+    let stands_for = input.and_then(|input| input.name.clone());
     let shown = (inputs.inputs.clone(), destination.clone());
     let check = if args.ignore_mac { MacCheck::Ignore } else { MacCheck::Verify };
-    let readers = Readers { recipients: &recipients, claims: &claims, neighbours, found, only };
+    let readers = Readers { recipients: &recipients, claims: &claims, neighbours, found, only, stands_for };
     let over_files = Pipeline {
         context,
         inputs,
@@ -129,6 +131,14 @@ struct Readers<'a> {
     found: HashSet<PathBuf>,
     /// What the only file counts as, if it is not itself.
     only: Option<Option<PathBuf>>,
+    /// What standard input stands for.
+    stands_for: Option<PathBuf>,
+}
+
+impl Readers<'_> {
+    fn place<'p>(&'p self, path: &'p Path) -> &'p Path {
+        self.stands_for.as_deref().unwrap_or(path)
+    }
 }
 
 impl Decide for Readers<'_> {
@@ -145,12 +155,13 @@ impl Decide for Readers<'_> {
             self.claims.tell_settings(name, &parsed.file);
         }
         if let Some(neighbours) = &self.neighbours {
-            neighbours.refuse(&parsed.path, &parsed.file, &keys)?;
+            neighbours.refuse(self.place(&parsed.path), &parsed.file, &keys)?;
         }
         Ok(keys)
     }
 
     fn admit(&self, path: &Path, data_key: &DataKey, keys: &KeySet) -> Result<()> {
-        self.neighbours.as_ref().map_or(Ok(()), |neighbours| neighbours.refuse_key(path, data_key, keys))
+        let refuse = |neighbours: &Neighbours<'_>| neighbours.refuse_key(self.place(path), data_key, keys);
+        self.neighbours.as_ref().map_or(Ok(()), refuse)
     }
 }

@@ -86,7 +86,7 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
         let is_refused =
             neighbours.refuse_holding(asked, holding, files[file].keys).and_then(|()| match &holding.ours {
                 Some(ours) => neighbours.refuse_versions(asked, ours, files[file].keys),
-                None => Ok(()),
+                None => neighbours.refuse_versions_but(asked, files[file].keys, Vec::new),
             });
         if let Err(error) = is_refused {
             let error =

@@ -38,7 +38,7 @@ use crate::sops::Trial;
 use crate::{repo, sops};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use past::{PastRule, PastScope, Version};
-use trail::{Key, is_made_for_its_places};
+use trail::Key;
 
 /// Which versions out of the history count: a file may have been elsewhere before.
 enum Past {
@@ -127,7 +127,8 @@ impl<'a> Neighbours<'a> {
 
     /// Like [`Neighbours::refuse`], for what another program encrypted and that will become ours.
     pub fn refuse_foreign(&self, path: &Path, foreign: &Foreign, keys: &KeySet) -> Result<()> {
-        self.refuse_held(path, |rule| foreign.held(rule), keys)
+        self.refuse_held(path, |rule| foreign.held(rule), keys)?;
+        self.refuse_versions_but(path, keys, Vec::new)
     }
 
     /// The same, whoever encrypted it.
@@ -187,8 +188,10 @@ impl<'a> Neighbours<'a> {
         let files = files_below(&self.tops);
         let one = one_readership(&files, &self.configs).filter(|_| !is_whole);
         let roots = &self.roots | &roots_within(&files, &self.tops);
-        if one.is_none() && !self.context.is_sops() {
-            match (trail::Versions::read(self.context, &self.with_versions, &self.asked), &self.past) {
+        if !self.context.is_sops() {
+            let versions =
+                trail::Versions::read(self.context, &self.with_versions, &self.asked, one.is_some());
+            match (versions, &self.past) {
                 (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
                 (versions, _) => _ = self.versions.set(versions?),
             }
@@ -295,7 +298,7 @@ impl<'a> Neighbours<'a> {
         self.refuse_versions_but(path, keys, sought)
     }
 
-    /// The same, unless these data keys were.
+    /// The same, unless these data keys were; what has none has nothing to show for it.
     fn refuse_versions_but<'k>(
         &self,
         path: &Path,
@@ -310,11 +313,11 @@ impl<'a> Neighbours<'a> {
             let held = version.holding.held(rule.as_ref())?;
             copies.refuse_earlier(&real(path), &held, &alone(keys)).err()
         });
-        match refused {
-            Some(error) if !is_made_for_its_places(self.context, path, &sought(), versions)? => {
-                Err(error.in_file(path))
-            }
-            _ => Ok(()),
+        let Some((error, trails)) = refused.zip(self.versions.get()) else { return Ok(()) };
+        let sought = sought();
+        match !sought.is_empty() && trails.are_made_for_their_places(self.context, path, &sought)? {
+            true => Ok(()),
+            false => Err(error.in_file(path)),
         }
     }
 
@@ -411,10 +414,14 @@ pub(super) fn refuse_versions(
 pub(super) fn refuse_readers(context: &Context, path: &Path, file: &SealedFile, keys: &KeySet) -> Result<()> {
     let document = &file.document;
     let bytes = SecretBytes::new(document.source().as_bytes().to_vec());
-    let file = EncryptedFile::parse(document.format(), bytes)?;
+    refuse_file(context, path, &EncryptedFile::parse(document.format(), bytes)?, keys)
+}
+
+/// The same for what is about to be in a file.
+pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, keys: &KeySet) -> Result<()> {
     let mut neighbours = Neighbours::with_versions(context, [path])?;
-    neighbours.ask_about(path, [&file]);
-    neighbours.refuse(path, &file, keys)
+    neighbours.ask_about(path, [file]);
+    neighbours.refuse(path, file, keys)
 }
 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.

@@ -11,20 +11,16 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::earlier::{State, Trees, states_of};
-use super::past::Asked;
-use super::{
-    Holding, Place, held_of, is_for_secrets, known_rule_of, parsed, past_rule_of, real, rule_of,
-    unknown_original,
-};
+use super::past::{Asked, LastRules, was_never_for_fewer};
+use super::{Holding, Place, held_of, is_for_secrets, parsed, past_rule_of, real, rule_of, unknown_original};
 use crate::cli::context::Context;
-use crate::config::{Configs, absolute};
+use crate::config::Configs;
 use crate::document::Format;
 use crate::error::Result;
 use crate::fs;
-use crate::keys::KeySet;
 use crate::repo::copies::{Places, Prints, Wrapped};
+use crate::repo::git::ancestry::Ancestry;
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::configs::of_commit;
 use crate::repo::git::history::History;
 use crate::repo::git::tree::ObjectId;
 use crate::repo::git::{Git, changes, sides};
@@ -46,10 +42,10 @@ pub(super) struct Earlier {
 
 /// A commit by which something came to a place, and what was there before.
 struct Came {
-    top: PathBuf,
+    /// The number of the repository.
+    repository: usize,
     place: PathBuf,
-    /// The commit, and those before it: a rule may change along with the file.
-    commits: Vec<ObjectId>,
+    commit: ObjectId,
     content: ObjectId,
     before: Vec<ObjectId>,
 }
@@ -76,12 +72,16 @@ pub(super) struct Versions {
     /// Which trail each file is on.
     of_file: HashMap<PathBuf, usize>,
     trails: Vec<Vec<Earlier>>,
+    /// Of each repository its top, and what it has had.
+    histories: Vec<(PathBuf, History)>,
 }
 
 impl Versions {
     /// What the index, and all commits that are left, have encrypted at the paths that lead to these files. Where no rule says who
     /// reads a file, nothing. `asked` is what else will be in them.
-    pub fn read(context: &Context, files: &[PathBuf], asked: &Asked) -> Result<Self> {
+    ///
+    /// Where all rules of today name the same readers (`is_one`), repositories count in which others have been named.
+    pub fn read(context: &Context, files: &[PathBuf], asked: &Asked, is_one: bool) -> Result<Self> {
         let configs = context.configs()?;
         let ruled: Vec<(&PathBuf, PathBuf)> = files
             .iter()
@@ -95,8 +95,14 @@ impl Versions {
         let (staged, _) = states_of(context, &paths, Trees::Index)?;
         let roots = Place::of(context);
         let tops: BTreeSet<&Path> = ruled.iter().flat_map(|(_, place)| roots.roots_of(place)).collect();
-        let gits: Vec<Git<'_>> =
-            tops.into_iter().filter_map(|top| Git::find(context.host, top).ok().flatten()).collect();
+        let gits = tops.into_iter().filter_map(|top| Git::find(context.host, top).ok().flatten());
+        let mut gits: Vec<Git<'_>> = gits.collect();
+        if is_one {
+            let had_others = |git: &Git<'_>| Ok(!was_never_for_fewer(git, &[&configs], context)?);
+            let had_others = gits.iter().map(had_others).collect::<Result<Vec<bool>>>()?;
+            let mut had_others = had_others.into_iter();
+            gits.retain(|_| had_others.next().unwrap_or(true));
+        }
         let mut repositories = Vec::new();
         for git in &gits {
             repositories.push(Repository::read(git, &configs)?);
@@ -112,18 +118,27 @@ impl Versions {
         let (on_trail, count) = keys.trails(ruled.iter().map(|(_, place)| place.as_path()));
         let of_file =
             ruled.iter().filter_map(|(file, place)| Some(((*file).clone(), *on_trail.get(&**place)?)));
-        let mut versions =
-            Self { of_file: of_file.collect(), trails: iter::repeat_with(Vec::new).take(count).collect() };
+        let mut versions = Self {
+            of_file: of_file.collect(),
+            trails: iter::repeat_with(Vec::new).take(count).collect(),
+            histories: Vec::new(),
+        };
         for State { place, holding, .. } in staged {
             if let Some(trail) = versions.of_file.get(paths[place]) {
                 versions.trails[*trail].push(Earlier::new(holding, None));
             }
         }
-        for repository in &repositories {
-            for (trail, version) in repository.versions(&on_trail, &configs)? {
+        for (number, repository) in repositories.iter().enumerate() {
+            for (trail, version) in repository.versions(number, &on_trail, &configs)? {
                 versions.trails[trail].push(version);
             }
         }
+        drop(on_trail);
+        versions.histories.extend(
+            repositories
+                .into_iter()
+                .map(|repository| (repository.git.top().to_path_buf(), repository.history)),
+        );
         Ok(versions)
     }
 
@@ -214,7 +229,12 @@ impl<'g> Repository<'g> {
     }
 
     /// What was encrypted at places on trails, each with the number of its trail.
-    fn versions(&self, on_trail: &HashMap<&Path, usize>, configs: &Configs) -> Result<Vec<(usize, Earlier)>> {
+    fn versions(
+        &self,
+        number: usize,
+        on_trail: &HashMap<&Path, usize>,
+        configs: &Configs,
+    ) -> Result<Vec<(usize, Earlier)>> {
         let History { versions, commits, blobs, before, .. } = &self.history;
         let trail = |at: usize| Some((*on_trail.get(&*self.places[versions[at].path])?, at));
         let wanted: Vec<(usize, usize)> = (0..versions.len()).filter_map(trail).collect();
@@ -229,11 +249,10 @@ impl<'g> Repository<'g> {
         let held = held_of(&mut Blobs::open(self.git)?, &ids, counts, holding, unread)?;
         let version = |(at, holding): (usize, _)| {
             let (trail, version) = wanted[at];
-            let commit = &commits[versions[version].commit];
             let came = Came {
-                top: self.git.top().to_path_buf(),
+                repository: number,
                 place: place(at).clone(),
-                commits: iter::once(&commit.id).chain(&commit.parents).cloned().collect(),
+                commit: commits[versions[version].commit].id.clone(),
                 content: id(at).clone(),
                 before: before[version].clone(),
             };
@@ -243,71 +262,85 @@ impl<'g> Repository<'g> {
     }
 }
 
-/// Whether each of these data keys of a file came to all of its places for all whom the rule there named at that time: then it was
-/// made for its readers, whatever else has been there. `path` is where it is now.
-pub(super) fn is_made_for_its_places(
-    context: &Context,
-    path: &Path,
-    keys: &[Key<'_>],
-    versions: &[Earlier],
-) -> Result<bool> {
-    let mut by_content: HashMap<&ObjectId, &Earlier> = HashMap::new();
-    for version in versions {
-        by_content.extend(version.came.as_ref().map(|came| (&came.content, version)));
-    }
-    let mut then = Then { context, known: HashMap::new() };
-    for key in keys {
-        let mut is_committed = false;
-        for (version, came) in versions.iter().filter_map(|version| Some((version, version.came.as_ref()?))) {
-            for list in version.having(key) {
-                is_committed = true;
-                let before = came.before.iter().filter_map(|id| by_content.get(id));
-                let mut had = before.flat_map(|before| before.having(key));
-                if had.any(|had| matches!(key, Key::Opened(_)) || had.is_same(list)) {
-                    continue;
+impl Versions {
+    /// Whether each of these data keys of a file came to all of its places for all who read there today and could do so then or
+    /// before: then it was made for its readers, whatever else has been there. `path` is where it is now.
+    pub fn are_made_for_their_places(
+        &self,
+        context: &Context,
+        path: &Path,
+        keys: &[Key<'_>],
+    ) -> Result<bool> {
+        let versions = self.of(path);
+        let mut by_content: HashMap<&ObjectId, &Earlier> = HashMap::new();
+        for version in versions {
+            by_content.extend(version.came.as_ref().map(|came| (&came.content, version)));
+        }
+        let find = |history: &(PathBuf, History)| Git::find(context.host, &history.0).ok().flatten();
+        let gits: Vec<Option<Git<'_>>> = self.histories.iter().map(find).collect();
+        let mut told: Vec<Told<'_>> = Vec::new();
+        for ((_, history), git) in self.histories.iter().zip(&gits) {
+            let Some(git) = git else { return Ok(false) };
+            told.push(Told::of(git, history, context)?);
+        }
+        let configs = context.configs()?;
+        for key in keys {
+            let mut is_committed = false;
+            for (version, came) in
+                versions.iter().filter_map(|version| Some((version, version.came.as_ref()?)))
+            {
+                for list in version.having(key) {
+                    is_committed = true;
+                    let before = came.before.iter().filter_map(|id| by_content.get(id));
+                    let mut had = before.flat_map(|before| before.having(key));
+                    if had.any(|had| matches!(key, Key::Opened(_)) || had.is_same(list)) {
+                        continue;
+                    }
+                    if !told[came.repository].came_made(list, came, &configs)? {
+                        return Ok(false);
+                    }
                 }
-                let rules = came.commits.iter().map(|commit| then.rule(&came.top, Some(commit), &came.place));
-                let rules: Vec<KeySet> = rules.filter_map(Result::transpose).collect::<Result<_>>()?;
-                if !rules.iter().any(|rule| list.is_for_all_of(rule)) {
+            }
+            if let (false, Key::Wrapped(key)) = (is_committed, key) {
+                let place = real(path);
+                let Some(told) = told.iter_mut().find(|told| place.starts_with(told.git.top())) else {
+                    return Ok(false);
+                };
+                let is_made = match changes::head_id(told.git)? {
+                    Some(head) => told.is_made(key, &head, &place, &configs)?,
+                    None => rule_of(path, &configs).is_some_and(|rule| key.is_for_all_of(&rule)),
+                };
+                if !is_made {
                     return Ok(false);
                 }
             }
         }
-        if let (false, Key::Wrapped(key)) = (is_committed, key) {
-            let today = rule_of(path, &context.configs()?).filter(|rule| !rule.is_only_sent());
-            let place = real(path);
-            let top = Place::of(context).roots_of(&place).first().map(|top| top.to_path_buf());
-            let last = top.map(|top| then.rule(&top, None, &place)).transpose()?.flatten();
-            if ![today, last].iter().flatten().any(|rule| key.is_for_all_of(rule)) {
-                return Ok(false);
-            }
-        }
+        Ok(true)
     }
-    Ok(true)
 }
 
-/// The rules of commits.
-struct Then<'a> {
-    context: &'a Context<'a>,
-    known: HashMap<(PathBuf, Option<ObjectId>), Option<Configs>>,
+/// What the configs of a repository's commits said.
+struct Told<'g> {
+    git: &'g Git<'g>,
+    history: &'g History,
+    ancestry: Ancestry,
+    rules: LastRules<'g>,
 }
 
-impl Then<'_> {
-    /// Whom the rule of a place named in a commit, or in the last one; `None` where there was none, or it cannot be read.
-    fn rule(&mut self, top: &Path, commit: Option<&ObjectId>, place: &Path) -> Result<Option<KeySet>> {
-        let key = (top.to_path_buf(), commit.cloned());
-        if !self.known.contains_key(&key) {
-            let mut lookup = self.context.lookup()?;
-            lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
-            lookup.working_dir = real(&lookup.working_dir);
-            let git = Git::find(self.context.host, top).ok().flatten();
-            let head = git.as_ref().and_then(|git| changes::head(git).ok().flatten());
-            let commit = commit.map(ObjectId::as_str).or(head.as_deref());
-            let configs =
-                git.as_ref().zip(commit).and_then(|(git, commit)| of_commit(git, commit, lookup).ok());
-            self.known.insert(key.clone(), configs);
-        }
-        let configs = self.known.get(&key).and_then(Option::as_ref);
-        Ok(configs.and_then(|configs| known_rule_of(place, configs)).filter(|rule| !rule.is_only_sent()))
+impl<'g> Told<'g> {
+    fn of(git: &'g Git<'g>, history: &'g History, context: &Context) -> Result<Self> {
+        let rules = LastRules::of_context(git, history, context)?;
+        Ok(Self { git, history, ancestry: Ancestry::of(history), rules })
+    }
+
+    fn came_made(&mut self, key: &Wrapped, came: &Came, configs: &Configs) -> Result<bool> {
+        let today = past_rule_of(&came.place, configs);
+        let history = (self.history, &self.ancestry);
+        self.rules.came_made(history, key, &came.commit, &came.place, today.as_ref())
+    }
+
+    fn is_made(&mut self, key: &Wrapped, head: &ObjectId, place: &Path, configs: &Configs) -> Result<bool> {
+        let today = past_rule_of(place, configs);
+        self.rules.is_made((self.history, &self.ancestry), key, head, place, today.as_ref())
     }
 }

@@ -87,9 +87,8 @@ fn prepare(
     let keys = sealing.keys(&path)?;
     let source = Source { format, ..source };
     let opener = Opener { service: &tools.service, context: tools.context };
-    for part in origin.parts(&source, &path, opener).map_err(in_file)? {
-        tools.refuse_copies(&path, Copied::Encrypted(&part), &keys)?;
-    }
+    let parts = origin.parts(&source, &path, opener).map_err(in_file)?;
+    tools.refuse_copied_parts(&path, &parts, &keys)?;
     let OpenedParts { objects, keys: opened } = origin.open(source, &path, opener).map_err(in_file)?;
     for data_key in &opened {
         tools.refuse_copies(&path, Copied::Opened(data_key), &keys).map_err(in_file)?;

@@ -129,7 +129,7 @@ impl<'a> Tools<'a> {
             true => None,
             false => {
                 let files = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
-                let neighbours = Neighbours::of(context, files)?;
+                let neighbours = Neighbours::with_versions(context, files.collect::<Vec<_>>())?;
                 // Before work in parallel asks for them.
                 neighbours.load()?;
                 Some(neighbours)
@@ -143,17 +143,27 @@ impl<'a> Tools<'a> {
         let Some(neighbours) = &self.neighbours else { return Ok(()) };
         let refused = match of {
             Copied::Foreign(foreign) => neighbours.refuse_foreign(path, foreign, keys),
-            Copied::Encrypted(file) => neighbours.refuse(path, file, keys),
             Copied::Opened(data_key) => neighbours.refuse_key(path, data_key, keys),
         };
-        refused.map_err(|error| {
-            error.advise(format!(
-                "Readers of one of the two could also read the other. Remove what was copied; or, if all of them may read it: \
-                 `{} --allow-copied {}`.",
-                self.origin.command(),
-                typed(path)
-            ))
-        })
+        refused.map_err(|error| self.advised(error, path))
+    }
+
+    fn advised(&self, error: Error, path: &Path) -> Error {
+        error.advise(format!(
+            "Readers of one of the two could also read the other. Remove what was copied; or, if all of them may read it: \
+             `{} --allow-copied {}`.",
+            self.origin.command(),
+            typed(path)
+        ))
+    }
+
+    /// The same for the files that one is made of: each may have come to its place by way of others.
+    fn refuse_copied_parts(&self, path: &Path, parts: &[EncryptedFile], keys: &KeySet) -> Result<()> {
+        if self.neighbours.is_none() {
+            return Ok(());
+        }
+        let refused = |part| copies::refuse_file(self.context, path, part, keys);
+        parts.iter().try_for_each(refused).map_err(|error| self.advised(error, path))
     }
 
     /// Encrypts files, but for those that Git has encrypted for fewer readers, unless copies may have others.
@@ -184,7 +194,6 @@ impl<'a> Tools<'a> {
 /// What of a file may be in others, too.
 pub enum Copied<'a> {
     Foreign(&'a Foreign),
-    Encrypted(&'a EncryptedFile),
     /// Its data key, which may be wrapped otherwise there.
     Opened(&'a DataKey),
 }

@@ -94,6 +94,33 @@ impl Sequence {
     }
 }
 
+/// The commits where a running rebase, or several cherry-picks, reverts or patches, began and where they lead to, as far as Git tells;
+/// `None` when nothing is under way. What a config says in between, on the way from one to the other, is nobody's decision.
+pub fn ends(git: &Git<'_>) -> Result<Option<Vec<String>>> {
+    let state = git.path_of(["rev-parse", "--absolute-git-dir"])?;
+    let Some(folder) = FOLDERS.iter().find(|name| state.join(name).is_dir()) else { return Ok(None) };
+    let files: &[&str] = match *folder {
+        "sequencer" => &["head"],
+        "rebase-apply" if !state.join("rebase-apply/rebasing").exists() => &["../ORIG_HEAD"],
+        _ => &["onto", "orig-head"],
+    };
+    let read = |file: &str| fs::read_found(&state.join(folder).join(file), MAX_BYTES).ok();
+    let text = |file: &str| read(file).map(|text| String::from_utf8_lossy(&text).into_owned());
+    let mut ends: Vec<String> =
+        files.iter().filter_map(|file| text(file)).map(|name| name.trim().to_owned()).collect();
+    // The last commit that is picked. What takes commits back leads to none that there is.
+    let todo = text("todo").unwrap_or_default();
+    let last = todo.lines().rev().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let last =
+        last.filter(|words| words.len() > 1 && !words[0].starts_with('#')).find_map(|words| match words[0] {
+            "pick" | "p" => Some(words[1].to_owned()),
+            _ => None,
+        });
+    ends.extend(last.filter(|_| *folder == "sequencer"));
+    ends.retain(|name| name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    Ok(Some(ends))
+}
+
 fn read_secret(path: &Path) -> Option<SecretBytes> {
     fs::read_found(path, DataKey::LEN as u64).ok().filter(|secret| secret.len() == DataKey::LEN)
 }

@@ -1114,6 +1114,190 @@ fn what_was_moved_along_into_a_nested_repository_is_for_nobody_else() {
     moved.reads_nothing("nested");
 }
 
+/// A rule that is narrow in one commit alone makes it the first place of nothing, and no data key one that was made for all.
+#[test]
+fn what_came_under_a_rule_of_one_commit_is_for_nobody_else() {
+    for how in ["narrow", "one file", "removed and added"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let wide = test.read_text(".sops.yaml");
+        let narrow = match how {
+            "one file" => wide.replacen(
+                "creation_rules:\n",
+                &format!("creation_rules:\n  - path_regex: ^dev/s\\.yaml$\n    age: {}\n", repo.recipient),
+                1,
+            ),
+            _ => wide.replacen(&format!("{},{}", repo.recipient, moved.mallory), &repo.recipient, 1),
+        };
+        let older = test.read_text("prod/s.yaml");
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.commit("rotated");
+        if how == "removed and added" {
+            repo.sealant(&["recipient", "rm", &moved.mallory, "--for", "dev/app.yaml", "--yes"]);
+            repo.commit("removed");
+            repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+            repo.commit("moved");
+            repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
+            repo.commit("rotated");
+            let add = ["recipient", "add", &moved.mallory, "--for", "dev/app.yaml", "--yes"];
+            let output = test.sealant(&add).run();
+            assert!(output.status != 0 && output.stderr.contains("prod/s.yaml of commit"), "{how}: {output}");
+            moved.reads_nothing(how);
+            continue;
+        }
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        test.write(".sops.yaml", narrow);
+        repo.commit("narrow");
+        repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+        repo.commit("moved");
+        test.write("dev/s.yaml", older);
+        repo.commit("older");
+        test.write(".sops.yaml", wide);
+        repo.commit("rules back");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.set("prod/s.yaml", "b", "planted-new");
+        repo.commit("new value");
+        repo.ok(&["checkout", "-q", "theirs"]);
+        let _ = repo.git(&["rebase", "-q", "main"]).env("GIT_EDITOR", "true").run();
+        assert!(test.path("dev/s.yaml").exists(), "{how}");
+        for is_listed in [false, true] {
+            if is_listed {
+                test.write("dev/s.yaml", moved.listed(&test.read_text("dev/s.yaml")));
+                repo.commit("fix recipients");
+            }
+            for args in [&["updatekeys", "--yes", "dev"][..], &["rotate", "-i", "dev/s.yaml"]] {
+                let output = test.sealant(args).run();
+                assert!(is_listed || args[0] == "rotate" || output.status != 0, "{how} {args:?}: {output}");
+                moved.reads_nothing(how);
+            }
+        }
+    }
+}
+
+/// Each step of a rebase, or of several cherry-picks, is merged under the config of its own commit.
+#[test]
+fn a_rule_between_two_commits_lets_nobody_in() {
+    for how in ["rebase", "cherry-pick", "revert"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let rules = test.read_text(".sops.yaml");
+        let wide = rules.replacen(
+            &format!("^prod/\n    age: {}", repo.recipient),
+            &format!("^prod/\n    age: {},{}", repo.recipient, moved.mallory),
+            1,
+        );
+        assert_ne!(rules, wide);
+        let text = test.read_text("prod/s.yaml");
+        if how != "revert" {
+            repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        }
+        test.write("README", "hello\n");
+        repo.commit("a README");
+        test.write(".sops.yaml", &wide);
+        repo.commit("wide");
+        test.write("prod/s.yaml", moved.listed(&text));
+        repo.commit("listed");
+        test.write("prod/s.yaml", &text);
+        repo.commit("list back");
+        test.write(".sops.yaml", &rules);
+        repo.commit("rules back");
+        if how != "revert" {
+            repo.ok(&["checkout", "-q", "main"]);
+        }
+        repo.ok(&["tag", "before"]);
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.set("prod/s.yaml", "b", "planted-new");
+        repo.commit("new value");
+        let args: &[&str] = match how {
+            "rebase" => &["rebase", "-q", "main", "theirs"],
+            "cherry-pick" => &["cherry-pick", "main..theirs"],
+            _ => &["revert", "--no-edit", "before~4..before"],
+        };
+        let output = repo.git(args).env("GIT_EDITOR", "true").run();
+        assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{how}: {output}");
+        for commit in repo.ok(&["rev-list", "--all", "HEAD"]).text().lines() {
+            let shown = repo.git(&["show", &format!("{commit}:prod/s.yaml")]).run();
+            test.write("prod-then.yaml", shown.text());
+            let run = test.sops(&["decrypt", "--ignore-mac", "prod-then.yaml"]);
+            let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
+            let read = run.env("XDG_CONFIG_HOME", test.tmp()).run();
+            assert!(!read.text().contains("planted-new"), "{how} {commit}: {read}");
+        }
+    }
+}
+
+/// A rule that has gone with the folder that it was for.
+#[test]
+fn what_was_moved_along_is_for_nobody_else_where_one_rule_is_left() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let (ours, mallory) = (&repo.recipient, &moved.mallory);
+    let rest = format!("  - age: {ours},{mallory}\n");
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^prod/\n    age: {ours}\n{rest}"));
+    repo.commit("rules");
+    let moves = || {
+        repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+        test.write(".sops.yaml", format!("creation_rules:\n{rest}"));
+    };
+    moved.branches(moves, || test.write("ours", ""));
+    repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+    repo.set("prod/s.yaml", "b", "planted-new");
+    repo.ok(&["stash", "-q"]);
+    let _ = repo.merge().ok();
+    repo.ok(&["stash", "pop", "-q"]);
+    repo.commit("next");
+    for args in [&["updatekeys", "--yes", "dev"][..], &["decrypt", "-i", "dev/s.yaml"]] {
+        let output = test.sealant(args).run();
+        assert!(output.status != 0 && output.stderr.contains("prod/s.yaml of commit"), "{output}");
+    }
+    moved.reads_nothing("one rule");
+}
+
+/// A part of it under the same data key, in another file: who gets the wrap of one opens both. And by standard input.
+#[test]
+fn what_was_moved_along_gives_its_data_key_to_no_other_file() {
+    let moved = moved_along();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let plain = repo.plain("dev/s.yaml");
+    let public = plain.split_inclusive('\n').filter(|line| !line.contains("planted"));
+    test.write("dev/public.yaml", public.collect::<String>());
+    let output = repo.sealant(&["encrypt", "--onto", "dev/s.yaml", "-i", "dev/public.yaml"]);
+    assert!(output.stderr.contains("with a file that is for other readers"), "{output}");
+    let secret = test.read_text("dev/s.yaml");
+    let listed = moved.listed(&secret);
+    let run = test.sealant(&["rotate", "--filename-override", "dev/s.yaml"]).stdin(listed.as_bytes()).run();
+    assert!(run.status != 0 && run.stderr.contains("prod/s.yaml of commit"), "{run}");
+    // What is honest passes.
+    repo.ok(&["checkout", "-q", "--", "dev/app.yaml"]);
+    let app = test.read("dev/app.yaml");
+    test.sealant(&["rotate", "--filename-override", "dev/app.yaml"]).stdin(app).run().ok();
+}
+
+/// Git takes a file of Mallory's own for the one that was moved, and a person takes a side of it.
+#[test]
+fn a_side_that_comes_from_another_path_is_told() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let clear: String = (0..300).map(|line| format!("line{line}_unencrypted: this is no secret\n")).collect();
+    repo.ok(&["checkout", "-q", "-b", "feature"]);
+    repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+    repo.set("prod/s.yaml", "b", "planted-new");
+    repo.commit("feature");
+    repo.ok(&["checkout", "-q", "main"]);
+    repo.ok(&["rm", "-q", "prod/s.yaml"]);
+    repo.encrypted("dev/s.yaml", &format!("a: mine\nb: mine\nc: mine\nd: mine\ne: mine\n{clear}"));
+    repo.commit("by Mallory");
+    repo.ok(&["checkout", "-q", "feature"]);
+    let output = repo.git(&["rebase", "-q", "main"]).env("GIT_EDITOR", "true").run();
+    assert!(output.status != 0, "{output}");
+    let taken = test.sealant(&["resolve", "--theirs", "dev/s.yaml"]).run();
+    assert!(
+        taken.stderr.contains("prod/s.yaml of commit") && taken.stderr.contains(&moved.mallory),
+        "{taken}"
+    );
+    moved.reads_nothing("a side");
+}
+
 /// A merge makes a new data key for all whom the rule names.
 #[test]
 fn what_was_moved_along_is_merged_with_nothing_of_others() {

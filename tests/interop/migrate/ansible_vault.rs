@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use sealant_test_support::{Output, Peers, Sandbox};
 use serde_json::{Value, json};
 
-use super::{commit, git, own, repository, stranger};
+use super::{commit, own, repository, stranger};
 
 const FILE: &str = "# of the shop\ndb:\n    password:   hunter2   # stays\n    port: 5432\n";
 
@@ -294,7 +294,11 @@ fn what_was_moved_and_opened_in_its_place_is_not_encrypted_for_others() {
         assert_eq!(test.read_text("dev/main.yml"), FILE);
     }
     test.sealant(&["encrypt", "-i", "dev/own.yml"]).run().ok();
+    // With another ciphertext than where it comes from, as of a rekey that a branch moved along.
+    encrypt(&test, "pw", &["dev/main.yml"]);
+    commit(&test);
+    let refused = migrate(&test, &[&flags[..], &["dev/main.yml"]].concat()).code(8);
+    assert!(refused.stderr.contains("apps/main.yml of commit"), "{refused}");
     // The way out.
-    git(&test, &["checkout", "HEAD", "--", "dev/main.yml"]);
     migrate(&test, &[&flags[..], &["--allow-copied", "dev/main.yml"]].concat()).ok();
 }

@@ -205,3 +205,31 @@ fn what_is_for_fewer_readers_is_not_migrated() {
     assert!(refused.stderr.contains("sealant migrate ksops --allow-copied app/generator.yaml"), "{refused}");
     migrate(&test, &["--namespace", "shop", "--allow-copied", "app"]).ok();
 }
+
+/// Under a data key that the other place never had.
+#[test]
+fn what_was_moved_along_is_not_migrated() {
+    let test = with("from-yaml");
+    let stranger = stranger(&test);
+    let rules = format!(
+        "creation_rules:\n  - {{path_regex: ^prod/, age: {RECIPIENT}}}\n  - {{path_regex: ^app/, age: '{RECIPIENT},{stranger}'}}\n"
+    );
+    test.write(".sops.yaml", rules);
+    let file = |folder: &str| test.path(format!("{folder}/secret.yaml"));
+    std::fs::create_dir(test.path("prod")).expect("a folder");
+    std::fs::rename(file("app"), file("prod")).expect("a file");
+    commit(&test);
+    with_identity(test.sealant(&["rotate", "-i", "prod/secret.yaml"])).run().ok();
+    let rotated = test.read("prod/secret.yaml");
+    std::fs::write(file("app"), test.program("git", &["show", "HEAD:prod/secret.yaml"]).run().ok().stdout)
+        .expect("written");
+    std::fs::remove_file(file("prod")).expect("a file");
+    commit(&test);
+    test.write("app/secret.yaml", rotated);
+    commit(&test);
+    let refused = migrate(&test, &["--namespace", "shop", "app"]).code(8);
+    assert!(
+        refused.stderr.contains("prod/secret.yaml of commit") && refused.stderr.contains(&stranger),
+        "{refused}"
+    );
+}

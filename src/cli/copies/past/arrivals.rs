@@ -7,12 +7,9 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::Arc;
 
 use super::{LastRules, Recorded};
 use crate::cli::copies::known_rule_of;
-use crate::config::{Configs, is_config};
 use crate::error::Result;
 use crate::keys::KeySet;
 use crate::repo::copies::{Prints, let_same_others_in, lets_others_in};
@@ -43,8 +40,6 @@ pub(super) struct Arrivals<'r> {
     at_head: Option<(ObjectId, AtPlaces)>,
     /// Places that are brought together just now have what is in no commit of HEAD's.
     asked: BTreeSet<PathBuf>,
-    /// What configs said in a commit and before it.
-    states_before: HashMap<ObjectId, Rc<Vec<Arc<Configs>>>>,
     /// How many more times we may ask what a state of the configs said about a place.
     trials_left: Cell<usize>,
 }
@@ -97,16 +92,7 @@ impl<'r> Arrivals<'r> {
             let version = Version { commit, content, prints: prints.unwrap_or_default(), is_merge };
             by_place.entry(recorded.paths[place].clone()).or_default().push(version);
         }
-        let states_before = HashMap::new();
-        Ok(Self {
-            recorded,
-            by_place,
-            before,
-            at_head,
-            asked,
-            states_before,
-            trials_left: Cell::new(MOST_TRIALS),
-        })
+        Ok(Self { recorded, by_place, before, at_head, asked, trials_left: Cell::new(MOST_TRIALS) })
     }
 
     /// The places that were for others when it came there, or had been for some who read there today.
@@ -181,43 +167,8 @@ impl<'r> Arrivals<'r> {
         today: Option<&KeySet>,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        let Some(states) = self.states_before(commit, last)? else { return Ok(true) };
-        let Some(left) = self.trials_left.get().checked_sub(states.len()) else { return Ok(true) };
-        self.trials_left.set(left);
-        Ok(states
-            .iter()
-            .any(|state| last.rule(state, place).is_some_and(|then| let_same_others_in(then, today, keys))))
-    }
-
-    /// What configs said in a commit and before it; `None` where that is not known by the commits that have changed one.
-    fn states_before(
-        &mut self,
-        commit: &ObjectId,
-        last: &mut LastRules<'_>,
-    ) -> Result<Option<Rc<Vec<Arc<Configs>>>>> {
-        if let Some(known) = self.states_before.get(commit) {
-            return Ok(Some(Rc::clone(known)));
-        }
-        let (history, ancestry) = (&self.recorded.history, self.recorded.ancestry());
-        let Some(number) = ancestry.number(commit).filter(|_| !history.has_linked_configs) else {
-            return Ok(None);
-        };
-        let line = ancestry.line([number]);
-        let named: HashSet<PathBuf> =
-            last.states.places().filter(|place| !is_config(place)).cloned().collect();
-        let of_named = history.versions.iter().filter(|version| named.contains(&history.paths[version.path]));
-        let of_named = of_named.map(|version| version.commit).filter(|_| !named.is_empty());
-        let changing: BTreeSet<usize> = history.config_changes.iter().copied().chain(of_named).collect();
-        let mut states: Vec<Arc<Configs>> = Vec::new();
-        for change in changing.into_iter().filter(|change| line.has(*change)) {
-            let state = last.states.configs(self.recorded.name_of(change).as_str())?;
-            if !states.iter().any(|known| Arc::ptr_eq(known, &state)) {
-                states.push(state);
-            }
-        }
-        let states = Rc::new(states);
-        self.states_before.insert(commit.clone(), Rc::clone(&states));
-        Ok(Some(states))
+        let history = (&self.recorded.history, self.recorded.ancestry());
+        last.had_others(history, commit, place, keys, today)
     }
 
     /// Whether the parents of a merge that have it not at a place had it at another one, for the same others.

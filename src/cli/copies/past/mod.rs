@@ -11,6 +11,7 @@ mod losses;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use super::{Holding, held_of, is_for_secrets, known_rule_of, past_rule_of, real, unknown_original};
@@ -21,7 +22,9 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies;
-use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, Wrapped, lets_others_in};
+use crate::repo::copies::{
+    Audiences, Copies, Held, Leaving, Named, Places, Prints, Wrapped, let_same_others_in, lets_others_in,
+};
 use crate::repo::git::ancestry::{Ancestry, Line};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
@@ -152,7 +155,7 @@ pub(super) fn add(
         let commit = *commits.get(&(at, id)).filter(|_| !rules.is_empty())?;
         Some(recorded.version(at, id, commit, rules))
     }));
-    recorded.leave_first_places_out(&mut versions, copies, context)?;
+    recorded.leave_first_places_out(&mut versions, copies, &today, context)?;
     let is_wanted = |held: &[_]| wanted != PastScope::Shared || copies.share(held);
     let Some(configs) = configs.first() else { return Ok(()) };
     for found in held_versions(&mut Blobs::open(git)?, versions, configs, is_wanted)? {
@@ -163,7 +166,7 @@ pub(super) fn add(
 
 /// Given that all of today's rules name the same readers: whether nothing has ever left its place in any commit, and no
 /// place ever had fewer readers than today.
-fn was_never_for_fewer(git: &Git, configs: &[&Configs], context: &Context) -> Result<bool> {
+pub(super) fn was_never_for_fewer(git: &Git, configs: &[&Configs], context: &Context) -> Result<bool> {
     let mut lookup = context.lookup()?;
     let today = configs.first().and_then(|configs| past_rule_of(&git.top().join("file"), configs));
     let (Some(today), None) = (today, &lookup.explicit) else { return Ok(false) };
@@ -393,12 +396,10 @@ impl<'g> Recorded<'g> {
         &self,
         versions: &mut [Version],
         copies: &mut Copies,
+        today: &dyn Fn(&Path) -> Option<KeySet>,
         context: &Context,
     ) -> Result<()> {
-        let mut lookup = context.lookup()?;
-        lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
-        lookup.working_dir = real(&lookup.working_dir);
-        let mut rules = LastRules::of(self.git, lookup, &self.history)?;
+        let mut rules = LastRules::of_context(self.git, &self.history, context)?;
         let mut arrivals: HashMap<&ObjectId, BTreeMap<&Path, Vec<usize>>> = HashMap::new();
         for version in &self.history.versions {
             let of_blob = arrivals.entry(&self.history.blobs[version.blob].id).or_default();
@@ -421,11 +422,15 @@ impl<'g> Recorded<'g> {
             let is_first =
                 |commits: &[usize]| lines.iter().all(|line| commits.iter().any(|commit| line.has(*commit)));
             let first = places.iter().filter(|(_, commits)| is_first(commits));
-            let is_made = |(path, commits): &(&&Path, &Vec<usize>)| {
-                rules.made_for_all_of(path, &version.id, commits.iter().map(|commit| self.name_of(*commit)))
-            };
-            let mut first: BTreeSet<PathBuf> =
-                first.filter(is_made).map(|(path, _)| path.to_path_buf()).collect();
+            let mut of_made = BTreeSet::new();
+            for (path, commits) in first {
+                let commits: Vec<&ObjectId> = commits.iter().map(|commit| self.name_of(*commit)).collect();
+                let history = (&self.history, self.ancestry());
+                if rules.made_for_all_of(history, path, &version.id, &commits, today(path).as_ref())? {
+                    of_made.insert(path.to_path_buf());
+                }
+            }
+            let mut first = of_made;
             if first.is_empty() {
                 continue;
             }
@@ -516,7 +521,7 @@ impl<'c> Elsewhere<'c> {
 }
 
 /// The rules that places had before files left them.
-struct LastRules<'g> {
+pub(super) struct LastRules<'g> {
     states: States<'g, 'g>,
     blobs: Blobs,
     prints: HashMap<(Format, ObjectId), Arc<Prints>>,
@@ -524,14 +529,28 @@ struct LastRules<'g> {
     leavings: HashMap<(Option<*const Configs>, BTreeSet<PathBuf>), Leaving>,
     /// What states of the configs said of places.
     rules: HashMap<(*const Configs, PathBuf), Option<KeySet>>,
+    /// What configs said in a commit and before it; `None` where that is unknown.
+    until: HashMap<ObjectId, Option<Rc<Vec<Arc<Configs>>>>>,
+    /// How many more times we may ask what a state of the configs said about a place.
+    trials_left: usize,
 }
 
 impl<'g> LastRules<'g> {
     fn of(git: &'g Git<'g>, lookup: Lookup, history: &History) -> Result<Self> {
         let places = history.configs.keys().cloned().collect();
         let states = States::of(git, lookup, places)?;
-        let (prints, leavings, rules) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Ok(Self { states, blobs: Blobs::open(git)?, prints, leavings, rules })
+        let (prints, leavings, rules, until) =
+            (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        let blobs = Blobs::open(git)?;
+        Ok(Self { states, blobs, prints, leavings, rules, until, trials_left: MOST_TRIALS })
+    }
+
+    /// Those of the configs that a command looks up.
+    pub fn of_context(git: &'g Git<'g>, history: &History, context: &Context) -> Result<Self> {
+        let mut lookup = context.lookup()?;
+        lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
+        lookup.working_dir = real(&lookup.working_dir);
+        Self::of(git, lookup, history)
     }
 
     /// What a state of the configs says of a place. It is kept, and so a state is no other one's later.
@@ -540,25 +559,119 @@ impl<'g> LastRules<'g> {
         self.rules.entry(key).or_insert_with(|| known_rule_of(place, configs)).as_ref()
     }
 
-    /// Whether a content at a path lists all whom the rule of the path named in each of these commits. Where that cannot be told,
-    /// it does not.
-    fn made_for_all_of<'c>(
+    /// Whether a content at a path was made for its readers, in each of these commits. Where that cannot be told, it was not.
+    fn made_for_all_of(
         &mut self,
+        history: (&History, &Ancestry),
         path: &Path,
         id: &ObjectId,
-        mut commits: impl Iterator<Item = &'c ObjectId>,
-    ) -> bool {
+        commits: &[&ObjectId],
+        today: Option<&KeySet>,
+    ) -> Result<bool> {
         let format = Format::of_path(path);
         let bytes = self.blobs.read(id, format.most_bytes() as u64);
         let holding = bytes.ok().and_then(|bytes| Holding::of(format, &bytes));
         let Some(keys) = holding.and_then(|holding| holding.ours).map(|file| Wrapped::all_of(&file)) else {
-            return false;
+            return Ok(false);
         };
-        commits.all(|commit| {
-            let Ok(configs) = self.states.configs(commit.as_str()) else { return false };
-            let rule = self.rule(&configs, path);
-            rule.is_some_and(|rule| keys.iter().all(|key| key.is_for_all_of(rule)))
-        })
+        for (key, commit) in keys.iter().flat_map(|key| commits.iter().map(move |commit| (key, commit))) {
+            if !self.came_made(history, key, commit, path, today)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a data key that came to a place by a commit lists all who read there `today` and could do so before: what the rule said
+    /// in between, if only in one commit, does not matter. A rule that comes along with it lets in whom it adds.
+    pub fn came_made(
+        &mut self,
+        history: (&History, &Ancestry),
+        key: &Wrapped,
+        commit: &ObjectId,
+        place: &Path,
+        today: Option<&KeySet>,
+    ) -> Result<bool> {
+        let (all, ancestry) = history;
+        let Some(number) = ancestry.number(commit) else { return Ok(false) };
+        if !self.is_ruled(commit, place) {
+            return Ok(false);
+        }
+        for parent in &all.commits[number].parents {
+            if self.had_others(history, parent, place, key.listed(), today)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The same of one that is in no commit, on top of this one.
+    pub fn is_made(
+        &mut self,
+        history: (&History, &Ancestry),
+        key: &Wrapped,
+        head: &ObjectId,
+        place: &Path,
+        today: Option<&KeySet>,
+    ) -> Result<bool> {
+        Ok(self.is_ruled(head, place) && !self.had_others(history, head, place, key.listed(), today)?)
+    }
+
+    fn is_ruled(&mut self, commit: &ObjectId, place: &Path) -> bool {
+        let configs = self.states.configs(commit.as_str());
+        configs.is_ok_and(|configs| self.rule(&configs, place).is_some_and(|rule| !rule.is_only_sent()))
+    }
+
+    /// Whether some of a place's readers today could already read it in this commit or an earlier one, and are not among these, or we
+    /// cannot tell.
+    fn had_others(
+        &mut self,
+        history: (&History, &Ancestry),
+        commit: &ObjectId,
+        place: &Path,
+        keys: &KeySet,
+        today: Option<&KeySet>,
+    ) -> Result<bool> {
+        let Some(states) = self.states_until(history, commit)? else { return Ok(true) };
+        let Some(left) = self.trials_left.checked_sub(states.len()) else { return Ok(true) };
+        self.trials_left = left;
+        Ok(states
+            .iter()
+            .any(|state| self.rule(state, place).is_some_and(|then| let_same_others_in(then, today, keys))))
+    }
+
+    /// What configs said in a commit and before it; `None` where that is not known by the commits that have changed one.
+    fn states_until(
+        &mut self,
+        (history, ancestry): (&History, &Ancestry),
+        commit: &ObjectId,
+    ) -> Result<Option<Rc<Vec<Arc<Configs>>>>> {
+        if let Some(known) = self.until.get(commit) {
+            return Ok(known.clone());
+        }
+        let states = match ancestry.number(commit).filter(|_| !history.has_linked_configs) {
+            None => None,
+            Some(number) => {
+                let line = ancestry.line([number]);
+                let named: HashSet<PathBuf> =
+                    self.states.places().filter(|place| !is_config(place)).cloned().collect();
+                let of_named =
+                    history.versions.iter().filter(|version| named.contains(&history.paths[version.path]));
+                let of_named = of_named.map(|version| version.commit).filter(|_| !named.is_empty());
+                let changing: BTreeSet<usize> =
+                    history.config_changes.iter().copied().chain(of_named).collect();
+                let mut states: Vec<Arc<Configs>> = Vec::new();
+                for change in changing.into_iter().filter(|change| line.has(*change)) {
+                    let state = self.states.configs(history.commits[change].id.as_str())?;
+                    if !states.iter().any(|known| Arc::ptr_eq(known, &state)) {
+                        states.push(state);
+                    }
+                }
+                Some(Rc::new(states))
+            }
+        };
+        self.until.insert(commit.clone(), states.clone());
+        Ok(states)
     }
 
     /// What a content at a path holds: nothing that Git does not give.
@@ -631,6 +744,7 @@ pub(super) fn held_versions(
         Some(rules.iter().filter_map(by_rule).collect::<Vec<Found>>())
     };
     let counts = |at: usize| is_for_secrets(&versions[at].path, configs);
-    let found = held_of(blobs, &ids, counts, hold, |_, error| Some(Err(unknown_original(error))))?;
+    let unread = |at: usize, error| Some(Err(unknown_original(error).in_file(&versions[at].shown)));
+    let found = held_of(blobs, &ids, counts, hold, unread)?;
     Ok(found.into_iter().flat_map(|(_, found)| found).collect())
 }
