@@ -56,7 +56,7 @@ soak: ## Run the controller through random work and faults for half an hour (the
 	SEALANT_SOAK_SECONDS=$${SEALANT_SOAK_SECONDS:-1800} \
 	cargo test --package sealant-controller --locked --test faults soak -- --nocapture
 
-windows: ## Build the command line for Windows, and run its main path under wine
+windows: ## Build the command line for Windows, and run its tests under wine (a quarter of an hour)
 	tests/windows/run
 
 macos: ## Check that the command line compiles for macOS; nothing is linked
@@ -75,6 +75,7 @@ test-release: ## Install dist/ on machines that have nothing else, verify it, an
 	release/lint
 	release/test
 	release/test-wheels
+	release/test-windows
 	release/test-images
 	release/test-sbom
 	release/test-verify
