@@ -70,6 +70,8 @@ impl Run {
     /// It is a program for Windows, which spells paths in its own way: tests see those that are there as they are here.
     pub(crate) fn of_windows(mut self, is_it: bool) -> Self {
         self.of_windows = is_it;
+        // Each program that it starts takes wine a tenth of a second, and a command of ours may start many.
+        self.limit *= if is_it { 3 } else { 1 };
         self
     }
 
