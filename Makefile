@@ -56,7 +56,7 @@ soak: ## Run the controller through random work and faults for half an hour (the
 	SEALANT_SOAK_SECONDS=$${SEALANT_SOAK_SECONDS:-1800} \
 	cargo test --package sealant-controller --locked --test faults soak -- --nocapture
 
-windows: ## Build the command line for Windows, and run its main path under wine
+windows: ## Build the command line for Windows, and run its tests under wine (a quarter of an hour)
 	tests/windows/run
 
 # The command line itself takes Apple's frameworks to be linked. What is linked is the library without what asks servers, and
@@ -79,6 +79,7 @@ test-release: ## Install dist/ on machines that have nothing else, verify it, an
 	release/lint
 	release/test
 	release/test-wheels
+	release/test-windows
 	release/test-images
 	release/test-sbom
 	release/test-verify

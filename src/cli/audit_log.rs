@@ -119,8 +119,8 @@ impl Journal for AuditLog {
         let cannot = |error: Error| {
             error.advise(format!(
                 "The audit log must be written before anything is decrypted or changed: make it a file that only you \
-                 can read and write (`chmod 600 {}`).",
-                typed(&path)
+                 can read and write (`{}`).",
+                os::how_to_keep(&typed(&path))
             ))
         };
         fs::append(&path, |last| {

@@ -20,7 +20,10 @@ pub(super) fn find(host: &dyn Host) -> Result<Command> {
             Kind::NoEditor,
             format!("there is no editor: none of {} was found", os::EDITORS.join(", ")),
         )
-        .advise("Set EDITOR to your editor's command, for instance `export EDITOR='code --wait'`.")
+        .advise(format!(
+            "Set EDITOR to your editor's command, for instance `{}`.",
+            os::how_to_set("EDITOR", "code --wait")
+        ))
     })
 }
 

@@ -12,6 +12,7 @@ use crate::cli::pipeline::{NAMES_TOLD, Passed, lines_of};
 use crate::config::{Configs, Policy};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::os;
 use crate::shown::typed;
 
 /// What a command may do with files that no rule names.
@@ -146,8 +147,8 @@ impl Move {
 
     /// The commands that move the file.
     pub(super) fn command(&self) -> String {
-        let made = self.folder.as_ref().map(|folder| format!("mkdir -p {folder} && ")).unwrap_or_default();
-        format!("{made}mv {} {}", self.from, self.to)
+        let made = self.folder.as_ref().map(|folder| os::how_to_make_folder(folder) + " && ");
+        made.unwrap_or_default() + &os::how_to_move(&self.from, &self.to)
     }
 }
 

@@ -587,6 +587,7 @@ mod starting {
 }
 
 /// Links: a file has the rule of the place where it is, whatever leads to it.
+#[cfg(unix)]
 mod links {
     use super::*;
     use std::os::unix::fs::symlink;

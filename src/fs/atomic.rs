@@ -112,7 +112,8 @@ fn refuse_read_only(path: &Path, target: &Path) -> Result<()> {
 }
 
 pub(super) fn read_only() -> Error {
-    Error::new(Kind::Write, "is read-only").advise("Make it writable with `chmod u+w`.")
+    Error::new(Kind::Write, "is read-only")
+        .advise(format!("Make it writable with `{}`.", os::HOW_TO_MAKE_WRITABLE))
 }
 
 /// Whether a file is what a killed run of [`write_atomic`] left behind. It may hold plaintext, and can be deleted.
@@ -316,7 +317,7 @@ pub(super) fn cannot_create(path: &Path, folder: &Path, error: io::Error) -> Err
         }
         io::ErrorKind::NotFound => Error::new(Kind::Write, format!("the folder {folder} does not exist"))
             .in_file(path)
-            .advise(format!("Make it first: mkdir -p {folder}")),
+            .advise(format!("Make it first: `{}`", os::how_to_make_folder(&folder.to_string()))),
         _ => cannot_write(path, error),
     }
 }

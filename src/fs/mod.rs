@@ -111,5 +111,5 @@ pub fn create_parent(path: &Path) -> Result<()> {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

@@ -259,7 +259,7 @@ mod writing {
         let folder = folder();
         let error = write_atomic(&folder.path().join("x/a.yaml"), NEW, Mode::Public).unwrap_err();
         assert_eq!(error.message(), format!("the folder {}/x does not exist", folder.path().display()));
-        assert!(error.advice().unwrap().starts_with("Make it first: mkdir -p "));
+        assert!(error.advice().unwrap().starts_with("Make it first: `mkdir -p "));
     }
 
     #[test]

@@ -533,6 +533,9 @@ pub(crate) fn limit_memory(_: &Child, _: u64) {}
 pub(crate) const SETTINGS: (Option<&str>, &str) =
     (None, if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" });
 
+/// The folder of the settings of `gcloud`, in the user's home.
+pub(crate) const GCLOUD: &str = ".config/gcloud";
+
 /// The variable that says who the user is.
 pub(crate) const USER: &str = "USER";
 
@@ -548,6 +551,38 @@ pub(crate) fn words(line: &str) -> Option<Vec<String>> {
 pub(crate) fn quoted(text: &str) -> Option<Cow<'_, str>> {
     shlex::try_quote(text).ok()
 }
+
+/// The command that keeps a file from others; `file` is a word for a shell, as in all of these.
+pub(crate) fn how_to_keep(file: &str) -> String {
+    format!("chmod 600 {file}")
+}
+
+/// The command that makes a file writable.
+pub(crate) const HOW_TO_MAKE_WRITABLE: &str = "chmod u+w";
+
+/// The command that makes a folder, and those above it.
+pub(crate) fn how_to_make_folder(folder: &str) -> String {
+    format!("mkdir -p {folder}")
+}
+
+/// The command that gives a file another name.
+pub(crate) fn how_to_move(from: &str, to: &str) -> String {
+    format!("mv {from} {to}")
+}
+
+/// The command that lets a shell look into a folder first.
+pub(crate) fn how_to_find_in(folder: &str) -> String {
+    format!("export PATH={folder}:$PATH")
+}
+
+/// The command that sets a variable for the programs that a shell starts.
+pub(crate) fn how_to_set(name: &str, value: &str) -> String {
+    format!("export {name}='{value}'")
+}
+
+/// What to do where plaintext is on a disk for a while.
+pub(crate) const HOW_TO_STAY_IN_MEMORY: &str =
+    "Set XDG_RUNTIME_DIR to a folder in memory (tmpfs), if there is one.";
 
 /// The variables that name the folder of temporary files, and where it is without them.
 pub(crate) const TEMPORARY: (&[&str], &str) = (&["TMPDIR"], "/tmp");

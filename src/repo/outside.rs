@@ -109,7 +109,7 @@ impl std::fmt::Display for Outside {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     #![allow(clippy::disallowed_methods, reason = "tests make the files that they look at")]
 

@@ -2,7 +2,7 @@ use std::fs;
 
 use sealant_test_support::{Run, Sandbox};
 
-use super::{IDENTITY, KEYS_TXT, RECIPIENT, decrypted, encrypt, new_lines, sandbox, with_secret};
+use super::{IDENTITY, KEYS_TXT, RECIPIENT, decrypted, encrypt, new_lines, program, sandbox, with_secret};
 
 const TEXT: &str = "# all of it\ndb:\n  password: 'hunter2' # old\n  port: 5432\n\nhosts: [a, b]\n";
 
@@ -186,7 +186,7 @@ fn what_others_wrote_meanwhile_stays_and_so_does_what_was_edited() {
     let test = with_secret(TEXT);
     let commands = format!(
         "sed -i s/hunter2/correct/ \"$1\"; {} set secret.yaml '[\"other\"]' true",
-        env!("CARGO_BIN_EXE_sealant")
+        program().display()
     );
     for kept in ["secret.edited.yaml", "secret.edited-2.yaml"] {
         let output = edit(&test, &commands, &["secret.yaml"]).run().code(3);

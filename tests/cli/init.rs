@@ -156,7 +156,7 @@ fn no_identity_is_made_beside_one_that_was_damaged() {
     let doctor = test.sealant(&["doctor"]).run().code(1);
     assert!(doctor.text().contains("from a backup") && !doctor.text().contains("sealant init"), "{doctor}");
     let refused = test.sealant(&["init"]).run().code(8);
-    let command = format!("`mv {shown} {shown}.damaged && sealant init`");
+    let command = format!("`mv {shown} {shown}.damaged`, then `sealant init`");
     assert!(refused.stderr.contains("damaged identity") && refused.stderr.contains(&command), "{refused}");
     assert_eq!(test.read_text(&keys), damaged);
     // What is there and no identity of ours is no reason to say that the file is new.

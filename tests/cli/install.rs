@@ -147,18 +147,29 @@ fn a_signature_of_another_release_is_not_one_of_this() {
 fn package_managers_get_the_sums_of_the_archives() {
     let test = sandbox();
     let other = "dist/sealant-0.1.0-aarch64-linux.tar.gz";
+    let zip = "dist/sealant-0.1.0-x86_64-windows.zip";
     test.write(other, "for aarch64");
+    test.write(zip, "for Windows");
     make_release(&test, &[]);
     let sums = test.read_text("dist/SHA256SUMS");
+    let sum_of = |archive: &str| {
+        let line = sums.lines().find(|line| archive.ends_with(&line[66..])).expect("a sum");
+        line[..64].to_owned()
+    };
     for file in ["sealant.rb", "flake.nix"] {
         let text = test.read_text(format!("dist/{file}"));
         let server = format!("{}/releases/download/v0.1.0/sealant-", env!("CARGO_PKG_REPOSITORY"));
         assert!(text.contains(&server) && !text.contains('@'), "{text}");
         for archive in [ARCHIVE, other] {
-            let name = archive.strip_prefix("dist/").expect("a folder");
-            let line = sums.lines().find(|line| line.ends_with(name)).expect("a sum");
-            assert!(text.contains(&format!("\"{}\"", &line[..64])), "{archive}: {text}");
+            assert!(text.contains(&format!("\"{}\"", sum_of(archive))), "{archive}: {text}");
         }
+        assert!(sums.contains(file), "{sums}");
+    }
+    for file in ["sealant.json", "Sealant.Sealant.installer.yaml"] {
+        let text = test.read_text(format!("dist/{file}"));
+        let name = zip.strip_prefix("dist/").expect("a folder");
+        let address = format!("{}/releases/download/v0.1.0/{name}", env!("CARGO_PKG_REPOSITORY"));
+        assert!(text.contains(&address) && text.contains(&sum_of(zip)) && !text.contains('@'), "{text}");
         assert!(sums.contains(file), "{sums}");
     }
 }

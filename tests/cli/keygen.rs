@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
-use super::{IDENTITY, KEYS_TXT, RECIPIENT, sandbox};
+use super::{IDENTITY, KEYS_TXT, RECIPIENT, program, sandbox};
 
 #[test]
 fn an_identity_goes_to_standard_output() {
@@ -78,7 +78,7 @@ fn nothing_is_added_to_an_encrypted_default_file() {
 #[test]
 fn others_who_can_read_the_output_are_warned_of() {
     let test = sandbox();
-    let line = format!("umask 022; {} keygen > key.txt", env!("CARGO_BIN_EXE_sealant"));
+    let line = format!("umask 022; {} keygen > key.txt", program().display());
     let output = test.program("sh", &["-c", &line]).run().ok();
     assert!(output.stderr.starts_with("warning: others can read the file"), "{output}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use sealant_test_support::{Run, Sandbox};
 
-use super::{RECIPIENT, STRANGER, at_home, encrypted, sandbox};
+use super::{RECIPIENT, STRANGER, at_home, encrypted, program, sandbox};
 
 /// Nothing here takes so long, unless it waits for somebody to write into a pipe.
 const SOON: Duration = Duration::from_secs(20);
@@ -515,7 +515,7 @@ fn nobody_waits_for_ever_for_the_other_end_of_a_pipe() {
             });
         }
     });
-    let sealant = env!("CARGO_BIN_EXE_sealant");
+    let sealant = program().display().to_string();
     let line = format!("(sleep 1; cat a.yaml > pipe.yaml) & {sealant} decrypt pipe.yaml");
     let output = test.program("bash", &["-c", &line]).limit(SOON).run().ok();
     assert_eq!(output.text(), "a: 1\n");
@@ -525,7 +525,7 @@ fn nobody_waits_for_ever_for_the_other_end_of_a_pipe() {
 fn what_a_person_names_may_be_a_pipe() {
     let test = at_home();
     encrypted(&test, "a.yaml", "a: 1\n", &[RECIPIENT]);
-    let sealant = env!("CARGO_BIN_EXE_sealant");
+    let sealant = program().display().to_string();
     let lines = [
         "decrypt --input-type yaml --output-type yaml <(cat a.yaml)",
         "--config <(echo 'creation_rules: []') decrypt a.yaml",

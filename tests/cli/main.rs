@@ -41,10 +41,17 @@ mod updatekeys;
 mod usage;
 mod who_can_decrypt;
 
-use sealant_test_support::Sandbox;
+use std::path::PathBuf;
+
+use sealant_test_support::{Sandbox, under_test};
 
 fn sandbox() -> Sandbox {
     Sandbox::new(env!("CARGO_BIN_EXE_sealant"))
+}
+
+/// The program, for a shell.
+fn program() -> PathBuf {
+    under_test(env!("CARGO_BIN_EXE_sealant"))
 }
 
 /// A sandbox in which our identity lies where it is looked for.

@@ -1,4 +1,4 @@
-use super::{IDENTITY, RECIPIENT, sandbox};
+use super::{IDENTITY, RECIPIENT, program, sandbox};
 
 /// How a command line ends: its exit code, and the first line of what it says.
 #[track_caller]
@@ -98,7 +98,7 @@ fn what_is_wrong_with_a_key_is_said_with_the_flag() {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let test = sandbox();
-    let sealant = env!("CARGO_BIN_EXE_sealant");
+    let sealant = program().display().to_string();
     // The reader is gone before anything is written.
     let line = format!("{{ sleep 0.2; {sealant} help exit-codes; echo $? >&2; }} | true");
     let output = test.program("sh", &["-c", &line]).run().ok();

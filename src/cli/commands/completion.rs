@@ -13,7 +13,8 @@ Examples:
   source <(sealant completion bash)    # in ~/.bashrc, or only for this shell
   sealant completion bash > ~/.local/share/bash-completion/completions/sealant
   sealant completion zsh > \"${fpath[1]}/_sealant\"
-  sealant completion fish > ~/.config/fish/completions/sealant.fish")]
+  sealant completion fish > ~/.config/fish/completions/sealant.fish
+  sealant completion powershell | Out-String | iex    # in $PROFILE")]
 pub struct Args {
     /// The shell
     shell: Shell,

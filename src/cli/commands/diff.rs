@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fs::Snapshot;
 use crate::keys::KeyService;
 use crate::names::Names;
+use crate::os;
 use crate::repo::git::tree::Tree;
 use crate::repo::git::{Git, changes, configs};
 use crate::shown::typed;
@@ -287,7 +288,7 @@ impl Comparison<'_> {
         }
         let side = |revision: Option<&str>, state: Option<Source>| {
             let label = match (&state, revision) {
-                (Some(_), Some(revision)) => format!("{revision}:{}", file.display()),
+                (Some(_), Some(revision)) => in_git(revision, file),
                 (Some(_), None) => file.display().to_string(),
                 (None, _) => "/dev/null".to_owned(),
             };
@@ -303,7 +304,7 @@ impl Comparison<'_> {
         };
         let bytes = git.run(["cat-file", "blob", id.as_str()]).map_err(nothing_to_compare)?;
         Ok(Some(Source {
-            path: format!("{revision}:{}", file.display()).into(),
+            path: in_git(revision, file).into(),
             format: self.formats.of_content(Some(file), &bytes),
             snapshot: Snapshot::of(&bytes),
             bytes,
@@ -539,4 +540,9 @@ fn name(change: Change) -> &'static str {
         Change::Removed => "removed",
         Change::Changed => "changed",
     }
+}
+
+/// A file in a commit, as Git takes it.
+fn in_git(revision: &str, file: &Path) -> String {
+    format!("{revision}:{}", String::from_utf8_lossy(&os::slashed(file)))
 }

@@ -26,6 +26,7 @@ use crate::os;
 use crate::policy;
 use crate::repo::git::install::{Setup, Step};
 use crate::repo::git::{Git, NoGit};
+use crate::shown::typed;
 
 /// Check your set-up: config, identities, editor, Git
 ///
@@ -190,7 +191,7 @@ fn check_source(source: &SourceReport, names: &Names) -> Vec<Check> {
         checks.push(Check::warning(
             "identities",
             format!("{shown}: others on this machine can read it"),
-            format!("Run `chmod 600 {}`.", path.display()),
+            format!("Run `{}`.", os::how_to_keep(&typed(path))),
         ));
     }
     checks
@@ -429,7 +430,7 @@ fn check_private_folder(context: &Context) -> Check {
         false => Check::warning(
             "edit",
             format!("while you edit, the plaintext is in {place}, on disk"),
-            "Set XDG_RUNTIME_DIR to a folder in memory (tmpfs), if there is one.",
+            os::HOW_TO_STAY_IN_MEMORY,
         ),
     }
 }

@@ -13,6 +13,7 @@ use crate::fs::{self, Mode};
 use crate::keys::vault::Vault;
 use crate::keys::{Identities, Recipient, SourceReport, StartedBy, TransitKey};
 use crate::names::Names;
+use crate::os;
 use crate::policy;
 use crate::repo::git::Git;
 use crate::repo::git::install::{Attributes, Setup, Step};
@@ -154,7 +155,8 @@ fn refuse_misnamed(context: &Context, folder: &Path) -> Result<()> {
     let search = context.configs()?.explain(&folder.join(SOPS_NAME))?.search;
     let Some((misnamed, warning)) = search.misnamed.first().zip(search.warning()) else { return Ok(()) };
     let (from, to) = (typed(misnamed), typed(&misnamed.with_file_name(SOPS_NAME)));
-    Err(Error::new(Kind::ConfigNotFound, warning).advise(format!("Give it that name: `mv {from} {to}`")))
+    Err(Error::new(Kind::ConfigNotFound, warning)
+        .advise(format!("Give it that name: `{}`", os::how_to_move(&from, &to))))
 }
 
 /// What is left for people to do.
@@ -252,10 +254,11 @@ fn refuse_beside_damaged(sources: &[SourceReport], context: &Context) -> Result<
     let Some(problem) = sources.iter().find(is_damaged).and_then(|source| source.problems.first()) else {
         return Ok(());
     };
-    let file = typed(&default);
+    let (file, damaged) = (typed(&default), typed(&default.with_added_extension("damaged")));
     Err(Error::new(Kind::Conflict, problem).in_file(&default).advise(format!(
         "Bring the file back from a backup: a new identity opens nothing that the old one opened. If there is none: \
-         `mv {file} {file}.damaged && sealant init`, and ask for access"
+         `{}`, then `sealant init`, and ask for access",
+        os::how_to_move(&file, &damaged)
     )))
 }
 

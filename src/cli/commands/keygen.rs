@@ -87,9 +87,7 @@ fn print_identity(args: &Args, context: &Context) -> Result<()> {
         }
         None => {
             if os::stdout_is_open_to_others() {
-                context.ui.warning(
-                    "others can read the file that the identity is written to: use -o FILE, or chmod it to 600",
-                );
+                context.ui.warning("others can read the file that the identity is written to: use -o FILE");
             }
             context.ui.out(file.as_bytes())?;
             if io::IsTerminal::is_terminal(&io::stdout()) {

@@ -52,7 +52,7 @@ impl Name {
 
 pub fn run(Args { name, dir }: Args, context: &Context) -> Result<ExitCode> {
     if !dir.is_dir() {
-        let advice = format!("Make it: `mkdir -p {}`.", typed(&dir));
+        let advice = format!("Make it: `{}`.", os::how_to_make_folder(&typed(&dir)));
         return Err(Error::new(Kind::NoFile, "there is no such folder").in_file(dir).advise(advice));
     }
     refuse_outside(&dir, context)?;
@@ -100,10 +100,13 @@ fn is_ours(place: &Path, program: &Path) -> bool {
 }
 
 fn not_ours(place: &Path) -> Error {
-    let shown = typed(place);
-    Error::new(Kind::Conflict, "this is not a link to sealant, and was left alone")
-        .in_file(place)
-        .advise(format!("Name another folder, or give it another name first: `mv {shown} {shown}.before`."))
+    let (shown, before) = (typed(place), typed(&place.with_added_extension("before")));
+    Error::new(Kind::Conflict, "this is not a link to sealant, and was left alone").in_file(place).advise(
+        format!(
+            "Name another folder, or give it another name first: `{}`.",
+            os::how_to_move(&shown, &before)
+        ),
+    )
 }
 
 /// Says what the shell will find by that name, unless it is the link.
@@ -113,9 +116,9 @@ fn tell_of_path(name: &str, dir: &Path, place: &Path, context: &Context) {
     if !std::env::split_paths(&path).any(|folder| folder.is_absolute() && real(&folder) == real(dir)) {
         let dir = os::real_path(dir).unwrap_or_else(|_| dir.to_path_buf());
         context.ui.warning(format!(
-            "{} is not in your PATH, so a shell does not find {name} there: `export PATH={}:$PATH`",
+            "{} is not in your PATH, so a shell does not find {name} there: `{}`",
             dir.display(),
-            typed(&dir)
+            os::how_to_find_in(&typed(&dir))
         ));
         return;
     }

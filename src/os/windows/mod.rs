@@ -457,6 +457,9 @@ pub(crate) fn limit_memory(_: &Child, _: u64) {}
 /// The variable that names the folder of a user's settings, and where it is in their home without that.
 pub(crate) const SETTINGS: (Option<&str>, &str) = (Some("APPDATA"), r"AppData\Roaming");
 
+/// The folder of the settings of `gcloud`, in the user's home.
+pub(crate) const GCLOUD: &str = r"AppData\Roaming\gcloud";
+
 /// The variable that says who the user is.
 pub(crate) const USER: &str = "USERNAME";
 
@@ -469,15 +472,61 @@ pub(crate) fn words(line: &str) -> Option<Vec<String>> {
 }
 
 /// A text as a word for a shell, for somebody to copy; `None` where that cannot be. What is in double quotes is the same for
-/// `cmd` and PowerShell, if it has nothing in it that one of them puts something in place of.
+/// `cmd` and PowerShell, if it has nothing in it that one of them puts something in place of; quotes in it are for `cmd`.
 pub(crate) fn quoted(text: &str) -> Option<Cow<'_, str>> {
     let is_plain = |c: char| c.is_alphanumeric() || r"\/:._-+=~".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         return Some(Cow::Borrowed(text));
     }
-    let is_taken = |c: char| "\"%$`!".contains(c) || c.is_control();
-    (!text.contains(is_taken)).then(|| Cow::Owned(format!("\"{text}\"")))
+    let is_taken = |c: char| "%$`!".contains(c) || c.is_control();
+    if text.contains(is_taken) {
+        return None;
+    }
+    let (mut quoted, mut backslashes) = (String::from("\""), String::new());
+    for c in text.chars() {
+        quoted.push_str(if c == '"' { &backslashes } else { "" });
+        quoted.push_str(if c == '"' { "\\" } else { "" });
+        quoted.push(c);
+        if c == '\\' { backslashes.push(c) } else { backslashes.clear() }
+    }
+    // Before a quote, programs take two backslashes for one.
+    quoted.push_str(&backslashes);
+    quoted.push('"');
+    Some(Cow::Owned(quoted))
 }
+
+/// The command that keeps a file from others, by a list that has its owner alone, whoever that is; `file` is a word for a
+/// shell, as in all of these.
+pub(crate) fn how_to_keep(file: &str) -> String {
+    format!("icacls {file} /inheritance:r /grant:r *S-1-3-4:F")
+}
+
+/// The command that makes a file writable.
+pub(crate) const HOW_TO_MAKE_WRITABLE: &str = "attrib -r";
+
+/// The command that makes a folder, and those above it. `cmd` takes what follows a slash for an option, as in `move`.
+pub(crate) fn how_to_make_folder(folder: &str) -> String {
+    format!("mkdir {}", folder.replace('/', "\\"))
+}
+
+/// The command that gives a file another name.
+pub(crate) fn how_to_move(from: &str, to: &str) -> String {
+    format!("move {} {}", from.replace('/', "\\"), to.replace('/', "\\"))
+}
+
+/// The command that lets PowerShell look into a folder first.
+pub(crate) fn how_to_find_in(folder: &str) -> String {
+    how_to_set("Path", &format!("{};$env:Path", folder.trim_matches('"')))
+}
+
+/// The command that sets a variable for the programs that PowerShell starts.
+pub(crate) fn how_to_set(name: &str, value: &str) -> String {
+    format!("$env:{name} = \"{value}\"")
+}
+
+/// What to do where plaintext is on a disk for a while.
+pub(crate) const HOW_TO_STAY_IN_MEMORY: &str =
+    "Windows has no folders in memory. Set TMP to a folder on an encrypted disk, if this one is not.";
 
 /// The variables that name the folder of temporary files, and where it is without them.
 pub(crate) const TEMPORARY: (&[&str], &str) = (&["TMP", "TEMP"], r"C:\Windows\Temp");
@@ -505,4 +554,23 @@ pub enum LocalListener {}
 /// Listens on a socket of the file system.
 pub(crate) fn listen_privately(_: &Path) -> io::Result<LocalListener> {
     Err(unsupported("sockets of the file system are not used on Windows: take --network tcp"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_as_programs_take_them_apart() {
+        for (text, expected) in [
+            (r"C:\a\b.yaml", Some(r"C:\a\b.yaml")),
+            (r"C:\a b\", Some(r#""C:\a b\\""#)),
+            (r#"["a"]"#, Some(r#""[\"a\"]""#)),
+            (r#"a\"b"#, Some(r#""a\\\"b""#)),
+            ("", Some(r#""""#)),
+            ("50%", None),
+        ] {
+            assert_eq!(quoted(text).as_deref(), expected, "{text}");
+        }
+    }
 }

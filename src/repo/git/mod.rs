@@ -325,7 +325,7 @@ impl<'h> Git<'h> {
         let folder = ["-C".into(), top.clone().into_os_string()];
         // Git goes no way up from where it is started.
         let ceiling = top.parent().map(|above| ("GIT_CEILING_DIRECTORIES".into(), above.into()));
-        let args = without_submodules(args);
+        let args = slashed_names(without_submodules(args));
         let filters = if is_one_of(&args, READS_NO_FILES) { Vec::new() } else { self.no_filters()? };
         let own = ENV.iter().map(|(name, value)| (name.into(), value.into()));
         let command = Command {
@@ -399,6 +399,13 @@ const READS_NO_FILES: &[&str] = &[
 
 fn is_one_of(args: &[OsString], commands: &[&str]) -> bool {
     args.first().is_some_and(|command| commands.iter().any(|known| command == known))
+}
+
+/// Names of files stand behind `--`, and Git has slashes in them.
+fn slashed_names(mut args: Vec<OsString>) -> Vec<OsString> {
+    let names = args.iter().position(|arg| arg == "--").map_or(args.len(), |at| at + 1);
+    args[names..].iter_mut().for_each(|name| *name = os::name_of(&os::slashed(Path::new(name))));
+    args
 }
 
 /// A submodule has a config of its own, whose programs Git would run over its files.

@@ -208,6 +208,8 @@ fn advices() -> Vec<(String, String)> {
     .expect("a pattern");
     let steps = Regex::new("(?:plain\\((?:&format!\\()?\"([^\"]+)\"|\"((?:sealant|git) [^\"]+)\")")
         .expect("a pattern");
+    // What each operating system calls it.
+    let whole = Regex::new(&format!("\"((?:{PROGRAMS}) [^\"\\n]+)\"")).expect("a pattern");
     let comment = Regex::new("(?m)^\\s*//.*$").expect("a pattern");
     let continued = Regex::new("\\\\\\n\\s*").expect("a pattern");
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -222,6 +224,9 @@ fn advices() -> Vec<(String, String)> {
         let is_help = |command: &str| command.contains("%O") || command.ends_with(" --");
         let bare = bare.captures_iter(&text).filter_map(|found| found.get(1).or(found.get(2)));
         let bare = bare.map(|found| found.as_str().replace("\\\"", "\"")).filter(|command| !is_help(command));
+        if name.starts_with("os/") {
+            advices.extend(whole.captures_iter(&text).map(|found| (name.clone(), found[1].to_owned())));
+        }
         if !name.ends_with("check/mend.rs") {
             advices.extend(bare.map(|command| (name.clone(), command)));
         }

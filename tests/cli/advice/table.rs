@@ -118,8 +118,13 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/man.rs", "sealant man --dir DIR", 1, In("cli/shell.rs")),
     ("cli/commands/man.rs", "sealant help", 1, Not("the name of a command in a sentence")),
     ("cli/commands/migrate.rs", "sealant status", 1, In("cli/migrate.rs")),
-    ("cli/commands/link.rs", "export PATH={}:$PATH", 1, In("cli/link.rs")),
-    ("cli/commands/link.rs", "mkdir -p {}", 1, In("cli/link.rs")),
+    ("os/unix.rs", "export PATH={folder}:$PATH", 1, In("cli/link.rs")),
+    ("os/unix.rs", "mkdir -p {folder}", 1, In("cli/link.rs")),
+    ("os/unix.rs", "mv {from} {to}", 1, By("init beside a config of another name")),
+    ("os/unix.rs", "chmod 600 {file}", 1, Not("a tool of the system, and what it does is not ours")),
+    ("os/unix.rs", "chmod u+w", 1, Not("a tool of the system, and what it does is not ours")),
+    ("os/unix.rs", "export {name}='{value}'", 1, Not("a tool of the system, and what it does is not ours")),
+    ("os/windows/mod.rs", "mkdir {}", 1, Not("a tool of the system, and what it does is not ours")),
     ("cli/commands/publish.rs", "sealant publish --help", 1, Not("help, which a test of all help prints")),
     (
         "cli/commands/recipient/mod.rs",
@@ -549,7 +554,6 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         Not("the beginning of a command that its caller writes out"),
     ),
-    ("cli/audit_log.rs", "chmod 600 {}", 1, Not("a tool of the system, and what it does is not ours")),
     ("cli/change.rs", "sealant set {flags} --value-stdin {} {item}", 1, In("cli/set.rs")),
     (
         "cli/cluster.rs",
@@ -559,7 +563,6 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ),
     ("cli/commands/diff.rs", "sealant diff OLD NEW", 1, In("cli/diff.rs")),
     ("cli/commands/doctor.rs", "VAULT_ADDR={address} sealant doctor", 1, In("interop/vault_commands.rs")),
-    ("cli/commands/doctor.rs", "chmod 600 {}", 1, Not("a tool of the system, and what it does is not ours")),
     (
         "cli/commands/doctor.rs",
         "gpg --import FILE",
@@ -593,12 +596,6 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         "sops rotate -i FILE",
         1,
         Not("a program of others, beside a cluster or a file of theirs"),
-    ),
-    (
-        "cli/editor.rs",
-        "export EDITOR='code --wait'",
-        1,
-        Not("a tool of the system, and what it does is not ours"),
     ),
     (
         "cli/kubeseal/controller.rs",
@@ -727,8 +724,6 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         Not("a tool of the system, and what it does is not ours"),
     ),
-    ("fs/atomic.rs", "chmod u+w", 1, Not("a tool of the system, and what it does is not ours")),
-    ("fs/atomic.rs", "mkdir -p {folder}", 1, Not("a tool of the system, and what it does is not ours")),
     ("fs/atomic.rs", "rm {}", 1, Not("a tool of the system, and what it does is not ours")),
     ("fs/atomic.rs", "ulimit -f", 1, Not("a tool of the system, and what it does is not ours")),
     (
@@ -1067,7 +1062,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         1,
         Not("Git refuses to commit before the hook runs"),
     ),
-    ("cli/commands/init.rs", "mv {file} {file}.damaged && sealant init", 1, In("cli/init.rs")),
+    ("cli/commands/init.rs", "sealant init", 1, In("cli/init.rs")),
     (
         "cli/commands/recipient/mod.rs",
         "sealant recipient add {name}\\\"$({public})\\\"",
@@ -1118,7 +1113,6 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ),
     ("cli/context.rs", "sealant edit FILE", 1, By("a value that came in later")),
     ("cli/commands/check/mend.rs", "sealant edit", 1, Not("the name of a command in a sentence")),
-    ("cli/commands/init.rs", "mv {from} {to}", 1, By("init beside a config of another name")),
     (
         "cli/context.rs",
         "git restore --source={commit} FILE",
@@ -1190,10 +1184,4 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("sops/decrypt.rs", "git restore --source=HEAD FILE", 1, By("decrypt of a file that was changed")),
     ("sops/metadata.rs", "git log --oneline -- FILE", 1, By("decrypt without a MAC")),
     ("sops/metadata.rs", "git restore --source=HEAD FILE", 1, By("decrypt of half of a file")),
-    (
-        "cli/commands/link.rs",
-        "mv {shown} {shown}.before",
-        1,
-        Not("a tool of the system, and what it does is not ours"),
-    ),
 ];

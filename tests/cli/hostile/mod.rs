@@ -12,7 +12,6 @@ mod repository;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -20,7 +19,7 @@ use std::time::Duration;
 
 use sealant_test_support::{Output, Run, Sandbox};
 
-use super::{RECIPIENT, sandbox};
+use super::{RECIPIENT, program, sandbox};
 use arguments::{FILE, SERVING, TABLE};
 use canaries::{May, Server, Trap};
 use repository::{FILES, NEW, Repository, SILENT, TOKEN};
@@ -184,7 +183,7 @@ impl Hostile {
             path.push(self.trap.plugins());
             path.push(":");
         }
-        path.push(Path::new(env!("CARGO_BIN_EXE_sealant")).parent().expect("a program is in a folder"));
+        path.push(program().parent().expect("a program is in a folder"));
         path.push(":/usr/local/bin:/usr/bin:/bin");
         let editor = copy.editor(&format!("echo 'token: {NEW}' >> \"$1\""));
         run.env("PATH", path)

@@ -287,6 +287,34 @@ fn doctor_says_what_a_clone_lacks() {
     assert!(doctor(&test).contains("of another version"), "{}", doctor(&test));
 }
 
+/// Git for Windows gives files its line ends, unless it is told not to.
+#[test]
+fn a_clone_with_the_line_ends_of_windows_is_like_any_other() {
+    let test = repository();
+    let sealant = |args: &[&str]| program(&test, env!("CARGO_BIN_EXE_sealant"), args).run().ok();
+    install(&test, &[]).run().ok();
+    for file in ["secrets/a.env", "secrets/a.ini", "secrets/a.yaml"] {
+        let text = if file.ends_with("yaml") { "password: hunter2\n" } else { "password=hunter2\n" };
+        test.write(file, text);
+        sealant(&["encrypt", "-i", file]);
+    }
+    git(&test, &["add", "."]).run().ok();
+    git(&test, &["commit", "-qm", "secrets"]).run().ok();
+    git(&test, &["clone", "-q", "-c", "core.autocrlf=true", ".", "../clone"]).run().ok();
+    let read = |file: &str| test.read_text(format!("../clone/{file}"));
+    assert!(read(".gitattributes").contains("\r\n") && read("secrets/a.yaml").contains("\r\n"));
+
+    let output = install(&test, &[]).cwd("../clone").run().ok();
+    assert!(!output.stderr.contains("written: .gitattributes"), "{output}");
+    let changed = git(&test, &["status", "--porcelain"]).cwd("../clone").run().ok();
+    assert_eq!(changed.text(), "");
+    for file in ["secrets/a.env", "secrets/a.ini", "secrets/a.yaml"] {
+        let get = program(&test, env!("CARGO_BIN_EXE_sealant"), &["decrypt", file]);
+        let output = get.cwd("../clone").env("SOPS_AGE_KEY", IDENTITY).run().ok();
+        assert!(output.text().contains(PLANTED), "{output}");
+    }
+}
+
 #[test]
 fn init_does_it_in_the_same_step() {
     let test = Sandbox::new(env!("CARGO_BIN_EXE_sealant"));

@@ -66,6 +66,13 @@ pub use stand_in::{PLANTED, StandIn};
 pub use terminal::Terminal;
 pub use toy::AGE_PLUGIN_TOY;
 
+const UNDER_TEST: &str = "SEALANT_UNDER_TEST";
+
+/// The program under test: the one that Cargo has built, or another that stands for it, as `tests/windows/run` has one.
+pub fn under_test(built: impl Into<PathBuf>) -> PathBuf {
+    std::env::var_os(UNDER_TEST).map_or_else(|| built.into(), PathBuf::from)
+}
+
 /// The files of one test, removed with it:
 ///
 /// | folder | is |
@@ -88,7 +95,7 @@ impl Sandbox {
         for folder in ["work", "home/.config", "tmp", "bin"] {
             fs::create_dir_all(root.path().join(folder)).expect("a folder in the temporary directory");
         }
-        Self { root, sealant: sealant.into(), scripts: AtomicUsize::new(0) }
+        Self { root, sealant: under_test(sealant), scripts: AtomicUsize::new(0) }
     }
 
     /// Where a file of the working directory is. An absolute path stays as it is.
@@ -132,7 +139,7 @@ impl Sandbox {
 
     /// The program under test.
     pub fn sealant(&self, args: &[&str]) -> Run {
-        self.program(&self.sealant, args)
+        self.program(&self.sealant, args).of_windows(std::env::var_os(UNDER_TEST).is_some())
     }
 
     /// The real sops of today.
@@ -188,6 +195,11 @@ impl Sandbox {
         let path = self.root.path().join(format!("bin/editor-{number}"));
         self.write(&path, format!("#!/bin/sh\nset -eu\n{commands}\n"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the script becomes executable");
+        if std::env::var_os(UNDER_TEST).is_some() {
+            // What Windows starts, which runs the script.
+            fs::copy(self.sealant.with_file_name("relay.exe"), path.with_added_extension("exe"))
+                .expect("the tests of Windows have a relay");
+        }
         path
     }
 

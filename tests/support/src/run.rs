@@ -23,6 +23,7 @@ pub struct Run {
     cwd: PathBuf,
     stdin: Option<Vec<u8>>,
     limit: Duration,
+    of_windows: bool,
 }
 
 impl Run {
@@ -39,7 +40,7 @@ impl Run {
                 Ok(())
             });
         }
-        Self { command, cwd, stdin: None, limit: LIMIT }
+        Self { command, cwd, stdin: None, limit: LIMIT, of_windows: false }
     }
 
     /// One more argument, for instance a path.
@@ -63,6 +64,14 @@ impl Run {
     /// What the program reads from its standard input, which is empty otherwise.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// It is a program for Windows, which spells paths in its own way: tests see those that are there as they are here.
+    pub(crate) fn of_windows(mut self, is_it: bool) -> Self {
+        self.of_windows = is_it;
+        // Each program that it starts takes wine a tenth of a second, and a command of ours may start many.
+        self.limit *= if is_it { 3 } else { 1 };
         self
     }
 
@@ -132,7 +141,14 @@ impl Run {
             };
             panic!("{name}\n{what} after {:?}\n{}", self.limit, streams(&stdout.text(), &stderr.text()));
         };
-        Output { status: code_of(status), stdout: stdout.bytes(), stderr: stderr.text(), name }
+        let (mut stdout, mut stderr) = (stdout.bytes(), stderr.text());
+        if self.of_windows {
+            let folder = self.command.get_current_dir().unwrap_or(&self.cwd);
+            stderr = spelled_as_here(&stderr, folder);
+            stdout = String::from_utf8(stdout)
+                .map_or_else(|error| error.into_bytes(), |text| spelled_as_here(&text, folder).into());
+        }
+        Output { status: code_of(status), stdout, stderr, name }
     }
 
     /// Runs the program to its end, however long that takes, and says what it needed. For benchmarks: what it prints to
@@ -235,6 +251,22 @@ impl fmt::Display for Output {
         let Self { status, stdout, stderr, name } = self;
         write!(f, "{name}\nexit code: {status}\n{}", streams(&String::from_utf8_lossy(stdout), stderr))
     }
+}
+
+/// A text in which paths that begin in this folder are spelled `a/b` instead of `a\b`, and `/a` instead of `Z:\a`.
+fn spelled_as_here(text: &str, folder: &Path) -> String {
+    let is_end = |c: char| c.is_whitespace() || "\"'`,;()[]<>:".contains(c);
+    let is_there = |path: &str| {
+        path.split_once('/')
+            .is_some_and(|(top, rest)| !rest.is_empty() && (top.is_empty() || folder.join(top).is_dir()))
+    };
+    let text = text.replace("Z:\\\\", "/").replace("Z:\\", "/");
+    let words = text.split_inclusive(is_end).map(|word| {
+        let path = word.replace("\\\\", "/").replace('\\', "/");
+        let is_path = path != word && !word.starts_with('\\') && is_there(path.trim_end_matches(is_end));
+        if is_path { path } else { word.to_owned() }
+    });
+    words.collect()
 }
 
 fn streams(stdout: &str, stderr: &str) -> String {

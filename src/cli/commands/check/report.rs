@@ -13,6 +13,7 @@ use crate::cli::failures::Failures;
 use crate::cli::redact::WITH_SLASHES;
 use crate::cli::ui::counted;
 use crate::error::{Kind, Result};
+use crate::os;
 use crate::repo::check::{Finding, Level, Rule};
 
 /// A finding and where it is.
@@ -181,6 +182,9 @@ fn without_links(message: &str) -> String {
 
 /// A path as a reference of RFC 3986, whatever bytes it has.
 fn uri(path: &Path) -> String {
-    let uri = percent_encode(path.as_os_str().as_encoded_bytes(), &WITH_SLASHES);
-    if path.is_absolute() { format!("file://{uri}") } else { uri.to_string() }
+    let bytes = os::slashed(path);
+    let uri = percent_encode(&bytes, &WITH_SLASHES);
+    // A drive of Windows is the first folder.
+    let root = if bytes.starts_with(b"/") { "" } else { "/" };
+    if path.is_absolute() { format!("file://{root}{uri}") } else { uri.to_string() }
 }

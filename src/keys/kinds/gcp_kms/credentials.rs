@@ -14,6 +14,7 @@ use super::subject::{Aws, Program, Subject};
 use crate::error::Result;
 use crate::host::Host;
 use crate::keys::web::{Cause, Problem, Secret, address, is_here};
+use crate::os;
 use crate::secret::{SecretBytes, SecretString};
 
 const CREDENTIALS: &str = "GOOGLE_CREDENTIALS";
@@ -22,8 +23,8 @@ const DEFAULT_CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const QUOTA_PROJECT: &str = "GOOGLE_CLOUD_QUOTA_PROJECT";
 const METADATA_HOST: &str = "GCE_METADATA_HOST";
 
-/// Where `gcloud auth application-default login` leaves what it was given, below the home of the user.
-const OF_GCLOUD: &str = ".config/gcloud/application_default_credentials.json";
+/// Where `gcloud auth application-default login` leaves what it was given.
+const OF_GCLOUD: &str = "application_default_credentials.json";
 
 /// Where Google hands out tokens, if a file does not say otherwise.
 const TOKEN_SERVER: &str = "https://oauth2.googleapis.com/token";
@@ -150,7 +151,7 @@ fn of_text_or_file(host: &dyn Host, given: String) -> Result<Found, Problem> {
 }
 
 fn left_by_gcloud(host: &dyn Host) -> Option<(String, SecretBytes)> {
-    let path = host.home()?.join(OF_GCLOUD);
+    let path = host.home()?.join(os::GCLOUD).join(OF_GCLOUD);
     let content = host.read_secret(&path).ok()?;
     Some((path.display().to_string(), content))
 }

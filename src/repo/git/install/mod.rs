@@ -45,8 +45,8 @@ const CACHE_REF: &str = "refs/notes/textconv/sealant";
 
 /// Which files may hold secrets. The drivers look into each, and leave others to Git.
 const PATTERNS: [&str; 5] = ["*.yaml", "*.yml", "*.json", "*.env", "*.ini"];
-const BEGIN: &str = "# sealant: written by `sealant git install`\n";
-const END: &str = "# sealant: end\n";
+const BEGIN: &str = "# sealant: written by `sealant git install`";
+const END: &str = "# sealant: end";
 
 /// What a hook says that looks at what is staged.
 pub const HOOK_LINE: &str = "sealant hook pre-commit";
@@ -135,7 +135,7 @@ impl<'a, 'h> Setup<'a, 'h> {
         self.refuse_links()?;
         let mut steps: Vec<Step> = self.stop_caching()?.into_iter().collect();
         steps.push(self.write_settings()?);
-        steps.push(self.edit_attributes(place, |text| Ok(with_block(&without_block(text)?)))?);
+        steps.push(self.edit_attributes(place, with_block)?);
         steps.extend(self.overruled()?);
         for event in Event::ALL {
             steps.push(self.write_hook(event)?);
@@ -437,26 +437,34 @@ fn find(text: &[u8], part: &str) -> Option<usize> {
     memmem::find(text, part.as_bytes())
 }
 
-/// Attributes with ours at their beginning: of several lines about a file the last one counts, and the person's own
-/// should.
-fn with_block(text: &[u8]) -> Vec<u8> {
-    let mut block = BEGIN.to_owned();
+/// Attributes with ours, as they are written today, at their beginning: of several lines about a file the last one counts,
+/// and the person's own should.
+fn with_block(text: &[u8]) -> Result<Vec<u8>> {
+    let others = without_block(text)?;
+    // As Git has them where it gives files the line ends of Windows.
+    let end = if contains(text, "\r\n") { "\r\n" } else { "\n" };
+    let mut block = format!("{BEGIN}{end}");
     for pattern in PATTERNS {
-        block += &format!("{pattern} diff=sealant merge=sealant\n");
+        // Neither Sealant nor sops can read an encrypted dotenv file with such line ends.
+        let kept = if pattern == "*.env" { "-text " } else { "" };
+        block += &format!("{pattern} {kept}diff=sealant merge=sealant{end}");
     }
     block += END;
+    block += end;
     // A mark of UTF-8 stays in front, where Git skips it.
-    let mark = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    [&text[..mark], block.as_bytes(), &text[mark..]].concat()
+    let mark = if others.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    Ok([&others[..mark], block.as_bytes(), &others[mark..]].concat())
 }
 
 fn without_block(text: &[u8]) -> Result<Vec<u8>> {
     let Some(start) = find(text, BEGIN) else { return Ok(text.to_vec()) };
     let Some(length) = find(&text[start..], END) else {
-        return Err(Error::new(Kind::Conflict, format!("the line `{}` is missing", END.trim_end()))
+        return Err(Error::new(Kind::Conflict, format!("the line `{END}` is missing"))
             .advise("Put it back after the lines of `sealant git install`, or remove all of them."));
     };
-    Ok([&text[..start], &text[start + length + END.len()..]].concat())
+    let rest = &text[start + length + END.len()..];
+    let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
+    Ok([&text[..start], rest.strip_prefix(b"\n").unwrap_or(rest)].concat())
 }
 
 #[cfg(test)]
@@ -468,11 +476,16 @@ mod tests {
         for text in
             [&b""[..], b"*.yaml text", b"# x\r\n*.json -diff\r\n", b"\xef\xbb\xbf*.ini text\n", b"\xff\n"]
         {
-            let with = with_block(text);
+            let with = with_block(text).unwrap();
             assert!(with.len() > text.len() && with.ends_with(&text[text.len().min(3)..]));
             assert_eq!(without_block(&with).unwrap(), text);
+            assert_eq!(with_block(&with).unwrap(), with);
+            // Git has given it the line ends of Windows.
+            let windows =
+                String::from_utf8_lossy(&with).replace("\r\n", "\n").replace('\n', "\r\n").into_bytes();
+            assert_eq!(with_block(&windows).unwrap(), windows);
         }
-        assert!(with_block(b"\xef\xbb\xbfx\n").starts_with(b"\xef\xbb\xbf# sealant"));
+        assert!(with_block(b"\xef\xbb\xbfx\n").unwrap().starts_with(b"\xef\xbb\xbf# sealant"));
         assert!(without_block(BEGIN.as_bytes()).is_err());
     }
 }
