@@ -207,8 +207,9 @@ impl<'g> Repository<'g> {
     fn read(git: &'g Git<'g>, configs: &Configs) -> Result<Self> {
         let history = History::read_all_with_before(git, &sides::all(git)?)?;
         let places: Vec<PathBuf> = history.paths.iter().map(|path| git.top().join(path)).collect();
-        let ruled: Vec<bool> =
-            places.par_iter().map(|place| past_rule_of(place, configs).is_some()).collect();
+        let is_for_readers =
+            |place: &PathBuf| is_for_secrets(place, configs) && past_rule_of(place, configs).is_some();
+        let ruled: Vec<bool> = places.par_iter().map(is_for_readers).collect();
         let of_ruled = history.versions.iter().filter(|version| ruled[version.path]);
         let of_ruled: HashSet<usize> = of_ruled.map(|version| version.blob).collect();
         let ids: Vec<&ObjectId> = history.blobs.iter().map(|blob| &blob.id).collect();

@@ -289,6 +289,9 @@ fn links_in_conflict_are_no_files() {
         );
     }
     assert_eq!(before, ["v1.yaml", "v2.yaml", "v3.yaml"].map(|name| repo.test.read_text(name)));
+    repo.ok(&["checkout", "-q", "--ours", "cur.yaml"]);
+    repo.ok(&["add", "cur.yaml"]);
+    assert_eq!(std::fs::read_link(repo.test.path("cur.yaml")).expect("a link").to_str(), Some("v3.yaml"));
 }
 
 #[test]

@@ -31,9 +31,12 @@ use crate::shown::typed;
 /// The exit code is 0 if everything was merged, 1 if there is a conflict, and above 128 if the merge failed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Examples:
+Examples, as `sealant git install` does it:
   git config merge.sealant.driver \\
     'sealant git merge %O %A %B --marker-size %L --path %P'
+  git config merge.sealant.recursive sealant-inner
+  git config merge.sealant-inner.driver \\
+    'sealant git merge --inner %O %A %B --marker-size %L --path %P'
   echo '*.yaml merge=sealant' >> .gitattributes")]
 pub struct Args {
     /// The common ancestor, or an empty file if there is none
