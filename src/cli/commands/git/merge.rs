@@ -31,7 +31,7 @@ use crate::shown::typed;
 /// The exit code is 0 if everything was merged, 1 if there is a conflict, and above 128 if the merge failed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Examples, as `sealant git install` does it:
+Examples:
   git config merge.sealant.driver \\
     'sealant git merge %O %A %B --marker-size %L --path %P'
   git config merge.sealant.recursive sealant-inner
