@@ -8,6 +8,7 @@ use crate::claims::{Edit, Pin};
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, LISTED};
 use crate::cli::claims::{Claims, Strictness, tell_place};
 use crate::cli::context::{Context, block_on};
+use crate::cli::merging;
 use crate::cli::pipeline;
 use crate::cli::recipients::Recipients;
 use crate::cli::typed_path::within;
@@ -112,6 +113,7 @@ impl ChangeArgs {
         let snapshot = parsed.snapshot;
         let retyped = |written| pipeline::retyped(written, format, formats, Some(path), context);
         let claims = Claims::new(context)?;
+        merging::tell_of_rules(context, [path.as_path()])?;
         if change.strictness().is_none() {
             claims.tell_weaker(path, &parsed.file);
         }

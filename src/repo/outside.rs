@@ -29,9 +29,16 @@ impl Outside {
     /// tree that the environment names, which may have no `.git`.
     pub fn of(path: &Path, named: impl FnOnce() -> Option<PathBuf>) -> Result<Option<Self>> {
         let (links, here) = links_of(path, named)?;
-        let is_of_git = is_of_git(&here);
-        let leads_out = links.into_iter().find(|(top, _)| is_of_git || !here.starts_with(top));
-        Ok(leads_out.map(|(top, link)| Self { link, top, target: here, is_of_git }))
+        // Of what leads there, any link counts: behind the person's own, there may be another one.
+        let of_git = links.iter().find(|(top, _)| is_of_git(&here, top.as_deref())).cloned();
+        let is_of_git = of_git.is_some();
+        let ruled = links.into_iter().filter_map(|(top, link)| Some((top?, link)));
+        let mut leads_out = ruled.filter(|(top, _)| !here.starts_with(top));
+        let found = match of_git {
+            Some((top, link)) => Some((top.unwrap_or_default(), link)),
+            None => leads_out.next(),
+        };
+        Ok(found.map(|(top, link)| Self { link, top, target: here, is_of_git }))
     }
 
     /// The refusal to write there.
@@ -49,7 +56,8 @@ impl Outside {
 /// Refuses a path on which a link of a repository is, wherever that leads: it is for a file of which somebody knows the name.
 pub fn refuse_links(path: &Path, named: impl FnOnce() -> Option<PathBuf>) -> Result<()> {
     let (links, _) = links_of(path, named)?;
-    links.into_iter().next().map_or(Ok(()), |(top, link)| {
+    let of_repository = links.into_iter().find_map(|(top, link)| Some((top?, link)));
+    of_repository.map_or(Ok(()), |(top, link)| {
         let link = shown::typed(link.strip_prefix(top).unwrap_or(&link));
         let message = format!("{link} is a link of this repository, and nothing is written through it");
         Err(Error::new(Kind::Conflict, message)
@@ -58,11 +66,11 @@ pub fn refuse_links(path: &Path, named: impl FnOnce() -> Option<PathBuf>) -> Res
     })
 }
 
-/// The links of repositories on a path, each with the top of its repository, and where the path really is.
-fn links_of(
-    path: &Path,
-    named: impl FnOnce() -> Option<PathBuf>,
-) -> Result<(Vec<(PathBuf, PathBuf)>, PathBuf)> {
+/// A link, with the top of the repository in which it is.
+type Link = (Option<PathBuf>, PathBuf);
+
+/// The links on a path, and where the path really is.
+fn links_of(path: &Path, named: impl FnOnce() -> Option<PathBuf>) -> Result<(Vec<Link>, PathBuf)> {
     let cannot = |error| Error::new(Kind::Read, "cannot be looked at").in_file(path).caused_by(error);
     let (mut here, mut links) = (PathBuf::new(), Vec::new());
     for component in std::path::absolute(path).map_err(cannot)?.components() {
@@ -83,14 +91,18 @@ fn links_of(
     }
     let named = if links.iter().any(|(_, top)| top.is_none()) { named() } else { None };
     let of_named = |link: &Path| named.clone().filter(|top| link.starts_with(top));
-    let links = links.into_iter().filter_map(|(link, top)| Some((top.or_else(|| of_named(&link))?, link)));
+    let links = links.into_iter().map(|(link, top)| (top.or_else(|| of_named(&link)), link));
     Ok((links.collect(), here))
 }
 
-/// Whether a path is of what Git keeps of a repository.
-fn is_of_git(path: &Path) -> bool {
+/// Whether a path is of what Git keeps of a repository. A working tree may be in a folder of Git's: what is below its top is not of
+/// that.
+fn is_of_git(path: &Path, top: Option<&Path>) -> bool {
+    let below = top.and_then(|top| path.strip_prefix(top).ok());
     let is_there = |folder: &Path| ["HEAD", "objects", "refs"].iter().all(|name| folder.join(name).exists());
-    path.components().any(|part| is_name_of_git(part.as_os_str())) || path.ancestors().any(is_there)
+    let levels = below.map_or(usize::MAX, |below| below.components().count());
+    below.unwrap_or(path).components().any(|part| is_name_of_git(part.as_os_str()))
+        || path.ancestors().take(levels).any(is_there)
 }
 
 /// Whether a name is that of Git's own folder, also where the file system takes others for the same.
@@ -121,14 +133,31 @@ mod tests {
     fn a_link_leads_out_of_the_repository_in_which_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().canonicalize().unwrap();
-        for made in ["a/.git/hooks", "a/sub/.git", "a/in", "a/deep", "b/in", "c/own/objects", "c/own/refs"] {
+        for made in [
+            "a/.git/hooks",
+            "a/sub/.git",
+            "a/in",
+            "a/deep",
+            "b/in",
+            "bare/objects",
+            "bare/refs",
+            "bare/tree/in",
+            "c/own/objects",
+            "c/own/refs",
+        ] {
             std::fs::create_dir_all(at.join(made)).unwrap();
         }
         std::fs::write(at.join("c/own/HEAD"), "").unwrap();
         std::fs::write(at.join("a/deep/.git"), "gitdir: ../.git").unwrap();
+        // A working tree in the folder of a bare clone.
+        std::fs::write(at.join("bare/HEAD"), "").unwrap();
+        std::fs::write(at.join("bare/tree/.git"), "gitdir: ../worktrees/tree").unwrap();
         for (target, link) in [
             (".git/config", "a/settings"),
             (".git", "a/gitdir"),
+            ("../a/gitdir", "b/gitdir"),
+            ("in/x", "bare/tree/within"),
+            ("../config", "bare/tree/up"),
             ("deep/.git", "a/named"),
             ("own/config", "c/settings"),
             ("../b/in/x", "c/file"),
@@ -154,6 +183,9 @@ mod tests {
             ("a/gitdir/hooks/pre-commit", Some("a/gitdir a a/.git/hooks/pre-commit")),
             ("a/named", Some("a/named a a/deep/.git")),
             ("a/.git/config", None),
+            ("b/gitdir/config", Some("b/gitdir  a/.git/config")),
+            ("bare/tree/within", None),
+            ("bare/tree/up", Some("bare/tree/up bare/tree bare/config")),
             ("c/settings", Some("c/settings c c/own/config")),
             ("c/file", Some("c/file c b/in/x")),
             ("a/file", Some("a/file a b/in/x")),

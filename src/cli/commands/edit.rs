@@ -10,6 +10,7 @@ use crate::cli::context::{Context, block_on};
 use crate::cli::copies;
 use crate::cli::encryption::Encrypt;
 use crate::cli::failures::Failures;
+use crate::cli::merging;
 use crate::cli::pipeline::{self, Item};
 use crate::cli::recipients::Recipients;
 use crate::cli::session::{Edited, Encryption, Session};
@@ -73,6 +74,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    merging::tell_of_rules(context, args.files.iter().map(PathBuf::as_path))?;
     let edit = Edit {
         context,
         args: &args,

@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::batch::Source;
+use crate::batch::{self, Source};
 use crate::claims::Edit;
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
 use crate::cli::claims::{Claims, Strictness};
@@ -23,7 +23,7 @@ use crate::repo::git::resolve::{self, Conflicted, Resolved, Sides, Stages};
 use crate::repo::git::sequence::Sequence;
 use crate::secret::{DataKey, SecretBytes, SecretString};
 use crate::shown::typed;
-use crate::sops::{Ciphertext, Encrypted};
+use crate::sops::{Ciphertext, Encrypted, MacCheck};
 
 /// Resolve a merge conflict in encrypted files
 ///
@@ -93,6 +93,29 @@ struct Resolve<'a> {
     service: KeyService<'a>,
 }
 
+/// How a file has what a side has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum As {
+    Committed,
+    /// Under another data key, for instance.
+    Written,
+}
+
+/// Whether two texts differ at most by how their lines end: Git may change that where it checks them out.
+fn is_same_text(one: &[u8], other: &[u8]) -> bool {
+    let lines = |text: &[u8]| -> Vec<u8> {
+        let mut plain = Vec::with_capacity(text.len());
+        let mut bytes = text.iter().copied().peekable();
+        while let Some(byte) = bytes.next() {
+            if byte != b'\r' || bytes.peek() != Some(&b'\n') {
+                plain.push(byte);
+            }
+        }
+        plain
+    };
+    one == other || (one.len() != other.len() && lines(one) == lines(other))
+}
+
 /// A file on the disk, and what Git knows of it.
 struct File<'f> {
     path: &'f Path,
@@ -145,29 +168,59 @@ impl Resolve<'_> {
             return Err(Error::new(Kind::Conflict, "the file has no conflict markers")
                 .advise("Resolve it without --edit, then edit it: `sealant edit FILE`."));
         }
-        if let Some(side) = self.whole_side(file) {
-            return self.only(file, side);
-        }
-        match self.side {
-            Some(_) if self.is_resolved(file) => {
-                let shown = file.path.display();
-                self.context.ui.say(format!(
-                    "{shown}: no conflict is left in it, so it stays as it is. To begin again: git checkout -m {}",
-                    typed(file.path)
-                ));
-                Ok(true)
-            }
-            Some(side) => self.take(file, side),
-            None => self.finish(file, file.source.bytes.clone()),
+        // What the other side has deleted has nothing more to it.
+        let is_whole = self.is_encrypted(file) && file.stages.versions().is_some();
+        match (self.side, self.side_of(file).filter(|_| is_whole)) {
+            (None, Some((side, how))) => self.only(file, side, how),
+            (None, None) => self.finish(file, file.source.bytes.clone()),
+            (Some(side), Some((held, As::Written))) if side == held => self.leave(file),
+            (Some(side), Some(_)) => self.take(file, side),
+            (Some(_), None) if is_whole && self.verifies(file, &file.source.bytes) => self.leave(file),
+            (Some(side), None) => self.take(file, side),
         }
     }
 
-    /// Whether somebody has brought the sides together before: it verifies, and is none of them.
-    fn is_resolved(&self, file: &File<'_>) -> bool {
-        let source = resolve::source(file.path, file.source.format, file.source.bytes.clone());
-        file.stages.all().all(|stage| *stage != file.source.bytes)
-            && meant(file.source.format, &file.source.bytes).is_some()
+    /// What somebody has brought together, or encrypted again, stays.
+    fn leave(&self, file: &File<'_>) -> Result<bool> {
+        self.context.ui.say(format!(
+            "{}: no conflict is left in it, so it stays as it is. To begin again: git checkout -m {}",
+            file.path.display(),
+            typed(file.path)
+        ));
+        Ok(true)
+    }
+
+    fn verifies(&self, file: &File<'_>, bytes: &SecretBytes) -> bool {
+        let source = resolve::source(file.path, file.source.format, bytes.clone());
+        meant(file.source.format, bytes).is_some()
             && block_on(resolve::verify(&self.service, &source)).is_ok()
+    }
+
+    /// The side of which the file in the working tree has all values, and nothing of the other.
+    fn side_of(&self, file: &File<'_>) -> Option<(Side, As)> {
+        let stages = [(Side::Ours, &file.stages.ours), (Side::Theirs, &file.stages.theirs)];
+        let is_as = |stage: &Option<SecretBytes>| {
+            stage.as_ref().is_some_and(|stage| is_same_text(stage, &file.source.bytes))
+        };
+        if let Some((side, _)) = stages.iter().find(|(_, stage)| is_as(stage)) {
+            return Some((*side, As::Committed));
+        }
+        let here = self.plaintext(file, &file.source.bytes)?;
+        let holds = |stage: &Option<SecretBytes>| {
+            stage.as_ref().is_some_and(|stage| self.plaintext(file, stage).is_some_and(|plain| plain == here))
+        };
+        match stages.map(|(_, stage)| holds(stage)) {
+            [true, false] => Some((Side::Ours, As::Written)),
+            [false, true] => Some((Side::Theirs, As::Written)),
+            _ => None,
+        }
+    }
+
+    /// `None` for what is no document, or is not what was encrypted.
+    fn plaintext(&self, file: &File<'_>, bytes: &SecretBytes) -> Option<SecretBytes> {
+        let source = resolve::source(file.path, file.source.format, bytes.clone());
+        let opened = block_on(batch::open_document(&self.service, source)).ok()?;
+        Some(opened.file.decrypt(&opened.key, MacCheck::Verify).ok()?.bytes)
     }
 
     /// All of a side, if it is what was encrypted.
@@ -199,26 +252,18 @@ impl Resolve<'_> {
         Ok(())
     }
 
-    /// The side that is in the working tree as it was, where nobody has asked for it.
-    fn whole_side(&self, file: &File<'_>) -> Option<Side> {
-        let is_as = |stage: &Option<SecretBytes>| stage.as_ref() == Some(&file.source.bytes);
-        match self.side {
-            // What the other side has deleted has nothing more to it.
-            None if !self.is_encrypted(file) || file.stages.versions().is_none() => None,
-            None if is_as(&file.stages.ours) => Some(Side::Ours),
-            None if is_as(&file.stages.theirs) => Some(Side::Theirs),
-            _ => None,
-        }
-    }
-
     /// What is there after a merge that was refused: the other side's changes come in, or are not lost without a word.
-    fn only(&self, file: &File<'_>, side: Side) -> Result<bool> {
+    fn only(&self, file: &File<'_>, side: Side, how: As) -> Result<bool> {
         let (this, other, flag) = match side {
             Side::Ours => ("our", "theirs", "--ours"),
             Side::Theirs => ("their", "ours", "--theirs"),
         };
         let why = match self.merged_again(file)? {
             merge::MergeResult::Refused(error) => format!(": {}", error.message()),
+            // Somebody may have taken this side of each conflict.
+            merge::MergeResult::Conflict { .. } if how == As::Written => {
+                return self.finish(file, file.source.bytes.clone());
+            }
             merge::MergeResult::Conflict { .. } => String::new(),
             outcome => return self.settle(file, outcome),
         };

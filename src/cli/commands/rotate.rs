@@ -7,6 +7,7 @@ use crate::cli::args::{AwsArgs, ChangeKeyArgs, FormatArgs, IdentityArgs, InputAr
 use crate::cli::claims::Claims;
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
+use crate::cli::merging;
 use crate::cli::pipeline::{self, Item, Output, Pipeline, Summary, encrypted_or_named, in_two_steps};
 use crate::cli::recipients::Recipients;
 use crate::cli::repository::inputs_to_write;
@@ -76,6 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let recipients = Recipients::new(context, wish)?;
     let claims = Claims::new(context)?;
     let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref().or(input.name.as_deref()));
+    merging::tell_of_rules(context, paths.clone())?;
     let neighbours = (!args.allow_copied).then(|| Neighbours::with_versions(context, paths)).transpose()?;
     neighbours.as_ref().map(Neighbours::load).transpose()?;
     let found = inputs.inputs.iter().filter(|input| !input.named).filter_map(|input| input.path.clone());

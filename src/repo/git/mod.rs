@@ -120,7 +120,9 @@ const NO_HOOKS: [&str; 10] = [
 
 /// What Git gets in its environment: nobody is asked for anything, no lock is taken for a mere look, nothing is fetched, by
 /// whatever program, and messages are in one language.
-const ENV: [(&str, &str); 8] = [
+const ENV: [(&str, &str); 9] = [
+    // Many answers at a time, not each by itself.
+    ("GIT_FLUSH", "0"),
     ("GIT_TERMINAL_PROMPT", "0"),
     ("GIT_OPTIONAL_LOCKS", "0"),
     ("GIT_NO_LAZY_FETCH", "1"),

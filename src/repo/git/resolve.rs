@@ -275,7 +275,8 @@ fn brought_back(file: &SealedFile, stages: &Stages) -> Result<Option<Error>> {
         let sealed = stage.as_ref().filter(|stage| meant(format, stage) == Some(Meant::Sealed));
         sealed.map(|stage| SealedFile::parse(format, stage.clone())).transpose()
     };
-    let Some(base) = parse(&stages.base)? else { return Ok(None) };
+    // Common ancestors that were at odds are no file.
+    let Some(base) = parse(&stages.base).ok().flatten() else { return Ok(None) };
     for (name, side) in [("our side", &stages.ours), ("their side", &stages.theirs)] {
         let Some(side) = parse(side)? else { continue };
         if let Some(key) = returned(&base, &side, file)?.first() {
@@ -350,6 +351,8 @@ impl PlainStages {
             let Some(stage) = stage else { continue };
             *opened = match plain_stage(service, path, format, stage).await {
                 Err(error) if error.kind() == Kind::NoDataKey => None,
+                // Common ancestors that were at odds are no file: nothing comes from them.
+                Err(_) if stage_is_marked(stage) => None,
                 stage => Some(stage.map_err(|error| in_version(name, &error))?),
             };
         }
@@ -385,6 +388,10 @@ impl PlainStages {
         let respelled = document::parse(plaintext.format(), text, with_metadata)?;
         Ok(if values(&*respelled)? == values(&*plaintext)? { respelled } else { plaintext })
     }
+}
+
+fn stage_is_marked(stage: &SecretBytes) -> bool {
+    !matches!(Marked::read(stage), Ok(None))
 }
 
 async fn plain_stage(

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-use super::Git;
+use super::{Git, root_of};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::host::Host;
@@ -94,31 +94,84 @@ impl Sequence {
     }
 }
 
-/// The commits where a running rebase, or several cherry-picks, reverts or patches, began and where they lead to, as far as Git tells;
-/// `None` when nothing is under way. What a config says in between, on the way from one to the other, is nobody's decision.
-pub fn ends(git: &Git<'_>) -> Result<Option<Vec<String>>> {
+/// From where to where a running sequence goes: names of commits.
+pub struct Course {
+    /// Onto what; none where that is unknown.
+    pub began: Vec<String>,
+    /// The commits that are brought there, by the last of them; none where commits are taken back, or patches are no commits.
+    pub leads_to: Vec<String>,
+    /// Where these left what they are brought to.
+    pub forks: Vec<String>,
+}
+
+/// That of a rebase, or of several cherry-picks, reverts or patches; `None` when nothing is under way. What a config says on the way
+/// is nobody's decision.
+pub fn course(git: &Git<'_>) -> Result<Option<Course>> {
     let state = git.path_of(["rev-parse", "--absolute-git-dir"])?;
     let Some(folder) = FOLDERS.iter().find(|name| state.join(name).is_dir()) else { return Ok(None) };
-    let files: &[&str] = match *folder {
-        "sequencer" => &["head"],
-        "rebase-apply" if !state.join("rebase-apply/rebasing").exists() => &["../ORIG_HEAD"],
-        _ => &["onto", "orig-head"],
+    let text = |file: &str| {
+        let read = fs::read_found(&state.join(folder).join(file), MAX_BYTES).ok();
+        read.map(|text| String::from_utf8_lossy(&text).into_owned())
     };
-    let read = |file: &str| fs::read_found(&state.join(folder).join(file), MAX_BYTES).ok();
-    let text = |file: &str| read(file).map(|text| String::from_utf8_lossy(&text).into_owned());
-    let mut ends: Vec<String> =
-        files.iter().filter_map(|file| text(file)).map(|name| name.trim().to_owned()).collect();
-    // The last commit that is picked. What takes commits back leads to none that there is.
-    let todo = text("todo").unwrap_or_default();
-    let last = todo.lines().rev().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let last =
-        last.filter(|words| words.len() > 1 && !words[0].starts_with('#')).find_map(|words| match words[0] {
-            "pick" | "p" => Some(words[1].to_owned()),
-            _ => None,
-        });
-    ends.extend(last.filter(|_| *folder == "sequencer"));
-    ends.retain(|name| name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    Ok(Some(ends))
+    let commit = |name: String| Some(name.trim().to_owned()).filter(|name| is_whole_name(name));
+    let is_rebase = *folder != "rebase-apply" || state.join("rebase-apply/rebasing").exists();
+    let (began, leads_to) = match *folder {
+        "sequencer" => (text("head").and_then(commit), last_pick(git, &text("todo").unwrap_or_default())?),
+        _ if !is_rebase => (text("../ORIG_HEAD").and_then(commit), None),
+        _ => match text("onto").and_then(commit) {
+            Some(onto) => (Some(onto), text("orig-head").and_then(commit)),
+            // A rebase by patches writes them down when it stops.
+            None => (start_in_reflog(git)?, text("../ORIG_HEAD").and_then(commit)),
+        },
+    };
+    let forks = match (&began, &leads_to) {
+        (Some(began), Some(leads_to)) => {
+            let bases = git.ask(["merge-base", "--all", began, leads_to])?.stdout;
+            String::from_utf8_lossy(&bases).lines().map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    };
+    Ok(Some(Course { began: began.into_iter().collect(), leads_to: leads_to.into_iter().collect(), forks }))
+}
+
+/// Whether something can be under way in the repository of a folder, without asking Git.
+pub fn may_be_under_way(folder: &Path) -> bool {
+    let state = root_of(folder).map(|top| top.join(".git"));
+    // What is not a folder leads to one, and without one the environment may name a repository.
+    state.is_none_or(|state| !state.is_dir() || FOLDERS.iter().any(|name| state.join(name).exists()))
+}
+
+fn is_whole_name(name: &str) -> bool {
+    matches!(name.len(), 40 | 64) && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The last commit that is picked. Its name is cut short, and anybody can give a tag that name.
+fn last_pick(git: &Git<'_>, todo: &str) -> Result<Option<String>> {
+    let words = todo.lines().rev().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let last = words
+        .filter(|words| words.len() > 1 && !words[0].starts_with('#'))
+        .find_map(|words| matches!(words[0], "pick" | "p").then(|| words[1].to_owned()));
+    let is_short = |name: &String| name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let Some(short) = last.filter(is_short) else { return Ok(None) };
+    let found = git.run(["rev-parse", &format!("--disambiguate={short}")])?;
+    let found = String::from_utf8_lossy(&found).into_owned();
+    let mut commits = Vec::new();
+    for name in found.lines() {
+        if git.ask(["cat-file", "-t", name])?.stdout.starts_with(b"commit") {
+            commits.push(name.to_owned());
+        }
+    }
+    Ok(commits.pop().filter(|_| commits.is_empty()))
+}
+
+/// Onto what the last rebase began, by what Git has noted of HEAD.
+fn start_in_reflog(git: &Git<'_>) -> Result<Option<String>> {
+    let log = git
+        .ask(["log", "-g", "-z", "--no-show-signature", "--format=%H %gs", "-n", "10000", "HEAD", "--"])?
+        .stdout;
+    let log = String::from_utf8_lossy(&log).into_owned();
+    let mut lines = log.split('\0').filter_map(|line| line.split_once(' '));
+    Ok(lines.find(|(_, what)| what.starts_with("rebase (start)")).map(|(name, _)| name.to_owned()))
 }
 
 fn read_secret(path: &Path) -> Option<SecretBytes> {

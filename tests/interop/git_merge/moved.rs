@@ -1226,6 +1226,154 @@ fn a_rule_between_two_commits_lets_nobody_in() {
     }
 }
 
+/// The tip of a branch from before they were taken out of the rule says nothing for them, nor does a tag by the name of a commit.
+#[test]
+fn a_branch_of_before_lets_nobody_in() {
+    for how in ["rebase", "rebase --apply", "cherry-pick", "tag"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, mallory) = (&repo.recipient, &moved.mallory);
+        let rules = test.read_text(".sops.yaml");
+        if how != "tag" {
+            test.write(".sops.yaml", format!("creation_rules:\n  - age: {ours},{mallory}\n"));
+            repo.sealant(&["rotate", "-i", "--add-age", mallory, "prod/s.yaml"]);
+            repo.commit("everybody reads all");
+        }
+        let (before, text) = (test.read_text(".sops.yaml"), test.read_text("prod/s.yaml"));
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let wide = before.replacen(
+            "creation_rules:\n",
+            &format!("creation_rules:\n  - path_regex: ^prod/\n    age: {ours},{mallory}\n"),
+            1,
+        );
+        test.write(".sops.yaml", &wide);
+        repo.commit("wide");
+        let wide = repo.ok(&["rev-parse", "HEAD"]).text().trim().to_owned();
+        // Out of the list, and in again: that adds them.
+        let lists: [&dyn Fn(); 2] = match how {
+            "tag" => {
+                [&|| test.write("prod/s.yaml", moved.listed(&text)), &|| test.write("prod/s.yaml", &text)]
+            }
+            _ => [
+                &|| drop(test.sops(&["rotate", "-i", "--rm-age", mallory, "prod/s.yaml"]).run().ok()),
+                &|| test.write("prod/s.yaml", &text),
+            ],
+        };
+        for (number, change) in lists.iter().enumerate() {
+            change();
+            test.write("README", format!("{number}\n"));
+            repo.commit("list");
+        }
+        test.write(".sops.yaml", &before);
+        test.write("README", "hello\n");
+        repo.commit("a README");
+        if how == "tag" {
+            let short = repo.ok(&["rev-parse", "--short", "HEAD"]).text().trim().to_owned();
+            repo.ok(&["tag", &short, &wide]);
+        }
+        repo.ok(&["checkout", "-q", "main"]);
+        if how == "tag" {
+            repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        } else {
+            test.write(".sops.yaml", &rules);
+            repo.sealant(&["updatekeys", "--rotate", "--yes", "prod"]);
+        }
+        repo.commit("prod is ours alone");
+        repo.set("prod/s.yaml", "b", "planted-new");
+        repo.commit("new value");
+        let args: &[&str] = match how {
+            "rebase" => &["rebase", "-q", "main", "theirs"],
+            "rebase --apply" => &["rebase", "-q", "--apply", "main", "theirs"],
+            _ => &["cherry-pick", "main..theirs"],
+        };
+        let _ = repo.git(args).env("GIT_EDITOR", "true").run();
+        for commit in repo.ok(&["rev-list", "--all", "HEAD"]).text().lines() {
+            let shown = repo.git(&["show", &format!("{commit}:prod/s.yaml")]).run();
+            test.write("prod-then.yaml", shown.text());
+            let run = test.sops(&["decrypt", "--ignore-mac", "prod-then.yaml"]);
+            let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
+            let read = run.env("XDG_CONFIG_HOME", test.tmp()).run();
+            assert!(!read.text().contains("planted-new"), "{how} {commit}: {read}");
+        }
+    }
+}
+
+/// Whoever is in the rule on both ends, or by a config that Git does not know, is let in as ever.
+#[test]
+fn readers_of_both_ends_are_in_no_way_of_a_sequence() {
+    for (how, config) in
+        [("--merge", "known"), ("--apply", "known"), ("--merge", "unknown"), ("--merge", "added")]
+    {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        if config == "unknown" {
+            repo.ok(&["rm", "-q", "--cached", ".sops.yaml"]);
+            test.write(".git/info/exclude", ".sops.yaml\n");
+            repo.commit("no config");
+        }
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let nina = new_identity(test, &test.home("nina.txt"));
+        if config == "added" {
+            let rules = test.read_text(".sops.yaml");
+            let prod = format!("^prod/\n    age: {}", repo.recipient);
+            test.write(".sops.yaml", rules.replacen(&prod, &format!("{prod},{nina}"), 1));
+            repo.commit("a rule for Nina");
+            repo.sealant(&["updatekeys", "--yes", "prod"]);
+            repo.commit("Nina reads it");
+        }
+        repo.set("prod/s.yaml", "a", "one more");
+        repo.commit("theirs");
+        repo.set("prod/s.yaml", "c", "three more");
+        repo.commit("theirs, too");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.set("prod/s.yaml", "d", "four more");
+        repo.commit("ours");
+        let rebased = repo.git(&["rebase", "-q", how, "main", "theirs"]).env("GIT_EDITOR", "true").run();
+        assert_eq!(rebased.status, 0, "{how} {config}: {rebased}");
+        let plain = repo.plain("prod/s.yaml");
+        assert!(plain.contains("a: one more") && plain.contains("d: four more"), "{how} {config}: {plain}");
+        assert_eq!(test.read_text("prod/s.yaml").contains(&nina), config == "added", "{how} {config}");
+    }
+}
+
+/// Where a rebase stops, the config of somebody's commit is in the working tree.
+#[test]
+fn whom_a_rule_names_in_one_step_only_is_told() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let rules = test.read_text(".sops.yaml");
+    let prod = format!("^prod/\n    age: {}", repo.recipient);
+    test.write("README", "hello\n");
+    repo.commit("a README");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    test.write(".sops.yaml", rules.replacen(&prod, &format!("{prod},{}", moved.mallory), 1));
+    repo.commit("wide");
+    test.write("README", "theirs\n");
+    repo.commit("stops here");
+    test.write(".sops.yaml", &rules);
+    repo.commit("rules back");
+    repo.ok(&["checkout", "-q", "main"]);
+    test.write("README", "ours\n");
+    repo.commit("ours");
+    let output = repo.git(&["rebase", "-q", "main", "theirs"]).env("GIT_EDITOR", "true").run();
+    assert!(output.status != 0 && test.read_text(".sops.yaml") != rules, "{output}");
+    test.write("prod/new.yaml", "a: planted\n");
+    for words in [
+        &["rotate", "-i", "prod/s.yaml"][..],
+        &["updatekeys", "--yes", "prod"],
+        &["encrypt", "-i", "prod/new.yaml"],
+        &["set", "prod/s.yaml", "[\"a\"]", "\"x\""],
+    ] {
+        let output = test.sealant(words).run();
+        let (told, names) = (output.stderr.contains("only the config of this step names"), &moved.mallory);
+        assert!(told && output.stderr.contains(names), "{words:?}: {output}");
+    }
+    repo.ok(&["rebase", "--abort"]);
+    let output = test.sealant(&["rotate", "-i", "prod/s.yaml"]).run();
+    assert!(!output.stderr.contains("under way"), "{output}");
+}
+
 /// A rule that has gone with the folder that it was for.
 #[test]
 fn what_was_moved_along_is_for_nobody_else_where_one_rule_is_left() {

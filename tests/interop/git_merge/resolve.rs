@@ -262,6 +262,36 @@ fn a_side_takes_nothing_from_what_is_resolved() {
     assert!(repo.plain(name).contains("a: theirs"));
 }
 
+/// As Git checks it out with other line ends, or as the advice has encrypted it again.
+#[test]
+fn one_side_is_no_merge_however_it_is_written() {
+    let name = "s.yaml";
+    for how in ["rotated", "other line ends"] {
+        let repo = Repo::new(&[(name, TEXT)]);
+        if how == "other line ends" {
+            let said = repo.test.read_text(".gitattributes");
+            repo.test.write(".gitattributes", format!("{said}*.yaml text eol=crlf\n"));
+            repo.commit("line ends");
+        }
+        let in_clear = || repo.test.write(name, TEXT.replace("two", "in plaintext"));
+        repo.branches(|| repo.set(name, "a", "planted"), in_clear);
+        let _ = repo.merge().code(1);
+        match how {
+            "rotated" => drop(repo.sealant(&["rotate", "-i", name])),
+            _ => drop(repo.ok(&["checkout", "--ours", name])),
+        }
+        let text = repo.test.read_text(name);
+        assert_eq!(text.contains('\r'), how != "rotated", "{how}");
+        let refused = repo.test.sealant(&["resolve", name]).run().code(1);
+        assert!(
+            refused.stderr.contains("this is our side, without any change of theirs"),
+            "{how}: {refused}"
+        );
+        repo.sealant(&["resolve", "--ours", name]);
+        assert!(repo.plain(name).contains("a: planted"), "{how}");
+    }
+}
+
 /// What Git has in conflict is where the links lead, and what is in the files is something else.
 #[test]
 #[cfg(unix)]

@@ -136,7 +136,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     for error in &inputs.errors {
         looked.failures.add(context.ui, error);
     }
-    let (mut copies, mut hiding) = (Copies::default(), BTreeMap::new());
+    let (mut copies, mut hiding, mut folders) = (Copies::default(), BTreeMap::new(), RealFolders::default());
     let progress = context.ui.progress("checking", inputs.inputs.len());
     for chunk in chunks(&inputs.inputs) {
         let look = |input: &Input| {
@@ -154,7 +154,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                     hiding.entry(config).or_insert(finding);
                 }
                 if let Some((path, held)) = input.path.as_deref().zip(held) {
-                    copies.add_looked_at(Named { path: real(path), shown: shown.clone() }, held);
+                    let path = folders.real(path, input.named);
+                    copies.add_looked_at(Named { path, shown: shown.clone() }, held);
                 }
                 findings
             });
@@ -257,21 +258,32 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     let befores = Before::read_all(&git, parting.before(), &below, &lookup, &mut blobs)?;
     let earlier = Earlier::in_commits(&git, parting.before(), &changed)?;
     let changed = Changed::new(&git, changed, below);
-    let mut folders: HashMap<PathBuf, PathBuf> = HashMap::new();
-    // Standard input is nowhere. Links that were there before may lead to what is changed: of what was found the folders alone can be some.
+    let mut folders = RealFolders::default();
+    // Standard input is nowhere. Links that were there before may lead to what is changed.
     let mut is_of_change = |path: &Path, named: bool| {
         let path = absolute(path, &working_dir);
-        let real = match path.parent().zip(path.file_name()).filter(|_| !named) {
-            Some((folder, name)) => {
-                folders.entry(folder.to_path_buf()).or_insert_with(|| real(folder)).join(name)
-            }
-            None => real(&path),
-        };
-        changed.is_about(&path) || changed.is_about(&real)
+        changed.is_about(&path) || changed.is_about(&folders.real(&path, named))
     };
     inputs.links.retain(|link| is_of_change(link, false));
     inputs.inputs.retain(|input| input.path.as_deref().is_none_or(|path| is_of_change(path, input.named)));
     Ok(Since { changed: Some(changed), befores, now, earlier })
+}
+
+/// Where folders really are.
+#[derive(Default)]
+struct RealFolders(HashMap<PathBuf, PathBuf>);
+
+impl RealFolders {
+    /// Where a file is. One that was found, and not named, is no link: only its folders can be.
+    fn real(&mut self, path: &Path, named: bool) -> PathBuf {
+        match path.parent().zip(path.file_name()).filter(|_| !named) {
+            Some((folder, name)) => {
+                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                self.0.entry(folder.to_path_buf()).or_insert_with(|| real(folder)).join(name)
+            }
+            None => real(path),
+        }
+    }
 }
 
 /// Finds encrypted files that were changed without a key since then.

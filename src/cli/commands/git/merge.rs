@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::keys::KeySet;
 use crate::keys::StartedBy;
 use crate::repo::git::Git;
+use crate::repo::git::install::RECURSIVE;
 use crate::repo::git::merge::{Merge, MergeResult, Versions, markers};
 use crate::repo::git::sequence::Sequence;
 use crate::secret::{DataKey, SecretBytes};
@@ -146,7 +147,16 @@ fn is_inner(args: &Args, host: &dyn Host) -> bool {
         // FILE, ATTRIBUTE, VALUE
         said.split(|byte| *byte == 0).nth(2).and_then(marker_size)
     };
-    args.inner || args.marker_size < 0 || said().is_none_or(|size| args.marker_size >= size + 2)
+    // Where that cannot be told, nobody has set up what tells.
+    let has_driver = || {
+        let git = Git::of(host, Path::new(".")).ok();
+        git.is_some_and(|git| {
+            git.ask(["config", "--get", RECURSIVE]).is_ok_and(|answer| answer.code == Some(0))
+        })
+    };
+    args.inner
+        || args.marker_size < 0
+        || said().map_or_else(|| !has_driver(), |size| args.marker_size >= size + 2)
 }
 
 /// How long Git makes markers where an attribute says so; `None` where that is the C library's to say, of a number that does not fit.

@@ -19,6 +19,7 @@ use crate::cli::copies::{self, ToEncrypt};
 use crate::cli::encryption::refuse_for_others;
 use crate::cli::failures::Failures;
 use crate::cli::manifests::{self, ManifestArgs};
+use crate::cli::merging;
 use crate::cli::pipeline::{self, Item, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::unnamed::{Unnamed, elsewhere, is_named_by};
@@ -144,6 +145,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         told: Mutex::default(),
         unnamed: Unnamed::left(),
     };
+    merging::tell_of_rules(context, args.merge_into.as_deref())?;
     match &args.merge_into {
         Some(file) => seal.merge_into(file),
         None if args.raw || !args.from_file.is_empty() => seal.values(),

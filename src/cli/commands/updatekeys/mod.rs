@@ -16,6 +16,7 @@ use crate::cli::claims::{Claims, paths};
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::failures::Failures;
+use crate::cli::merging;
 use crate::cli::pipeline::{
     Item, NAMES_TOLD, Output, Pipeline, as_taken, encrypted_or_named, in_two_steps, lines_of,
 };
@@ -259,6 +260,7 @@ impl<'a> Update<'a> {
     ) -> Result<Self> {
         let claims = Claims::new(context)?;
         let paths = inputs.inputs.iter().filter_map(|input| input.path.as_deref());
+        merging::tell_of_rules(context, paths.clone())?;
         let (configs, neighbours) = (context.configs()?, Neighbours::with_versions(context, paths)?);
         Ok(Self {
             context,

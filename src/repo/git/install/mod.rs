@@ -32,7 +32,7 @@ pub const SETTINGS: [(&str, &str); 6] = [
 ];
 const TEXTCONV: &str = "diff.sealant.textconv";
 const DRIVER: &str = "merge.sealant.driver";
-const RECURSIVE: &str = "merge.sealant.recursive";
+pub const RECURSIVE: &str = "merge.sealant.recursive";
 const INNER: &str = "merge.sealant-inner.driver";
 
 /// What older versions have written, and what is ours to change and to take out.
