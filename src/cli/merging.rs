@@ -3,6 +3,8 @@
 //! Owns that a rule counts then as far as it does where these began, or as far as the branch that is brought there adds somebody as a
 //! whole. Each step has the config of its own commit in the working tree, which nobody has reviewed by itself.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
@@ -11,10 +13,11 @@ use crate::config::{Configs, absolute};
 use crate::error::Result;
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
-use crate::repo::git::Git;
+use crate::repo::copies::{alone, is_for_same};
 use crate::repo::git::configs::of_commit;
 use crate::repo::git::sequence::{self, Course};
 use crate::repo::git::tree::Tree;
+use crate::repo::git::{Git, root_of};
 
 /// The master keys that the rule of a file names; `None` where there is no rule, or it names none.
 pub fn rule_of(context: &Context, path: &Path) -> Result<Option<KeySet>> {
@@ -31,15 +34,17 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
     if context.is_sops() {
         return Ok(());
     }
-    let mut under_way = None;
+    let mut known: HashMap<Option<PathBuf>, Option<UnderWay<'_>>> = HashMap::new();
     for path in paths {
-        if under_way.is_none() {
-            if !sequence::may_be_under_way(&folder_of(path)) {
-                return Ok(());
-            }
-            under_way = Some(UnderWay::of(context, path)?);
+        let folder = folder_of(path);
+        if !sequence::may_be_under_way(&folder) {
+            continue;
         }
-        let Some(Some(under_way)) = &under_way else { return Ok(()) };
+        let under_way = match known.entry(root_of(&folder).map(Path::to_path_buf)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(UnderWay::of(context, path)?),
+        };
+        let Some(under_way) = under_way else { continue };
         let Some(rule) = policy::keys_of_file(&context.configs()?, path)? else { continue };
         let limited = under_way.limited(path, rule.clone())?;
         let is_counted = |key: &&MasterKey| limited.groups.iter().any(|group| key.is_among(group));
@@ -79,16 +84,14 @@ impl<'a> UnderWay<'a> {
             },
         };
         let Some(Course { began, leads_to, forks }) = sequence::course(&git)? else { return Ok(None) };
-        // A config that cannot be read names nobody.
         let configs = |commits: Vec<String>| -> Result<Vec<Configs>> {
-            let mut found = Vec::new();
-            for commit in commits {
+            let of = |commit: &String| {
                 let mut lookup = context.lookup()?;
                 lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
                 lookup.working_dir = real(&lookup.working_dir);
-                found.extend(of_commit(&git, &commit, lookup));
-            }
-            Ok(found)
+                of_commit(&git, commit, lookup)
+            };
+            commits.iter().map(of).collect()
         };
         let (began, leads_to, forks) = (configs(began)?, configs(leads_to)?, configs(forks)?);
         let index = Tree::of_index(&git)?;
@@ -101,10 +104,24 @@ impl<'a> UnderWay<'a> {
             return Ok(rule);
         }
         let place = Self::place(path);
-        let (began, leads_to) = (named(&self.began, &place), named(&self.leads_to, &place));
-        let before = named(&self.forks, &place);
-        let counts =
-            |key: &MasterKey| key.is_among(&began) || (key.is_among(&leads_to) && !key.is_among(&before));
+        let began = rules(&self.began, &place).unwrap_or_default();
+        // Where it is unknown what these had before, nobody can tell whom they add.
+        let forks = rules(&self.forks, &place).filter(|_| !self.forks.is_empty() && !self.began.is_empty());
+        let leads_to = rules(&self.leads_to, &place).filter(|_| forks.is_some()).unwrap_or_default();
+        let forks = forks.unwrap_or_default();
+        let has_groups = |rules: &[KeySet]| rules.iter().any(|rule| rule.groups.len() > 1);
+        let is_as = |rules: &[KeySet]| rules.iter().any(|other| is_for_same(&rule, other));
+        if has_groups(std::slice::from_ref(&rule)) || has_groups(&began) {
+            // Who can open together is compared as a whole.
+            if !is_as(&began) && !(is_as(&leads_to) && !is_as(&forks)) {
+                rule.groups.iter_mut().for_each(Vec::clear);
+            }
+            return Ok(rule);
+        }
+        let named = |key: &MasterKey, rules: &[KeySet]| {
+            rules.iter().flat_map(|rule| &rule.groups).any(|group| key.is_among(group))
+        };
+        let counts = |key: &MasterKey| named(key, &began) || (named(key, &leads_to) && !named(key, &forks));
         rule.groups.iter_mut().for_each(|group| group.retain(counts));
         Ok(rule)
     }
@@ -131,7 +148,9 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-fn named(configs: &[Configs], place: &Path) -> Vec<MasterKey> {
-    let of = |configs: &Configs| policy::readers_of_other_state(configs, place).ok().flatten();
-    configs.iter().filter_map(of).flat_map(|rule| rule.groups).flatten().collect()
+/// What configs say of a place; `None` where one cannot be read.
+fn rules(configs: &[Configs], place: &Path) -> Option<Vec<KeySet>> {
+    let rules: Result<Vec<_>> =
+        configs.iter().map(|configs| policy::readers_of_other_state(configs, place)).collect();
+    Some(rules.ok()?.into_iter().flatten().map(|rule| alone(&rule)).collect())
 }

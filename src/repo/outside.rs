@@ -30,7 +30,7 @@ impl Outside {
     pub fn of(path: &Path, named: impl FnOnce() -> Option<PathBuf>) -> Result<Option<Self>> {
         let (links, here) = links_of(path, named)?;
         // Of what leads there, any link counts: behind the person's own, there may be another one.
-        let of_git = links.iter().find(|(top, _)| is_of_git(&here, top.as_deref())).cloned();
+        let of_git = links.first().filter(|_| is_of_git(&here)).cloned();
         let is_of_git = of_git.is_some();
         let ruled = links.into_iter().filter_map(|(top, link)| Some((top?, link)));
         let mut leads_out = ruled.filter(|(top, _)| !here.starts_with(top));
@@ -97,7 +97,8 @@ fn links_of(path: &Path, named: impl FnOnce() -> Option<PathBuf>) -> Result<(Vec
 
 /// Whether a path is of what Git keeps of a repository. A working tree may be in a folder of Git's: what is below its top is not of
 /// that.
-fn is_of_git(path: &Path, top: Option<&Path>) -> bool {
+fn is_of_git(path: &Path) -> bool {
+    let top = path.parent().and_then(root_of);
     let below = top.and_then(|top| path.strip_prefix(top).ok());
     let is_there = |folder: &Path| ["HEAD", "objects", "refs"].iter().all(|name| folder.join(name).exists());
     let levels = below.map_or(usize::MAX, |below| below.components().count());
@@ -157,6 +158,7 @@ mod tests {
             (".git", "a/gitdir"),
             ("../a/gitdir", "b/gitdir"),
             ("in/x", "bare/tree/within"),
+            ("bare", "mine"),
             ("../config", "bare/tree/up"),
             ("deep/.git", "a/named"),
             ("own/config", "c/settings"),
@@ -185,6 +187,8 @@ mod tests {
             ("a/.git/config", None),
             ("b/gitdir/config", Some("b/gitdir  a/.git/config")),
             ("bare/tree/within", None),
+            ("mine/tree/in/x", None),
+            ("mine/config", Some("mine  bare/config")),
             ("bare/tree/up", Some("bare/tree/up bare/tree bare/config")),
             ("c/settings", Some("c/settings c c/own/config")),
             ("c/file", Some("c/file c b/in/x")),

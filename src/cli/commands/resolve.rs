@@ -12,7 +12,7 @@ use crate::cli::session::{Edited, Session};
 use crate::cli::{copies, merging, pipeline};
 use crate::config::Selection;
 use crate::document::{self, Document};
-use crate::encrypted_file::{EncryptedFile, format_among, meant};
+use crate::encrypted_file::{EncryptedFile, Meant, format_among, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Lock, Snapshot};
 use crate::host::Host;
@@ -172,9 +172,20 @@ impl Resolve<'_> {
         let is_whole = self.is_encrypted(file) && file.stages.versions().is_some();
         match (self.side, self.side_of(file).filter(|_| is_whole)) {
             (None, Some((side, how))) => self.only(file, side, how),
-            (None, None) => self.finish(file, file.source.bytes.clone()),
+            (None, None) => {
+                if is_whole && self.is_document(file) && self.verifies(file, &file.source.bytes) {
+                    self.tell_of_refusal(file)?;
+                }
+                self.finish(file, file.source.bytes.clone())
+            }
             (Some(side), Some((held, As::Written))) if side == held => self.leave(file),
             (Some(side), Some(_)) => self.take(file, side),
+            // A SealedSecret shows by its readers alone whether it is what it should be.
+            (Some(_), None)
+                if is_whole && !self.is_document(file) && self.verifies(file, &file.source.bytes) =>
+            {
+                self.finish(file, file.source.bytes.clone())
+            }
             (Some(_), None) if is_whole && self.verifies(file, &file.source.bytes) => self.leave(file),
             (Some(side), None) => self.take(file, side),
         }
@@ -188,6 +199,22 @@ impl Resolve<'_> {
             typed(file.path)
         ));
         Ok(true)
+    }
+
+    fn is_document(&self, file: &File<'_>) -> bool {
+        meant(file.source.format, &file.source.bytes) == Some(Meant::Document)
+    }
+
+    /// Where the sides cannot be merged, nobody knows whether what is there now has the changes of both.
+    fn tell_of_refusal(&self, file: &File<'_>) -> Result<()> {
+        if let merge::MergeResult::Refused(error) = self.merged_again(file)? {
+            self.context.ui.warning(format!(
+                "{}: the sides were not merged, so look whether all changes of both are in it: {}",
+                file.path.display(),
+                error.message()
+            ));
+        }
+        Ok(())
     }
 
     fn verifies(&self, file: &File<'_>, bytes: &SecretBytes) -> bool {
@@ -205,9 +232,11 @@ impl Resolve<'_> {
         if let Some((side, _)) = stages.iter().find(|(_, stage)| is_as(stage)) {
             return Some((*side, As::Committed));
         }
-        let here = self.plaintext(file, &file.source.bytes)?;
+        let here = self.plaintext(file, &file.source.bytes, MacCheck::Verify)?;
         let holds = |stage: &Option<SecretBytes>| {
-            stage.as_ref().is_some_and(|stage| self.plaintext(file, stage).is_some_and(|plain| plain == here))
+            stage.as_ref().is_some_and(|stage| {
+                self.plaintext(file, stage, MacCheck::Verify).is_some_and(|plain| plain == here)
+            })
         };
         match stages.map(|(_, stage)| holds(stage)) {
             [true, false] => Some((Side::Ours, As::Written)),
@@ -217,10 +246,10 @@ impl Resolve<'_> {
     }
 
     /// `None` for what is no document, or is not what was encrypted.
-    fn plaintext(&self, file: &File<'_>, bytes: &SecretBytes) -> Option<SecretBytes> {
+    fn plaintext(&self, file: &File<'_>, bytes: &SecretBytes, check: MacCheck) -> Option<SecretBytes> {
         let source = resolve::source(file.path, file.source.format, bytes.clone());
         let opened = block_on(batch::open_document(&self.service, source)).ok()?;
-        Some(opened.file.decrypt(&opened.key, MacCheck::Verify).ok()?.bytes)
+        Some(opened.file.decrypt(&opened.key, check).ok()?.bytes)
     }
 
     /// All of a side, if it is what was encrypted.
@@ -260,11 +289,18 @@ impl Resolve<'_> {
         };
         let why = match self.merged_again(file)? {
             merge::MergeResult::Refused(error) => format!(": {}", error.message()),
-            // Somebody may have taken this side of each conflict.
-            merge::MergeResult::Conflict { .. } if how == As::Written => {
-                return self.finish(file, file.source.bytes.clone());
+            merge::MergeResult::Conflict { file: merged, .. } if how == As::Written => {
+                // Somebody may have taken this side of each conflict, and all else of both.
+                let merged = Marked::read(&SecretBytes::new(merged))?.map(|marked| marked.take(side));
+                let merged = merged.and_then(|merged| self.plaintext(file, &merged, MacCheck::Ignore));
+                if merged.is_some() && merged == self.plaintext(file, &file.source.bytes, MacCheck::Verify) {
+                    return self.finish(file, file.source.bytes.clone());
+                }
+                String::new()
             }
             merge::MergeResult::Conflict { .. } => String::new(),
+            // What somebody has encrypted again is not written over.
+            merge::MergeResult::Clean { .. } if how == As::Written => String::new(),
             outcome => return self.settle(file, outcome),
         };
         let message = format!("this is {this} side, without any change of {other}{why}");

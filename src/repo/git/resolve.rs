@@ -275,11 +275,14 @@ fn brought_back(file: &SealedFile, stages: &Stages) -> Result<Option<Error>> {
         let sealed = stage.as_ref().filter(|stage| meant(format, stage) == Some(Meant::Sealed));
         sealed.map(|stage| SealedFile::parse(format, stage.clone())).transpose()
     };
-    // Common ancestors that were at odds are no file.
-    let Some(base) = parse(&stages.base).ok().flatten() else { return Ok(None) };
-    for (name, side) in [("our side", &stages.ours), ("their side", &stages.theirs)] {
+    let base = parse(&stages.base);
+    let sides = [("our side", &stages.ours, &stages.theirs), ("their side", &stages.theirs, &stages.ours)];
+    for (name, side, other) in sides {
         let Some(side) = parse(side)? else { continue };
-        if let Some(key) = returned(&base, &side, file)?.first() {
+        let other = parse(other)?;
+        // Common ancestors that were at odds are no file. Whom the other side has, this one may have removed.
+        let Some(before) = base.as_ref().unwrap_or(&other) else { return Ok(None) };
+        if let Some(key) = returned(before, &side, file)?.first() {
             let message = format!("{name} has removed {key}, who could read new values in this file");
             return Ok(Some(Error::new(Kind::Other, message).advise(
                 "Remove their access with `sealant updatekeys --rotate FILE`, then run `sealant resolve FILE`. If \
@@ -347,12 +350,13 @@ impl PlainStages {
             ("our side", &stages.ours),
             ("their side", &stages.theirs),
         ];
-        for (opened, (name, stage)) in opened.iter_mut().zip(stages) {
+        for (number, (opened, (name, stage))) in opened.iter_mut().zip(stages).enumerate() {
             let Some(stage) = stage else { continue };
+            let is_base = number == 0;
             *opened = match plain_stage(service, path, format, stage).await {
                 Err(error) if error.kind() == Kind::NoDataKey => None,
                 // Common ancestors that were at odds are no file: nothing comes from them.
-                Err(_) if stage_is_marked(stage) => None,
+                Err(_) if is_base && is_marked(stage) => None,
                 stage => Some(stage.map_err(|error| in_version(name, &error))?),
             };
         }
@@ -390,7 +394,7 @@ impl PlainStages {
     }
 }
 
-fn stage_is_marked(stage: &SecretBytes) -> bool {
+fn is_marked(stage: &SecretBytes) -> bool {
     !matches!(Marked::read(stage), Ok(None))
 }
 

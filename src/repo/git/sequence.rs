@@ -171,7 +171,8 @@ fn start_in_reflog(git: &Git<'_>) -> Result<Option<String>> {
         .stdout;
     let log = String::from_utf8_lossy(&log).into_owned();
     let mut lines = log.split('\0').filter_map(|line| line.split_once(' '));
-    Ok(lines.find(|(_, what)| what.starts_with("rebase (start)")).map(|(name, _)| name.to_owned()))
+    // What begins it may be a pull, or called as somebody likes.
+    Ok(lines.find(|(_, what)| what.contains(" (start): checkout")).map(|(name, _)| name.to_owned()))
 }
 
 fn read_secret(path: &Path) -> Option<SecretBytes> {

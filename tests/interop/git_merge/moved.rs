@@ -1229,7 +1229,7 @@ fn a_rule_between_two_commits_lets_nobody_in() {
 /// The tip of a branch from before they were taken out of the rule says nothing for them, nor does a tag by the name of a commit.
 #[test]
 fn a_branch_of_before_lets_nobody_in() {
-    for how in ["rebase", "rebase --apply", "cherry-pick", "tag"] {
+    for how in ["rebase", "rebase --apply", "pull", "cherry-pick", "tag"] {
         let moved = Moved::new();
         let (repo, test) = (&moved.repo, &moved.repo.test);
         let (ours, mallory) = (&repo.recipient, &moved.mallory);
@@ -1291,8 +1291,12 @@ fn a_branch_of_before_lets_nobody_in() {
         let args: &[&str] = match how {
             "rebase" => &["rebase", "-q", "main", "theirs"],
             "rebase --apply" => &["rebase", "-q", "--apply", "main", "theirs"],
+            "pull" => &["-c", "rebase.backend=apply", "pull", "-q", "--rebase", ".", "main"],
             _ => &["cherry-pick", "main..theirs"],
         };
+        if how == "pull" {
+            repo.ok(&["checkout", "-q", "theirs"]);
+        }
         let _ = repo.git(args).env("GIT_EDITOR", "true").run();
         for commit in repo.ok(&["rev-list", "--all", "HEAD"]).text().lines() {
             let shown = repo.git(&["show", &format!("{commit}:prod/s.yaml")]).run();
@@ -1302,6 +1306,57 @@ fn a_branch_of_before_lets_nobody_in() {
             let read = run.env("XDG_CONFIG_HOME", test.tmp()).run();
             assert!(!read.text().contains("planted-new"), "{how} {commit}: {read}");
         }
+    }
+}
+
+/// Whoever is named by all of these rules, and needs another person by those of both ends, needs them in every step.
+#[test]
+fn key_groups_of_one_step_let_nobody_in() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let (ours, mallory) = (&repo.recipient, &moved.mallory);
+    let second = new_identity(test, &test.home("second.txt"));
+    let flat = format!("creation_rules:\n  - path_regex: ^prod/\n    age: {ours},{second},{mallory}\n");
+    let groups = format!(
+        "creation_rules:\n  - path_regex: ^prod/\n    shamir_threshold: 2\n    key_groups:\n      - age: [{ours}]\n      - age: [{second}, {mallory}]\n"
+    );
+    let both = test.home("both.txt");
+    let mine = std::fs::read_to_string(test.home("second.txt")).expect("an identity");
+    test.write(&both, mine);
+    test.write(".sops.yaml", &flat);
+    repo.sealant(&["updatekeys", "--yes", "prod/s.yaml"]);
+    repo.commit("flat");
+    let full = test.read("prod/s.yaml");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    for (config, name) in [(&groups, "groups"), (&flat, "flat again")] {
+        test.write(".sops.yaml", config);
+        repo.commit(name);
+    }
+    test.write(".sops.yaml", &groups);
+    repo.sealant(&["updatekeys", "--yes", "prod/s.yaml"]);
+    test.write(".sops.yaml", &flat);
+    repo.commit("the file");
+    test.write("prod/s.yaml", &full);
+    repo.set("prod/s.yaml", "a", "of a branch");
+    repo.commit("the file as before");
+    test.write(".sops.yaml", &groups);
+    repo.commit("groups at last");
+    repo.ok(&["checkout", "-q", "main"]);
+    test.write(".sops.yaml", &groups);
+    test.sealant(&["updatekeys", "--yes", "--rotate", "prod/s.yaml"]).run().ok();
+    repo.commit("groups");
+    let with_both = |words: &[&str]| test.sealant(words).env("SOPS_AGE_KEY_FILE", &both).run();
+    let _ = with_both(&["set", "prod/s.yaml", "[\"b\"]", "\"planted-new\""]).ok();
+    repo.commit("new value");
+    let rebased = repo.git(&["rebase", "-q", "main", "theirs"]).env("GIT_EDITOR", "true");
+    let _ = rebased.env("SOPS_AGE_KEY_FILE", &both).run();
+    for commit in repo.ok(&["rev-list", "--all", "HEAD"]).text().lines() {
+        let shown = repo.git(&["show", &format!("{commit}:prod/s.yaml")]).run();
+        test.write("prod-then.yaml", shown.text());
+        let run = test.sops(&["decrypt", "--ignore-mac", "prod-then.yaml"]);
+        let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
+        let read = run.env("XDG_CONFIG_HOME", test.tmp()).run();
+        assert!(!read.text().contains("planted-new"), "{commit}: {read}");
     }
 }
 

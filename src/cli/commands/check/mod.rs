@@ -19,6 +19,7 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inpu
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::{self, real};
 use crate::cli::encryption::Encrypt;
+use crate::cli::merging;
 use crate::cli::pipeline::{chunks, read};
 use crate::cli::repository::{self, Purpose};
 use crate::cli::ui;
@@ -198,9 +199,6 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             in_git::Versions::default()
         });
     looked.found.append(&mut versions.found);
-    if let Some(file) = &args.sarif {
-        fs::write_atomic(file, &ui::json_text(&report::sarif(&looked.found))?, Mode::Public)?;
-    }
     match args.format {
         Report::Text => report::print(&looked.found, context)?,
         Report::Json => context.ui.json(&looked.found)?,
@@ -213,7 +211,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let inputs =
             inputs.inputs.into_iter().map(|input| Input { path: Some(plain_path(input.shown())), ..input });
         let inputs = inputs.filter(|input| clear.contains(input.shown()));
-        fix::encrypt(inputs.collect(), formats, &encrypt, context)?;
+        let inputs: Vec<Input> = inputs.collect();
+        merging::tell_of_rules(context, inputs.iter().filter_map(|input| input.name.as_deref()))?;
+        fix::encrypt(inputs, formats, &encrypt, context)?;
     }
     if args.format == Report::Text {
         let place = mend::Place {
@@ -226,6 +226,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         versions.tell(context);
         requests::tell(&looked.found, context);
         looked.tell_count(count, context);
+    }
+    if let Some(file) = &args.sarif {
+        fs::write_atomic(file, &ui::json_text(&report::sarif(&looked.found))?, Mode::Public)?;
     }
     Ok(looked.exit_code())
 }
