@@ -292,6 +292,61 @@ fn one_side_is_no_merge_however_it_is_written() {
     }
 }
 
+/// Encrypted again, it verifies, and has nothing of the other side.
+#[test]
+fn a_side_that_was_encrypted_again_is_no_merge() {
+    let name = "s.yaml";
+    for how in ["conflict", "no driver"] {
+        let repo = Repo::new(&[(name, TEXT)]);
+        if how == "no driver" {
+            repo.ok(&["config", "--remove-section", "merge.sealant"]);
+        }
+        let theirs = || {
+            if how == "conflict" {
+                repo.set(name, "a", "theirs");
+            }
+            repo.set(name, "fill3", "only theirs");
+        };
+        repo.branches(|| repo.set(name, "a", "ours"), theirs);
+        let _ = repo.merge().code(1);
+        repo.ok(&["checkout", "-q", "--ours", name]);
+        repo.sealant(&["rotate", "-i", name]);
+        let text = repo.test.read_text(name);
+        let refused = repo.test.sealant(&["resolve", name]).run().code(1);
+        assert!(
+            refused.stderr.contains("this is our side, without any change of theirs"),
+            "{how}: {refused}"
+        );
+        assert_eq!(repo.test.read_text(name), text, "{how}");
+        repo.ok(&["checkout", "-q", "-m", name]);
+        repo.sealant(&["resolve", "--ours", name]);
+        assert!(repo.plain(name).contains("only theirs"), "{how}");
+    }
+}
+
+/// It says nothing of a side that was changed without the key.
+#[test]
+fn a_marker_of_theirs_hides_no_change_without_the_key() {
+    let name = "s.yaml";
+    let text = "admin_unencrypted: alice\nh1_unencrypted: h\nh2_unencrypted: h\npw: one\nh3_unencrypted: h\ntok: old\n";
+    let repo = Repo::new(&[(name, text)]);
+    repo.ok(&["config", "--remove-section", "merge.sealant"]);
+    let theirs = || {
+        let text =
+            repo.test.read_text(name).replace("admin_unencrypted: alice", "admin_unencrypted: mallory");
+        let text = text.replace("h1_unencrypted: h\n", ">>>>>>> feature\nh1_unencrypted: h\n");
+        repo.test.write(name, text.replace("lastmodified: \"20", "lastmodified: \"19"));
+    };
+    repo.branches(|| repo.set(name, "pw", "ours"), theirs);
+    let _ = repo.merge().code(1);
+    let merged = mixed(&repo.test.read_text(name)).replace(">>>>>>> feature\n", "");
+    let without = merged.split_inclusive('\n').filter(|line| !line.starts_with(">>>>>>>"));
+    repo.test.write(name, without.collect::<String>());
+    let refused = repo.test.sealant(&["resolve", name]).run();
+    assert!(refused.status != 0, "{refused}");
+    assert!(!refused.stderr.contains("resolved"), "{refused}");
+}
+
 /// What Git has in conflict is where the links lead, and what is in the files is something else.
 #[test]
 #[cfg(unix)]
