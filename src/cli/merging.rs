@@ -113,7 +113,8 @@ impl<'a> UnderWay<'a> {
         let is_as = |rules: &[KeySet]| rules.iter().any(|other| is_for_same(&rule, other));
         if has_groups(std::slice::from_ref(&rule)) || has_groups(&began) {
             // Who can open together is compared as a whole.
-            if !is_as(&began) && !(is_as(&leads_to) && !is_as(&forks)) {
+            let is_counted = is_as(&began) || (is_as(&leads_to) && !is_as(&forks));
+            if !is_counted {
                 rule.groups.iter_mut().for_each(Vec::clear);
             }
             return Ok(rule);
