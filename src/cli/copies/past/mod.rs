@@ -23,7 +23,8 @@ use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies;
 use crate::repo::copies::{
-    Audiences, Copies, Held, Leaving, Named, Places, Prints, Wrapped, let_same_others_in, lets_others_in,
+    Audiences, Copies, Held, Leaving, Named, Places, Prints, Wrapped, alone, let_same_others_in,
+    lets_others_in,
 };
 use crate::repo::git::ancestry::{Ancestry, Line};
 use crate::repo::git::blobs::Blobs;
@@ -598,7 +599,7 @@ impl<'g> LastRules<'g> {
             return Ok(false);
         }
         for parent in &all.commits[number].parents {
-            if self.had_others(history, parent, place, key.listed(), today)? {
+            if self.had_readers(history, parent, place, key.listed(), today)? {
                 return Ok(false);
             }
         }
@@ -614,7 +615,7 @@ impl<'g> LastRules<'g> {
         place: &Path,
         today: Option<&KeySet>,
     ) -> Result<bool> {
-        Ok(self.is_ruled(head, place) && !self.had_others(history, head, place, key.listed(), today)?)
+        Ok(self.is_ruled(head, place) && !self.had_readers(history, head, place, key.listed(), today)?)
     }
 
     fn is_ruled(&mut self, commit: &ObjectId, place: &Path) -> bool {
@@ -632,12 +633,33 @@ impl<'g> LastRules<'g> {
         keys: &KeySet,
         today: Option<&KeySet>,
     ) -> Result<bool> {
+        self.had(history, commit, place, &|then| let_same_others_in(then, today, keys))
+    }
+
+    /// The same without those to whom `publish` sends what is there: no list has them.
+    fn had_readers(
+        &mut self,
+        history: (&History, &Ancestry),
+        commit: &ObjectId,
+        place: &Path,
+        keys: &KeySet,
+        today: Option<&KeySet>,
+    ) -> Result<bool> {
+        let today = today.map(alone);
+        self.had(history, commit, place, &|then| let_same_others_in(&alone(then), today.as_ref(), keys))
+    }
+
+    fn had(
+        &mut self,
+        history: (&History, &Ancestry),
+        commit: &ObjectId,
+        place: &Path,
+        is_so: &dyn Fn(&KeySet) -> bool,
+    ) -> Result<bool> {
         let Some(states) = self.states_until(history, commit)? else { return Ok(true) };
         let Some(left) = self.trials_left.checked_sub(states.len()) else { return Ok(true) };
         self.trials_left = left;
-        Ok(states
-            .iter()
-            .any(|state| self.rule(state, place).is_some_and(|then| let_same_others_in(then, today, keys))))
+        Ok(states.iter().any(|state| self.rule(state, place).is_some_and(is_so)))
     }
 
     /// What configs said in a commit and before it; `None` where that is not known by the commits that have changed one.
