@@ -3,8 +3,8 @@
 //! Owns that a rule counts then as far as it does where these began, or as far as the branch that is brought there adds somebody as a
 //! whole. Each step has the config of its own commit in the working tree, which nobody has reviewed by itself.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
@@ -35,9 +35,15 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
         return Ok(());
     }
     let mut known: HashMap<Option<PathBuf>, Option<UnderWay<'_>>> = HashMap::new();
+    let mut at_rest: HashSet<&Path> = HashSet::new();
     for path in paths {
+        let parent = path.parent().unwrap_or(path);
+        if at_rest.contains(parent) {
+            continue;
+        }
         let folder = folder_of(path);
         if !sequence::may_be_under_way(&folder) {
+            at_rest.insert(parent);
             continue;
         }
         let under_way = match known.entry(root_of(&folder).map(Path::to_path_buf)) {

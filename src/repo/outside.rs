@@ -44,7 +44,10 @@ impl Outside {
     /// The refusal to write there.
     pub fn refused(&self, path: &Path) -> Error {
         let advice = match self.is_of_git {
-            true => "Remove the link: whoever writes through it writes what Git runs programs by.".to_owned(),
+            true => format!(
+                "Git runs programs by what is there. If you mean that file, name it: {}; otherwise remove the link.",
+                shown::typed(&self.target)
+            ),
             false => format!("If you mean that place, name it: {}", shown::typed(&self.target)),
         };
         Error::new(Kind::Conflict, format!("{self}, and Sealant does not write there"))

@@ -63,6 +63,20 @@ impl Moved {
         }
     }
 
+    /// The same of what is new, in any commit that is left.
+    #[track_caller]
+    fn reads_no_new_value_in_a_commit(&self, what: &str) {
+        let (repo, test) = (&self.repo, &self.repo.test);
+        for commit in repo.ok(&["rev-list", "--all", "HEAD"]).text().lines() {
+            let shown = repo.git(&["show", &format!("{commit}:prod/s.yaml")]).run();
+            test.write("prod-then.yaml", shown.text());
+            let run = test.sops(&["decrypt", "--ignore-mac", "prod-then.yaml"]);
+            let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
+            let read = run.env("XDG_CONFIG_HOME", test.tmp()).run();
+            assert!(!read.text().contains("planted-new"), "{what} {commit}: {read}");
+        }
+    }
+
     fn moves(&self) {
         let test = &self.repo.test;
         let listed = self.listed(&test.read_text("prod/s.yaml"));
@@ -1215,14 +1229,7 @@ fn a_rule_between_two_commits_lets_nobody_in() {
         };
         let output = repo.git(args).env("GIT_EDITOR", "true").run();
         assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{how}: {output}");
-        for commit in repo.ok(&["rev-list", "--all", "HEAD"]).text().lines() {
-            let shown = repo.git(&["show", &format!("{commit}:prod/s.yaml")]).run();
-            test.write("prod-then.yaml", shown.text());
-            let run = test.sops(&["decrypt", "--ignore-mac", "prod-then.yaml"]);
-            let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
-            let read = run.env("XDG_CONFIG_HOME", test.tmp()).run();
-            assert!(!read.text().contains("planted-new"), "{how} {commit}: {read}");
-        }
+        moved.reads_no_new_value_in_a_commit(how);
     }
 }
 
@@ -1298,14 +1305,7 @@ fn a_branch_of_before_lets_nobody_in() {
             repo.ok(&["checkout", "-q", "theirs"]);
         }
         let _ = repo.git(args).env("GIT_EDITOR", "true").run();
-        for commit in repo.ok(&["rev-list", "--all", "HEAD"]).text().lines() {
-            let shown = repo.git(&["show", &format!("{commit}:prod/s.yaml")]).run();
-            test.write("prod-then.yaml", shown.text());
-            let run = test.sops(&["decrypt", "--ignore-mac", "prod-then.yaml"]);
-            let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
-            let read = run.env("XDG_CONFIG_HOME", test.tmp()).run();
-            assert!(!read.text().contains("planted-new"), "{how} {commit}: {read}");
-        }
+        moved.reads_no_new_value_in_a_commit(how);
     }
 }
 
@@ -1350,14 +1350,7 @@ fn key_groups_of_one_step_let_nobody_in() {
     repo.commit("new value");
     let rebased = repo.git(&["rebase", "-q", "main", "theirs"]).env("GIT_EDITOR", "true");
     let _ = rebased.env("SOPS_AGE_KEY_FILE", &both).run();
-    for commit in repo.ok(&["rev-list", "--all", "HEAD"]).text().lines() {
-        let shown = repo.git(&["show", &format!("{commit}:prod/s.yaml")]).run();
-        test.write("prod-then.yaml", shown.text());
-        let run = test.sops(&["decrypt", "--ignore-mac", "prod-then.yaml"]);
-        let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
-        let read = run.env("XDG_CONFIG_HOME", test.tmp()).run();
-        assert!(!read.text().contains("planted-new"), "{commit}: {read}");
-    }
+    moved.reads_no_new_value_in_a_commit("groups");
 }
 
 /// Whoever is in the rule on both ends, or by a config that Git does not know, is let in as ever.
@@ -1420,9 +1413,18 @@ fn whom_a_rule_names_in_one_step_only_is_told() {
     repo.commit("ours");
     let output = repo.git(&["rebase", "-q", "main", "theirs"]).env("GIT_EDITOR", "true").run();
     assert!(output.status != 0 && test.read_text(".sops.yaml") != rules, "{output}");
-    test.write("prod/new.yaml", "a: planted\n");
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\nstringData: {a: planted}\n";
+    for (file, text) in
+        [("new", "a: planted\n"), ("fix", "a: planted\n"), ("seal", secret), ("migrate", secret)]
+    {
+        test.write(format!("prod/{file}.yaml"), text);
+    }
     for words in [
-        &["rotate", "-i", "prod/s.yaml"][..],
+        &["check", "--fix", "prod/fix.yaml"][..],
+        &["seal", "-i", "prod/seal.yaml"],
+        &["migrate", "secrets", "prod/migrate.yaml"],
+        &["rotate", "-i", "prod/s.yaml"],
         &["updatekeys", "--yes", "prod"],
         &["encrypt", "-i", "prod/new.yaml"],
         &["set", "prod/s.yaml", "[\"a\"]", "\"x\""],

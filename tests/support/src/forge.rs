@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{Run, server};
 
-/// Stands in for all repositories on the web: Git, and what starts Git, find those of this folder at
+/// Takes the place of the web: Git, and what starts Git, find the repositories of this folder at
 /// `https://`, and nothing else. Ours is among them, with `deploy/`, `examples/` and the hooks for pre-commit as they are
 /// in this working tree, and with the tag `v0.1.0`.
 ///
