@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::context::Context;
 use crate::cli::copies::real;
 use crate::config::{Configs, absolute};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
 use crate::repo::copies::{alone, is_for_same};
@@ -65,6 +65,25 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
         }
     }
     Ok(())
+}
+
+/// Refuses to send a file where the config of one step says.
+///
+/// # Errors
+/// [`Kind::Conflict`] while a rebase or the like is under way, for a file whose config commits have.
+pub fn refuse_to_send(context: &Context, path: &Path) -> Result<()> {
+    if context.is_sops() || !sequence::may_be_under_way(&folder_of(path)) {
+        return Ok(());
+    }
+    match UnderWay::of(context, path)? {
+        Some(under_way) if under_way.is_of_commits(path)? => Err(Error::new(
+            Kind::Conflict,
+            "a rebase, cherry-pick or the like is under way, and its steps say where files are sent",
+        )
+        .in_file(path)
+        .advise("Finish it first. `git status` says how.")),
+        _ => Ok(()),
+    }
 }
 
 /// What configs said where it began, and where it leads to.

@@ -329,7 +329,8 @@ fn refuse_strangers(groups: &[Vec<MasterKey>], rule: &KeySet, allowed: &[String]
     };
     let advice = format!(
         "They may have added themselves to the file. To remove them: `sealant {shut_out} FILE`. To let them decrypt \
-         from now on, add them to the rule, or pass --allow-recipient R."
+         from now on, add them to the rule (in a rebase or the like: to the rule where it began), or pass \
+         --allow-recipient R."
     );
     Err(Error::new(Kind::Conflict, "the file names recipients that its creation rule does not name:")
         .listing(strangers.iter().map(|key| format!("  {key}")))

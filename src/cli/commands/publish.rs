@@ -9,6 +9,7 @@ use crate::cli::args::{FormatArgs, IdentityArgs, Input};
 use crate::cli::claims::paths;
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
+use crate::cli::merging;
 use crate::cli::pipeline;
 use crate::config::{Configs, Destination, Policy, Selection, Target};
 use crate::document::{self, Document};
@@ -79,6 +80,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         true => fs::walk(std::slice::from_ref(&root)).files,
         false => vec![root.clone()],
     };
+    for file in &files {
+        merging::refuse_to_send(context, file)?;
+    }
     let started_by = if context.is_sops() { StartedBy::Sops } else { StartedBy::Person };
     let publisher = Publisher {
         neighbours: Neighbours::of(context, files.iter().map(PathBuf::as_path))?,

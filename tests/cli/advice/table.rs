@@ -244,6 +244,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ),
     ("cli/encryption.rs", "sealant set", 1, Not("the name of a command in a sentence")),
     ("cli/encryption.rs", "sealant updatekeys FILE", 1, By("a SealedSecret is encrypted already")),
+    ("cli/merging.rs", "git status", 1, Not("shows what Git does, and changes nothing")),
     ("cli/recipients.rs", "git log --follow -- {}", 1, Not("shows what Git has, and changes nothing")),
     (
         "cli/migration/ansible_vault/mod.rs",

@@ -1,0 +1,321 @@
+//! Rules of single commits: what a config says between the two ends of a rebase and the like.
+
+use super::Moved;
+use crate::git_merge::repo::new_identity;
+
+/// A rule that is narrow in one commit alone makes it the first place of nothing, and no data key one that was made for all.
+#[test]
+fn what_came_under_a_rule_of_one_commit_is_for_nobody_else() {
+    for how in ["narrow", "one file", "removed and added"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let wide = test.read_text(".sops.yaml");
+        let narrow = match how {
+            "one file" => wide.replacen(
+                "creation_rules:\n",
+                &format!("creation_rules:\n  - path_regex: ^dev/s\\.yaml$\n    age: {}\n", repo.recipient),
+                1,
+            ),
+            _ => wide.replacen(&format!("{},{}", repo.recipient, moved.mallory), &repo.recipient, 1),
+        };
+        let older = test.read_text("prod/s.yaml");
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.commit("rotated");
+        if how == "removed and added" {
+            repo.sealant(&["recipient", "rm", &moved.mallory, "--for", "dev/app.yaml", "--yes"]);
+            repo.commit("removed");
+            repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+            repo.commit("moved");
+            repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
+            repo.commit("rotated");
+            let add = ["recipient", "add", &moved.mallory, "--for", "dev/app.yaml", "--yes"];
+            let output = test.sealant(&add).run();
+            assert!(output.status != 0 && output.stderr.contains("prod/s.yaml of commit"), "{how}: {output}");
+            moved.reads_nothing(how);
+            continue;
+        }
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        test.write(".sops.yaml", narrow);
+        repo.commit("narrow");
+        repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+        repo.commit("moved");
+        test.write("dev/s.yaml", older);
+        repo.commit("older");
+        test.write(".sops.yaml", wide);
+        repo.commit("rules back");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.set("prod/s.yaml", "b", "planted-new");
+        repo.commit("new value");
+        repo.ok(&["checkout", "-q", "theirs"]);
+        let _ = repo.git(&["rebase", "-q", "main"]).env("GIT_EDITOR", "true").run();
+        assert!(test.path("dev/s.yaml").exists(), "{how}");
+        for is_listed in [false, true] {
+            if is_listed {
+                test.write("dev/s.yaml", moved.listed(&test.read_text("dev/s.yaml")));
+                repo.commit("fix recipients");
+            }
+            for args in [&["updatekeys", "--yes", "dev"][..], &["rotate", "-i", "dev/s.yaml"]] {
+                let output = test.sealant(args).run();
+                assert!(is_listed || args[0] == "rotate" || output.status != 0, "{how} {args:?}: {output}");
+                moved.reads_nothing(how);
+            }
+        }
+    }
+}
+
+/// Each step of a rebase, or of several cherry-picks, is merged under the config of its own commit.
+#[test]
+fn a_rule_between_two_commits_lets_nobody_in() {
+    for how in ["rebase", "cherry-pick", "revert"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let rules = test.read_text(".sops.yaml");
+        let wide = rules.replacen(
+            &format!("^prod/\n    age: {}", repo.recipient),
+            &format!("^prod/\n    age: {},{}", repo.recipient, moved.mallory),
+            1,
+        );
+        assert_ne!(rules, wide);
+        let text = test.read_text("prod/s.yaml");
+        if how != "revert" {
+            repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        }
+        test.write("README", "hello\n");
+        repo.commit("a README");
+        test.write(".sops.yaml", &wide);
+        repo.commit("wide");
+        test.write("prod/s.yaml", moved.listed(&text));
+        repo.commit("listed");
+        test.write("prod/s.yaml", &text);
+        repo.commit("list back");
+        test.write(".sops.yaml", &rules);
+        repo.commit("rules back");
+        if how != "revert" {
+            repo.ok(&["checkout", "-q", "main"]);
+        }
+        repo.ok(&["tag", "before"]);
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.set("prod/s.yaml", "b", "planted-new");
+        repo.commit("new value");
+        let args: &[&str] = match how {
+            "rebase" => &["rebase", "-q", "main", "theirs"],
+            "cherry-pick" => &["cherry-pick", "main..theirs"],
+            _ => &["revert", "--no-edit", "before~4..before"],
+        };
+        let output = repo.git(args).env("GIT_EDITOR", "true").run();
+        assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{how}: {output}");
+        moved.reads_no_new_value_in_a_commit(how);
+    }
+}
+
+/// The tip of a branch from before they were taken out of the rule says nothing for them, nor does a tag by the name of a commit.
+#[test]
+fn a_branch_of_before_lets_nobody_in() {
+    for how in ["rebase", "rebase --apply", "pull", "cherry-pick", "tag"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, mallory) = (&repo.recipient, &moved.mallory);
+        let rules = test.read_text(".sops.yaml");
+        if how != "tag" {
+            test.write(".sops.yaml", format!("creation_rules:\n  - age: {ours},{mallory}\n"));
+            repo.sealant(&["rotate", "-i", "--add-age", mallory, "prod/s.yaml"]);
+            repo.commit("everybody reads all");
+        }
+        let (before, text) = (test.read_text(".sops.yaml"), test.read_text("prod/s.yaml"));
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let wide = before.replacen(
+            "creation_rules:\n",
+            &format!("creation_rules:\n  - path_regex: ^prod/\n    age: {ours},{mallory}\n"),
+            1,
+        );
+        // A config of its own is in the way of none of ours.
+        match how {
+            "tag" => test.write(".sops.yaml", &wide),
+            _ => test.write("prod/.sops.yaml", &before),
+        }
+        repo.commit("wide");
+        let wide = repo.ok(&["rev-parse", "HEAD"]).text().trim().to_owned();
+        // Out of the list, and in again: that adds them.
+        let lists: [&dyn Fn(); 2] = match how {
+            "tag" => {
+                [&|| test.write("prod/s.yaml", moved.listed(&text)), &|| test.write("prod/s.yaml", &text)]
+            }
+            _ => [
+                &|| drop(test.sops(&["rotate", "-i", "--rm-age", mallory, "prod/s.yaml"]).run().ok()),
+                &|| test.write("prod/s.yaml", &text),
+            ],
+        };
+        for (number, change) in lists.iter().enumerate() {
+            change();
+            test.write("README", format!("{number}\n"));
+            repo.commit("list");
+        }
+        match how {
+            "tag" => test.write(".sops.yaml", &before),
+            _ => std::fs::remove_file(test.path("prod/.sops.yaml")).expect("a config"),
+        }
+        test.write("README", "hello\n");
+        repo.commit("a README");
+        if how == "tag" {
+            let short = repo.ok(&["rev-parse", "--short", "HEAD"]).text().trim().to_owned();
+            repo.ok(&["tag", &short, &wide]);
+        }
+        repo.ok(&["checkout", "-q", "main"]);
+        if how == "tag" {
+            repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        } else {
+            test.write(".sops.yaml", &rules);
+            repo.sealant(&["updatekeys", "--rotate", "--yes", "prod"]);
+        }
+        repo.commit("prod is ours alone");
+        repo.set("prod/s.yaml", "b", "planted-new");
+        repo.commit("new value");
+        let args: &[&str] = match how {
+            "rebase" => &["rebase", "-q", "main", "theirs"],
+            "rebase --apply" => &["rebase", "-q", "--apply", "main", "theirs"],
+            "pull" => &["-c", "rebase.backend=apply", "pull", "-q", "--rebase", ".", "main"],
+            _ => &["cherry-pick", "main..theirs"],
+        };
+        if how == "pull" {
+            repo.ok(&["checkout", "-q", "theirs"]);
+        }
+        let _ = repo.git(args).env("GIT_EDITOR", "true").run();
+        moved.reads_no_new_value_in_a_commit(how);
+    }
+}
+
+/// Whoever is named by all of these rules, and needs another person by those of both ends, needs them in every step.
+#[test]
+fn key_groups_of_one_step_let_nobody_in() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let (ours, mallory) = (&repo.recipient, &moved.mallory);
+    let second = new_identity(test, &test.home("second.txt"));
+    let flat = format!("creation_rules:\n  - path_regex: ^prod/\n    age: {ours},{second},{mallory}\n");
+    let groups = format!(
+        "creation_rules:\n  - path_regex: ^prod/\n    shamir_threshold: 2\n    key_groups:\n      - age: [{ours}]\n      - age: [{second}, {mallory}]\n"
+    );
+    let both = test.home("both.txt");
+    let mine = std::fs::read_to_string(test.home("second.txt")).expect("an identity");
+    test.write(&both, mine);
+    test.write(".sops.yaml", &flat);
+    repo.sealant(&["updatekeys", "--yes", "prod/s.yaml"]);
+    repo.commit("flat");
+    let full = test.read("prod/s.yaml");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    for (config, name) in [(&groups, "groups"), (&flat, "flat again")] {
+        test.write(".sops.yaml", config);
+        repo.commit(name);
+    }
+    test.write(".sops.yaml", &groups);
+    repo.sealant(&["updatekeys", "--yes", "prod/s.yaml"]);
+    test.write(".sops.yaml", &flat);
+    repo.commit("the file");
+    test.write("prod/s.yaml", &full);
+    repo.set("prod/s.yaml", "a", "of a branch");
+    repo.commit("the file as before");
+    test.write(".sops.yaml", &groups);
+    repo.commit("groups at last");
+    repo.ok(&["checkout", "-q", "main"]);
+    test.write(".sops.yaml", &groups);
+    test.sealant(&["updatekeys", "--yes", "--rotate", "prod/s.yaml"]).run().ok();
+    repo.commit("groups");
+    let with_both = |words: &[&str]| test.sealant(words).env("SOPS_AGE_KEY_FILE", &both).run();
+    let _ = with_both(&["set", "prod/s.yaml", "[\"b\"]", "\"planted-new\""]).ok();
+    repo.commit("new value");
+    let rebased = repo.git(&["rebase", "-q", "main", "theirs"]).env("GIT_EDITOR", "true");
+    let _ = rebased.env("SOPS_AGE_KEY_FILE", &both).run();
+    moved.reads_no_new_value_in_a_commit("groups");
+}
+
+/// Whoever is in the rule on both ends, or by a config that Git does not know, is let in as ever.
+#[test]
+fn readers_of_both_ends_are_in_no_way_of_a_sequence() {
+    for (how, config) in
+        [("--merge", "known"), ("--apply", "known"), ("--merge", "unknown"), ("--merge", "added")]
+    {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        if config == "unknown" {
+            repo.ok(&["rm", "-q", "--cached", ".sops.yaml"]);
+            test.write(".git/info/exclude", ".sops.yaml\n");
+            repo.commit("no config");
+        }
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let nina = new_identity(test, &test.home("nina.txt"));
+        if config == "added" {
+            let rules = test.read_text(".sops.yaml");
+            let prod = format!("^prod/\n    age: {}", repo.recipient);
+            test.write(".sops.yaml", rules.replacen(&prod, &format!("{prod},{nina}"), 1));
+            repo.commit("a rule for Nina");
+            repo.sealant(&["updatekeys", "--yes", "prod"]);
+            repo.commit("Nina reads it");
+        }
+        repo.set("prod/s.yaml", "a", "one more");
+        repo.commit("theirs");
+        repo.set("prod/s.yaml", "c", "three more");
+        repo.commit("theirs, too");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.set("prod/s.yaml", "d", "four more");
+        repo.commit("ours");
+        let rebased = repo.git(&["rebase", "-q", how, "main", "theirs"]).env("GIT_EDITOR", "true").run();
+        assert_eq!(rebased.status, 0, "{how} {config}: {rebased}");
+        let plain = repo.plain("prod/s.yaml");
+        assert!(plain.contains("a: one more") && plain.contains("d: four more"), "{how} {config}: {plain}");
+        assert_eq!(test.read_text("prod/s.yaml").contains(&nina), config == "added", "{how} {config}");
+    }
+}
+
+/// Where a rebase stops, the config of somebody's commit is in the working tree.
+#[test]
+fn whom_a_rule_names_in_one_step_only_is_told() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let sent = "destination_rules:\n  - path_regex: ^prod/\n    vault_path: shop\n    vault_address: http://127.0.0.1:1\n";
+    test.write(".sops.yaml", format!("{}{sent}", test.read_text(".sops.yaml")));
+    let rules = test.read_text(".sops.yaml");
+    let prod = format!("^prod/\n    age: {}", repo.recipient);
+    test.write("README", "hello\n");
+    repo.commit("a README");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    test.write(".sops.yaml", rules.replacen(&prod, &format!("{prod},{}", moved.mallory), 1));
+    repo.commit("wide");
+    test.write("README", "theirs\n");
+    repo.commit("stops here");
+    test.write(".sops.yaml", &rules);
+    repo.commit("rules back");
+    repo.ok(&["checkout", "-q", "main"]);
+    test.write("README", "ours\n");
+    repo.commit("ours");
+    let output = repo.git(&["rebase", "-q", "main", "theirs"]).env("GIT_EDITOR", "true").run();
+    assert!(output.status != 0 && test.read_text(".sops.yaml") != rules, "{output}");
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\nstringData: {a: planted}\n";
+    for (file, text) in
+        [("new", "a: planted\n"), ("fix", "a: planted\n"), ("seal", secret), ("migrate", secret)]
+    {
+        test.write(format!("prod/{file}.yaml"), text);
+    }
+    for words in [
+        &["check", "--fix", "prod/fix.yaml"][..],
+        &["seal", "-i", "prod/seal.yaml"],
+        &["migrate", "secrets", "prod/migrate.yaml"],
+        &["rotate", "-i", "prod/s.yaml"],
+        &["updatekeys", "--yes", "prod"],
+        &["encrypt", "-i", "prod/new.yaml"],
+        &["set", "prod/s.yaml", "[\"a\"]", "\"x\""],
+    ] {
+        let output = test.sealant(words).run();
+        let (told, names) = (output.stderr.contains("only the config of this step names"), &moved.mallory);
+        assert!(told && output.stderr.contains(names), "{words:?}: {output}");
+    }
+    let publish = || test.sealant(&["publish", "--yes", "prod/s.yaml"]).run();
+    let output = publish();
+    assert!(output.status == 8 && output.stderr.contains("say where files are sent"), "{output}");
+    repo.ok(&["rebase", "--abort"]);
+    let output = publish();
+    assert!(output.status != 8 && output.stderr.contains("127.0.0.1:1"), "{output}");
+    let output = test.sealant(&["rotate", "-i", "prod/s.yaml"]).run();
+    assert!(!output.stderr.contains("under way"), "{output}");
+}
