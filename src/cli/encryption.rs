@@ -567,7 +567,8 @@ impl Old {
 fn refuse_plaintext_inside(source: &Source, rule: Option<&Policy>) -> Result<()> {
     let is_plaintext =
         |finding: &Finding| matches!(finding.rule, Rule::Plaintext | Rule::Comment | Rule::Secret);
-    let findings = check(source.format, source.bytes.clone(), rule)?.into_iter().filter(is_plaintext);
+    let findings =
+        check(source.format, source.bytes.clone(), rule)?.findings.into_iter().filter(is_plaintext);
     let findings: Vec<Finding> = findings.collect();
     let Some(first) = findings.first() else { return Ok(()) };
     let more = match findings.len() {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Configs, Lookup};
 use crate::document::Format;
 use crate::error::Result;
-use crate::repo::check::{Encoding, Finding, Plan, Rule, WHOLE};
+use crate::repo::check::{Checked, Encoding, Finding, Plan, Rule, WHOLE};
 use crate::repo::git::Git;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::{self, Staged};
@@ -136,25 +136,25 @@ impl<'b> Plans<'b> {
         self.today.as_ref()?.hidden(is_encrypted)
     }
 
-    /// What is wrong with the file.
-    pub fn check(&self, bytes: SecretBytes) -> Result<Vec<Finding>> {
-        let mut findings = match (&self.today, &self.before[..]) {
+    /// What is wrong with the file, and the file itself as [`Plan::check`] has it.
+    pub fn check(&self, bytes: SecretBytes) -> Result<Checked> {
+        let Checked { mut findings, file } = match (&self.today, &self.before[..]) {
             (Some(plan), []) => return plan.check(bytes),
             (Some(plan), _) => plan.check(bytes.clone())?,
-            (None, _) => Vec::new(),
+            (None, _) => Checked::default(),
         };
         for (plan, before) in &self.before {
             match self.weakened(plan, before, &bytes) {
                 Some(finding) => findings.push(finding),
                 None if self.today.is_none() => {
-                    let found = plan.check(bytes.clone())?.into_iter();
+                    let found = plan.check(bytes.clone())?.findings.into_iter();
                     findings.extend(found.map(|finding| before.passed_by(finding)));
                 }
                 None => {}
             }
         }
         findings.sort();
-        Ok(findings)
+        Ok(Checked { findings, file })
     }
 
     /// A finding where a value is not secret any more that the earlier rules call secret.

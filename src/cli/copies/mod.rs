@@ -823,14 +823,17 @@ fn nobody(_: Error) -> Option<KeySet> {
     Some(KeySet::of_groups(Vec::new(), None))
 }
 
-/// What a file may have in common with others; `None` for one that is not encrypted, or is broken.
+/// What a file may have in common with others; `None` for one that is not encrypted, or is broken. `file` is what was read from
+/// its bytes before, if it was.
 pub(super) fn held_by(
     path: &Path,
     format: Format,
     bytes: &SecretBytes,
+    file: Option<EncryptedFile>,
     configs: &Configs,
 ) -> Option<Vec<(usize, Held)>> {
-    Some(held(&parsed(format, bytes)?, rule_of(path, configs).as_ref()))
+    let file = file.or_else(|| parsed(format, bytes))?;
+    Some(held(&file, rule_of(path, configs).as_ref()))
 }
 
 /// The same with what is not ours, for a content in Git. The links of the working tree do not lead to its place.

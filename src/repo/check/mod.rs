@@ -92,13 +92,22 @@ impl PartialOrd for Finding {
     }
 }
 
-/// What is wrong with a file, in the order of its lines. An error if its creation rule makes no sense.
-pub fn check(format: Format, file: SecretBytes, policy: Option<&Policy>) -> Result<Vec<Finding>> {
+/// What was seen of a file.
+#[derive(Default)]
+pub struct Checked {
+    /// What is wrong with it, in the order of its lines.
+    pub findings: Vec<Finding>,
+    /// The file itself, where it is an encrypted document that could be read.
+    pub file: Option<EncryptedFile>,
+}
+
+/// Looks at a file. An error if its creation rule makes no sense.
+pub fn check(format: Format, file: SecretBytes, policy: Option<&Policy>) -> Result<Checked> {
     let utf8 = document::of_utf16(&file);
     let is_unread = utf8.is_some() && !encrypted_file::may_be_wide(format);
     let file = utf8.unwrap_or(file);
     let signs = Signs::of(format, &file);
-    let mut check = Check { policy, is_unread, findings: Vec::new() };
+    let mut check = Check { policy, is_unread, findings: Vec::new(), file: None };
     if signs.private_key {
         for (line, kind) in private_keys::private_keys(&file) {
             check.add(line, Rule::PrivateKey, kind.description());
@@ -109,7 +118,7 @@ pub fn check(format: Format, file: SecretBytes, policy: Option<&Policy>) -> Resu
         check.file(format, file, &signs, covering)?;
     }
     check.findings.sort();
-    Ok(check.findings)
+    Ok(Checked { findings: check.findings, file: check.file.filter(|_| !is_unread) })
 }
 
 /// Whether a creation rule says of the files that it matches that they are secret. One that matches every file says
@@ -124,6 +133,7 @@ struct Check<'a> {
     /// It is in an encoding in which no encrypted file of its type is read.
     is_unread: bool,
     findings: Vec<Finding>,
+    file: Option<EncryptedFile>,
 }
 
 impl Check<'_> {
@@ -342,7 +352,10 @@ impl Check<'_> {
             let line = line_of_metadata_in(file.document(), lines);
             self.add(line, Rule::Broken, "has no MAC, so changes to it cannot be detected");
         }
-        self.recipients(&EncryptedFile::Document(Box::new(file)), lines)
+        let file = EncryptedFile::Document(Box::new(file));
+        self.recipients(&file, lines)?;
+        self.file = Some(file);
+        Ok(())
     }
 
     /// Values that a selection says are encrypted, but that are not.

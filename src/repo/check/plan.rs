@@ -7,7 +7,7 @@ use crate::config::{Configs, Hidden, Located, Policy, is_config};
 use crate::document::Format;
 use crate::encrypted_file;
 use crate::error::Result;
-use crate::repo::check::{Finding, Rule, check, claimed, covers, shown};
+use crate::repo::check::{Checked, Finding, Rule, check, claimed, covers, shown};
 use crate::repo::git;
 use crate::secret::SecretBytes;
 
@@ -73,9 +73,10 @@ impl Plan {
         Some((hidden.config.clone(), Finding::new(1, Rule::HiddenRule, hidden.to_string())))
     }
 
-    /// What is wrong with the file.
-    pub fn check(&self, bytes: SecretBytes) -> Result<Vec<Finding>> {
-        check(self.format_of(&bytes), bytes, self.policy.as_ref())
+    /// What is wrong with the file, and the file itself if it was read as what it is by its name.
+    pub fn check(&self, bytes: SecretBytes) -> Result<Checked> {
+        let Checked { findings, file } = check(self.format_of(&bytes), bytes, self.policy.as_ref())?;
+        Ok(Checked { findings, file: file.filter(|_| self.format == self.own_format) })
     }
 
     /// The values in the file that its rule says are secret, encrypted or not.

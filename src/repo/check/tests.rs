@@ -14,12 +14,12 @@ fn rule(rule: &str) -> Option<Policy> {
 
 /// What is found, as `LINE ID`.
 fn found(format: Format, text: &str, policy: &Option<Policy>) -> Vec<String> {
-    let findings = check(format, SecretBytes::new(text.into()), policy.as_ref()).unwrap();
+    let findings = check(format, SecretBytes::new(text.into()), policy.as_ref()).unwrap().findings;
     findings.iter().map(|finding| format!("{} {}", finding.line, finding.rule.id())).collect()
 }
 
 fn messages(text: &str, policy: &Option<Policy>) -> Vec<String> {
-    let findings = check(Format::Yaml, SecretBytes::new(text.into()), policy.as_ref()).unwrap();
+    let findings = check(Format::Yaml, SecretBytes::new(text.into()), policy.as_ref()).unwrap().findings;
     findings.into_iter().map(|finding| finding.message).collect()
 }
 
@@ -340,7 +340,7 @@ fn what_is_written_in_utf16_is_looked_at() {
     ] {
         for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
             let file = SecretBytes::new(utf16(text, to_bytes));
-            let findings = check(format, file, policy.as_ref()).unwrap();
+            let findings = check(format, file, policy.as_ref()).unwrap().findings;
             let found: Vec<_> =
                 findings.iter().map(|finding| format!("{} {}", finding.line, finding.rule.id())).collect();
             assert_eq!(found, expected, "{format}: {text}");
@@ -407,7 +407,7 @@ fn secrets_in_clear_are_found_without_any_rule() {
 fn a_secret_is_found_in_what_is_no_text() {
     let json = b"{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"x\":\"\xff\",\"data\":{\"a\":\"b\"}}";
     for format in [Format::Json, Format::Yaml] {
-        let findings = check(format, SecretBytes::new(json.to_vec()), None).unwrap();
+        let findings = check(format, SecretBytes::new(json.to_vec()), None).unwrap().findings;
         assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::Secret]);
     }
 }
@@ -433,7 +433,7 @@ fn many_findings_take_no_longer_than_the_file_is_long() {
         10_000
     );
     let unread = format!("kind: Secret\n{{{{ x }}}}\n{}", "data: {\n".repeat(100_000));
-    let error = check(Format::Yaml, SecretBytes::new(unread.into()), None).unwrap_err().to_string();
+    let error = check(Format::Yaml, SecretBytes::new(unread.into()), None).err().unwrap().to_string();
     assert!(error.contains("nested more than 10000 levels deep"), "{error}");
     let quotes = format!("kind: Secret\n{}", "{{\\\" }}".repeat(100_000));
     assert_eq!(found(Format::Yaml, &quotes, &None), Vec::<String>::new());

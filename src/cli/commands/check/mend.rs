@@ -426,5 +426,5 @@ fn is_conflict(bytes: &SecretBytes) -> bool {
 /// Whether a rule finds anything. A file that cannot be checked counts as a finding.
 fn finds(rule: Rule, format: Format, bytes: &SecretBytes, policy: Option<&Policy>) -> bool {
     check(format, bytes.clone(), policy)
-        .map_or(true, |found| found.iter().any(|finding| finding.rule == rule))
+        .map_or(true, |checked| checked.findings.iter().any(|finding| finding.rule == rule))
 }

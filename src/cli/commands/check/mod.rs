@@ -31,7 +31,7 @@ use crate::fs::{self, Mode};
 use crate::keys::StartedBy;
 use crate::repo::altered::Earlier;
 use crate::repo::before::{Before, Plans};
-use crate::repo::check::{Encoding, Finding, Rule, check_link};
+use crate::repo::check::{Checked, Encoding, Finding, Rule, check_link};
 use crate::repo::copies::{Copies, Held, Named};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::changes::Changed;
@@ -397,20 +397,21 @@ fn look(
     let plans = Plans::of(name, format, size, configs, befores)?;
     let mut seen = Seen::default();
     if let Some(limit) = plans.limit() {
-        let held = |bytes: &_| name.and_then(|name| copies::held_by(name, format, bytes, configs));
+        let held = |bytes: &_, file| copies::held_by(name?, format, bytes, file, configs);
         let bytes = input.read(limit)?;
         for encoding in encodings {
             let read = encoding.read(bytes.clone());
             seen.findings.extend(plans.unseen(encoding, &read));
             // A file need not be in the encoding that is set for it, so it is looked at both ways.
             if *read != *bytes {
-                seen.held = seen.held.or_else(|| held(&read));
-                seen.findings.extend(plans.check(read)?);
+                seen.held = seen.held.or_else(|| held(&read, None));
+                seen.findings.extend(plans.check(read)?.findings);
             }
         }
-        seen.held = seen.held.or_else(|| held(&bytes));
+        let Checked { findings, file } = plans.check(bytes.clone())?;
+        seen.findings.extend(findings);
+        seen.held = seen.held.or_else(|| held(&bytes, file));
         seen.hiding = plans.hidden(seen.held.is_some());
-        seen.findings.extend(plans.check(bytes)?);
         seen.findings.sort();
         seen.findings.dedup();
     }

@@ -23,7 +23,7 @@ use crate::host::Host;
 use crate::os;
 use crate::repo::altered::Earlier;
 use crate::repo::before::{self, Before, Plans};
-use crate::repo::check::{Encoding, Finding, check_link, check_target, unseen};
+use crate::repo::check::{Checked, Encoding, Finding, check_link, check_target, unseen};
 use crate::repo::copies::{Copies, Named};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::changes::Parting;
@@ -468,19 +468,18 @@ pub(super) fn look(
         Ok(plans.limit().map(|limit| (plans, limit as u64)))
     };
     let check = |(at, read): (usize, Result<Option<_>>)| {
-        let seen = read.and_then(|file: Option<(Plans, _)>| {
+        let seen = read.and_then(|file: Option<(Plans, SecretBytes)>| {
             let Some((plans, bytes)) = file else { return Ok(Seen::default()) };
             let path = &targets[at].path;
-            let held = copies::held_by(path, Format::of_path(path), &bytes, configs);
+            let Checked { mut findings, file } = plans.check(bytes.clone())?;
+            let held = copies::held_by(path, Format::of_path(path), &bytes, file, configs);
             let hiding = plans.hidden(held.is_some());
-            let mut findings = Vec::new();
             for encoding in encodings.get(path).into_iter().flatten() {
                 findings.extend(plans.unseen(encoding, &bytes));
                 if let Some(written) = encodings::written(encoding, &bytes) {
-                    findings.extend(plans.check(written)?);
+                    findings.extend(plans.check(written)?.findings);
                 }
             }
-            findings.extend(plans.check(bytes)?);
             findings.sort();
             findings.dedup();
             Ok(Seen { findings, held, hiding })
