@@ -1,35 +1,39 @@
-//! Whom a rule lets in while a rebase, or several cherry-picks, reverts or patches, are under way.
+//! Whom a rule lets in while a rebase, a merge that has stopped, or cherry-picks, reverts or patches are under way.
 //!
-//! Owns that a rule counts then as far as it does where these began, or as far as the branch that is brought there adds somebody as a
-//! whole. Each step has the config of its own commit in the working tree, which nobody has reviewed by itself.
+//! Owns that a rule counts then only as far as one counted where these began, or else the list that the file had there. What a commit
+//! on the way says is in the working tree at its step, and nobody has reviewed it by itself.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::copies::real;
 use crate::config::{Configs, absolute};
+use crate::document::Format;
+use crate::encrypted_file::{EncryptedFile, format_in};
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
+use crate::rekey::names;
 use crate::repo::copies::{alone, is_for_same};
+use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::of_commit;
 use crate::repo::git::sequence::{self, Course};
-use crate::repo::git::tree::Tree;
+use crate::repo::git::tree::{self, Tree};
 use crate::repo::git::{Git, root_of};
 
-/// The master keys that the rule of a file names; `None` where there is no rule, or it names none.
+/// The master keys that count for a file, by its rule; `None` where there is no rule, or it names none.
 pub fn rule_of(context: &Context, path: &Path) -> Result<Option<KeySet>> {
     let rule = policy::keys_of_file(&context.configs()?, path)?;
-    let Some(rule) = rule else { return Ok(None) };
-    Ok(Some(match UnderWay::of(context, path)? {
-        Some(under_way) => under_way.limited(path, rule)?,
-        None => rule,
-    }))
+    match UnderWay::of(context, path)? {
+        Some(under_way) => under_way.limited(path, rule),
+        None => Ok(rule),
+    }
 }
 
-/// Tells of those whom the rules of these files name only in this step.
+/// Tells of those who read these files only by what a step says.
 pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p Path>) -> Result<()> {
     if context.is_sops() {
         return Ok(());
@@ -51,21 +55,37 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
             Entry::Vacant(new) => new.insert(UnderWay::of(context, path)?),
         };
         let Some(under_way) = under_way else { continue };
-        let Some(rule) = policy::keys_of_file(&context.configs()?, path)? else { continue };
+        let rule = policy::keys_of_file(&context.configs()?, path)?;
         let limited = under_way.limited(path, rule.clone())?;
-        let is_counted = |key: &&MasterKey| limited.groups.iter().any(|group| key.is_among(group));
-        let strangers: Vec<&MasterKey> =
-            rule.groups.iter().flatten().filter(|key| !is_counted(key)).collect();
+        let is_counted =
+            |key: &&MasterKey| limited.iter().flat_map(|rule| &rule.groups).any(|group| key.is_among(group));
+        let strangers: Vec<MasterKey> = rule
+            .iter()
+            .flat_map(|rule| &rule.groups)
+            .flatten()
+            .filter(|key| !is_counted(key))
+            .cloned()
+            .collect();
+        let shown = path.display();
         if !strangers.is_empty() {
-            let message = format!(
-                "{}: a rebase, cherry-pick or the like is under way, and only the config of this step names",
-                path.display()
-            );
+            let message = format!("{shown}: {UNDER_WAY}, and only the config of this step names");
             context.ui.warning_list(message, strangers.iter().map(|key| format!("  {key}")));
+        } else if rule.is_none() && limited.is_some() {
+            context.ui.warning(format!(
+                "{shown}: {UNDER_WAY}, and the config of this step names nobody for it, so its own list counts"
+            ));
         }
     }
     Ok(())
 }
+
+/// Whether Git goes through several steps here.
+pub fn is_in_sequence(host: &dyn Host) -> bool {
+    let course = Git::of(host, Path::new(".")).and_then(|git| sequence::course(&git));
+    course.is_ok_and(|course| course.is_some_and(|course| course.brings.is_none()))
+}
+
+const UNDER_WAY: &str = "a merge, rebase or the like is under way";
 
 /// Refuses to send a file where the config of one step says.
 ///
@@ -76,95 +96,182 @@ pub fn refuse_to_send(context: &Context, path: &Path) -> Result<()> {
         return Ok(());
     }
     match UnderWay::of(context, path)? {
-        Some(under_way) if under_way.is_of_commits(path)? => Err(Error::new(
-            Kind::Conflict,
-            "a rebase, cherry-pick or the like is under way, and its steps say where files are sent",
-        )
-        .in_file(path)
-        .advise("Finish it first. `git status` says how.")),
+        Some(under_way) if !under_way.is_own(path)? => {
+            Err(Error::new(Kind::Conflict, format!("{UNDER_WAY}, and its steps say where files are sent"))
+                .in_file(path)
+                .advise("Finish it first. `git status` says how."))
+        }
         _ => Ok(()),
     }
 }
 
-/// What configs said where it began, and where it leads to.
+/// What configs said where what is under way in the repositories of these folders began.
+pub fn beginnings(context: &Context, folders: &BTreeSet<PathBuf>) -> Result<Vec<Configs>> {
+    let mut found: BTreeMap<PathBuf, Configs> = BTreeMap::new();
+    for folder in folders.iter().filter(|folder| sequence::may_be_under_way(folder)) {
+        let Ok(git) = Git::of(context.host, folder) else { continue };
+        let top = git.top().to_path_buf();
+        if found.contains_key(&top) {
+            continue;
+        }
+        let began = UnderWay::in_repository(context, git)?.and_then(|under_way| under_way.began);
+        found.extend(began.map(|began| (top, began.configs)));
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Something that Git has begun and not ended.
 struct UnderWay<'a> {
     context: &'a Context<'a>,
     git: Git<'a>,
-    began: Vec<Configs>,
-    leads_to: Vec<Configs>,
-    /// Where what it leads to left what it began with.
-    forks: Vec<Configs>,
-    index: Tree,
+    /// The commit that it began on; `None` where that is unknown.
+    began: Option<Commit>,
+    /// Of a single step, what it brings there.
+    brings: Option<Vec<Commit>>,
+}
+
+struct Commit {
+    configs: Configs,
+    tree: Tree,
+}
+
+impl Commit {
+    /// Whom the rule of a place names; nobody, if it cannot be read.
+    fn named(&self, place: &Path) -> Option<KeySet> {
+        let named = policy::readers_of_other_state(&self.configs, place).unwrap_or_else(|_| Some(nobody()));
+        named.as_ref().map(alone).filter(|named| !named.groups.is_empty())
+    }
 }
 
 impl<'a> UnderWay<'a> {
-    /// `None` where nothing is, or there is no repository.
+    /// What is under way for a file; `None` where nothing is, or there is no repository.
     fn of(context: &'a Context<'a>, path: &Path) -> Result<Option<Self>> {
-        let git = match Git::of_file(context.host, path) {
-            Ok((git, _)) => git,
-            Err(error) => match Git::of(context.host, Path::new(".")) {
-                // What is in the way of the file is in the way of an answer.
-                Ok(git) if sequence::course(&git)?.is_some() => return Err(error),
-                _ => return Ok(None),
-            },
+        // Git starts drivers where its own paths begin, and a link of the working tree may lead a path into another repository.
+        if let Ok(git) = Git::of(context.host, Path::new("."))
+            && spelled(path).starts_with(git.top())
+            && let Some(under_way) = Self::in_repository(context, git)?
+        {
+            return Ok(Some(under_way));
+        }
+        match Git::of_file(context.host, path) {
+            Ok((git, _)) => Self::in_repository(context, git),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn in_repository(context: &'a Context<'a>, git: Git<'a>) -> Result<Option<Self>> {
+        let Some(Course { began, brings }) = sequence::course(&git)? else { return Ok(None) };
+        let read = |commit: String| -> Result<Commit> {
+            let mut lookup = context.lookup()?;
+            lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
+            lookup.working_dir = real(&lookup.working_dir);
+            Ok(Commit { configs: of_commit(&git, &commit, lookup)?, tree: Tree::of_commit(&git, &commit)? })
         };
-        let Some(Course { began, leads_to, forks }) = sequence::course(&git)? else { return Ok(None) };
-        let configs = |commits: Vec<String>| -> Result<Vec<Configs>> {
-            let of = |commit: &String| {
-                let mut lookup = context.lookup()?;
-                lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
-                lookup.working_dir = real(&lookup.working_dir);
-                of_commit(&git, commit, lookup)
+        let began = began.map(read).transpose()?;
+        let brings = brings.map(|brings| brings.into_iter().map(read).collect::<Result<_>>()).transpose()?;
+        Ok(Some(Self { context, git, began, brings }))
+    }
+
+    /// A rule with those alone who count.
+    fn limited(&self, path: &Path, rule: Option<KeySet>) -> Result<Option<KeySet>> {
+        let is_own = self.is_own(path)?;
+        let mut limited = rule;
+        for place in self.places(path) {
+            let named = match &self.began {
+                Some(began) => began.named(&place),
+                None => Some(nobody()),
             };
-            commits.iter().map(of).collect()
-        };
-        let (began, leads_to, forks) = (configs(began)?, configs(leads_to)?, configs(forks)?);
-        let index = Tree::of_index(&git)?;
-        Ok(Some(Self { context, began, leads_to, forks, index, git }))
+            limited = match (limited, named) {
+                (None, Some(began)) => Some(began),
+                (Some(limited), None) if is_own => Some(limited),
+                // Nobody's rule says it, and both sides do.
+                (None, None) if self.brings.is_some() => None,
+                (None, None) => Some(self.listed(&place)),
+                (Some(limited), began) => {
+                    Some(self.counting(limited, &began.unwrap_or_else(|| self.listed(&place)), &place))
+                }
+            };
+        }
+        Ok(limited)
     }
 
-    /// A rule with those alone who count. What commits do not have, they do not change.
-    fn limited(&self, path: &Path, mut rule: KeySet) -> Result<KeySet> {
-        if !self.is_of_commits(path)? {
-            return Ok(rule);
-        }
-        let place = Self::place(path);
-        let began = rules(&self.began, &place).unwrap_or_default();
-        // Where it is unknown what these had before, nobody can tell whom they add.
-        let forks = rules(&self.forks, &place).filter(|_| !self.forks.is_empty() && !self.began.is_empty());
-        let leads_to = rules(&self.leads_to, &place).filter(|_| forks.is_some()).unwrap_or_default();
-        let forks = forks.unwrap_or_default();
-        let has_groups = |rules: &[KeySet]| rules.iter().any(|rule| rule.groups.len() > 1);
-        let is_as = |rules: &[KeySet]| rules.iter().any(|other| is_for_same(&rule, other));
-        if has_groups(std::slice::from_ref(&rule)) || has_groups(&began) {
-            // Who can open together is compared as a whole.
-            let is_counted = is_as(&began) || (is_as(&leads_to) && !is_as(&forks));
-            if !is_counted {
-                rule.groups.iter_mut().for_each(Vec::clear);
+    /// Those of these who counted at the beginning, too. Of a single step, whom nothing that it brings names, a person has added
+    /// since.
+    fn counting(&self, keys: KeySet, began: &KeySet, place: &Path) -> KeySet {
+        let Some(brings) = &self.brings else { return narrowed(keys, began) };
+        let brought: Vec<KeySet> = brings.iter().filter_map(|commit| commit.named(place)).collect();
+        let counts = |keys: &KeySet| includes(began, keys) || !brought.iter().any(|by| includes(by, keys));
+        match &keys.groups[..] {
+            [only] if began.groups.len() < 2 => {
+                let counts = |key: &&MasterKey| counts(&KeySet::any_of(vec![(*key).clone()]));
+                KeySet::any_of(only.iter().filter(counts).cloned().collect())
             }
-            return Ok(rule);
+            _ if counts(&keys) => keys,
+            _ => narrowed(keys, began),
         }
-        let named = |key: &MasterKey, rules: &[KeySet]| {
-            rules.iter().flat_map(|rule| &rule.groups).any(|group| key.is_among(group))
-        };
-        let counts = |key: &MasterKey| named(key, &began) || (named(key, &leads_to) && !named(key, &forks));
-        rule.groups.iter_mut().for_each(|group| group.retain(counts));
-        Ok(rule)
     }
 
-    /// Whether the config of a file is one that commits have. One above the repository, or that Git does not know, is the person's.
-    fn is_of_commits(&self, path: &Path) -> Result<bool> {
-        let Some(config) = self.context.configs()?.config_for(path)? else { return Ok(true) };
-        let is_known = |path: &Path| {
-            let name = path.strip_prefix(self.git.top()).ok();
-            name.is_some_and(|name| self.index.get(name).is_some())
-        };
-        Ok(is_known(&Self::place(config.path())) || is_known(&real(config.path())))
+    /// Whom the file in a place listed at the beginning: nobody, if there was none.
+    fn listed(&self, place: &Path) -> KeySet {
+        self.list_of(place).unwrap_or_else(nobody)
     }
 
-    fn place(path: &Path) -> PathBuf {
-        path.file_name().map_or_else(|| real(path), |name| folder_of(path).join(name))
+    fn list_of(&self, place: &Path) -> Option<KeySet> {
+        let name = place.strip_prefix(self.git.top()).ok()?;
+        let tree::Entry::File(id) = self.began.as_ref()?.tree.get(name)? else { return None };
+        let format = Format::of_path(name);
+        let bytes = Blobs::open(&self.git).ok()?.read(id, format.most_bytes() as u64).ok()?;
+        let keys = EncryptedFile::parse(format_in(format, &bytes), bytes).ok()?.data_keys().ok()?;
+        let listed = |wrapped| {
+            let groups = names(wrapped);
+            let threshold = (groups.len() > 1).then(|| wrapped.required());
+            KeySet::of_groups(groups, threshold)
+        };
+        keys.iter().map(listed).reduce(|one, other| narrowed(one, &other))
     }
+
+    /// Whether the config of a file is the person's own: one that they named, or above the repository.
+    fn is_own(&self, path: &Path) -> Result<bool> {
+        let config = self.context.configs()?.config_for(path)?;
+        Ok(config.is_some_and(|config| !spelled(config.path()).starts_with(self.git.top())))
+    }
+
+    /// Where a file is in the repository: as it is spelled, which is what Git means, and where links of the working tree lead.
+    fn places(&self, path: &Path) -> Vec<PathBuf> {
+        let there = path.file_name().map_or_else(|| real(path), |name| folder_of(path).join(name));
+        let mut places = vec![spelled(path), there];
+        places.retain(|place| place.starts_with(self.git.top()));
+        places.dedup();
+        places
+    }
+}
+
+/// These readers, as far as the others are as well. Who can open together is compared as a whole.
+fn narrowed(mut keys: KeySet, by: &KeySet) -> KeySet {
+    if keys.groups.len() > 1 || by.groups.len() > 1 {
+        if !is_for_same(&alone(&keys), by) {
+            keys.groups.iter_mut().for_each(Vec::clear);
+        }
+        return keys;
+    }
+    let counts = |key: &MasterKey| by.groups.iter().any(|group| key.is_among(group));
+    keys.groups.iter_mut().for_each(|group| group.retain(counts));
+    keys
+}
+
+/// Whether these are all among the others.
+fn includes(others: &KeySet, keys: &KeySet) -> bool {
+    narrowed(keys.clone(), others).groups == keys.groups
+}
+
+/// One group that nobody is in: such a rule names nobody, as against no rule.
+fn nobody() -> KeySet {
+    KeySet::any_of(Vec::new())
+}
+
+/// A path from the root, its own links let be.
+fn spelled(path: &Path) -> PathBuf {
+    absolute(path, &real(Path::new(".")))
 }
 
 fn folder_of(path: &Path) -> PathBuf {
@@ -172,11 +279,4 @@ fn folder_of(path: &Path) -> PathBuf {
         Some(folder) if !folder.as_os_str().is_empty() => real(folder),
         _ => real(Path::new(".")),
     }
-}
-
-/// What configs say of a place; `None` where one cannot be read.
-fn rules(configs: &[Configs], place: &Path) -> Option<Vec<KeySet>> {
-    let rules: Result<Vec<_>> =
-        configs.iter().map(|configs| policy::readers_of_other_state(configs, place)).collect();
-    Some(rules.ok()?.into_iter().flatten().map(|rule| alone(&rule)).collect())
 }

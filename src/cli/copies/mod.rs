@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use crate::cli::args::{Destination, Inputs};
 use crate::cli::context::Context;
+use crate::cli::merging;
 use crate::config::{Configs, Policy};
 use crate::document::{self, Format, MAX_BINARY};
 use crate::encrypted_file::{EncryptedFile, format_in, meant};
@@ -55,6 +56,8 @@ enum Past {
 pub(super) struct Neighbours<'a> {
     context: &'a Context<'a>,
     configs: Configs,
+    /// Those where a rebase or the like began: a place is for those alone whom both name.
+    began: Vec<Configs>,
     tops: BTreeSet<PathBuf>,
     /// Files that do not count as neighbours, though they exist.
     left_out: Vec<PathBuf>,
@@ -89,15 +92,22 @@ impl<'a> Neighbours<'a> {
         let folders = folders_of(&working_dir, files);
         let place = Place::of(context);
         let roots = folders.iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf);
+        let roots: BTreeSet<PathBuf> = roots.collect();
+        let tops = tops(context, working_dir, folders);
+        let began = match context.is_sops() {
+            true => Vec::new(),
+            false => merging::beginnings(context, &(&roots | &tops))?,
+        };
         Ok(Self {
             context,
             configs: context.configs()?,
+            began,
             past: Past::Ruled,
             asked: Vec::new(),
             with_versions: Vec::new(),
             versions: OnceLock::new(),
-            roots: roots.collect(),
-            tops: tops(context, working_dir, folders),
+            roots,
+            tops,
             left_out: Vec::new(),
             unopened: OnceLock::new(),
             is_whole: false,
@@ -186,7 +196,11 @@ impl<'a> Neighbours<'a> {
     fn read(&self, is_whole: bool) -> Result<Near> {
         let mut copies = Copies::default();
         let files = files_below(&self.tops);
-        let one = one_readership(&files, &self.configs).filter(|_| !is_whole);
+        let is_one_of = |began: &Configs, one: &KeySet| {
+            one_readership(&files, began).is_some_and(|then| is_for_same(&then, one))
+        };
+        let one = one_readership(&files, &self.configs)
+            .filter(|one| !is_whole && self.began.iter().all(|began| is_one_of(began, one)));
         let roots = &self.roots | &roots_within(&files, &self.tops);
         if !self.context.is_sops() {
             let versions =
@@ -196,7 +210,7 @@ impl<'a> Neighbours<'a> {
                 (versions, _) => _ = self.versions.set(versions?),
             }
         }
-        add_files(files, &self.left_out, &mut copies, &self.configs, self.context)?;
+        add_files(files, &self.left_out, &mut copies, &self.configs, &self.began, self.context)?;
         match (self.add_of_git(&mut copies, roots, one.is_some()), &self.past) {
             (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
             (added, _) => added?,
@@ -206,12 +220,15 @@ impl<'a> Neighbours<'a> {
 
     /// Adds what is in Git but not in the working tree.
     fn add_of_git(&self, copies: &mut Copies, roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
-        add_absent(&(&self.tops | &roots), copies, &self.configs, &|_| !is_one, self.context)?;
+        for configs in iter::once(&self.configs).chain(&self.began) {
+            add_absent(&(&self.tops | &roots), copies, configs, &|_| !is_one, self.context)?;
+        }
         if self.context.is_sops() { Ok(()) } else { self.add_past(copies, roots, is_one) }
     }
 
     fn add_past(&self, copies: &mut Copies, mut roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
-        let configs = &[&self.configs][..];
+        let configs: Vec<&Configs> = iter::once(&self.configs).chain(&self.began).collect();
+        let configs = &configs[..];
         let wanted = match &self.past {
             Past::Ruled => PastScope::Ruled,
             Past::RuledIfKnown => PastScope::RuledIfKnown,
@@ -428,7 +445,7 @@ pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, 
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let working_dir = real(&context.lookup()?.working_dir);
     let tops = tops(context, working_dir, BTreeSet::new());
-    add_files(files_below(&tops), &[], copies, configs, context)?;
+    add_files(files_below(&tops), &[], copies, configs, &[], context)?;
     add_absent_beside(&tops, copies, configs, context)
 }
 
@@ -626,6 +643,7 @@ fn add_files(
     left_out: &[PathBuf],
     copies: &mut Copies,
     configs: &Configs,
+    began: &[Configs],
     context: &Context,
 ) -> Result<()> {
     let working_dir = real(&context.lookup()?.working_dir);
@@ -633,12 +651,15 @@ fn add_files(
     let read = |path: &PathBuf| {
         let format = Format::of_path(path);
         let bytes = fs::read_found(path, format.most_bytes() as u64).ok()?;
-        let held = Holding::of(format, &bytes)?.held(rule_of(path, configs).as_ref())?;
-        let shown = path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
-        Some((Named { path: real(path), shown }, held))
+        let holding = Holding::of(format, &bytes)?;
+        let shown = path.strip_prefix(&working_dir).unwrap_or(path);
+        let named = || Named { path: real(path), shown: shown.to_path_buf() };
+        let then = began.iter().filter_map(|began| past_rule_of(path, began)).map(Some);
+        let rules = iter::once(rule_of(path, configs)).chain(then);
+        Some(rules.filter_map(|rule| Some((named(), holding.held(rule.as_ref())?))).collect::<Vec<_>>())
     };
     let found: Vec<_> = files.par_iter().filter_map(read).collect();
-    for (file, held) in found {
+    for (file, held) in found.into_iter().flatten() {
         copies.add(file, held);
     }
     Ok(())

@@ -20,6 +20,9 @@ use crate::secret::{DataKey, SecretBytes};
 /// Where Git keeps the state of a rebase, of a rebase by patches, and of several cherry-picks or reverts.
 const FOLDERS: [&str; 3] = ["rebase-merge", "rebase-apply", "sequencer"];
 
+/// What Git leaves there where a merge, or one cherry-pick or revert, has stopped.
+const STOPPED: [&str; 3] = ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"];
+
 /// Our file in one of them.
 const NAME: &str = "sealant-data-keys";
 
@@ -94,74 +97,74 @@ impl Sequence {
     }
 }
 
-/// From where to where a running sequence goes: names of commits.
+/// What is under way: a rebase, a merge that has stopped, or cherry-picks, reverts or patches.
 pub struct Course {
-    /// Onto what; none where that is unknown.
-    pub began: Vec<String>,
-    /// The commits that are brought there, by the last of them; none where commits are taken back, or patches are no commits.
-    pub leads_to: Vec<String>,
-    /// Where these left what they are brought to.
-    pub forks: Vec<String>,
+    /// The commit that it began on; `None` where that is unknown.
+    pub began: Option<String>,
+    /// Of a single step, what it brings there: our side is what it began on then.
+    pub brings: Option<Vec<String>>,
 }
 
-/// That of a rebase, or of several cherry-picks, reverts or patches; `None` when nothing is under way. What a config says on the way
-/// is nobody's decision.
+/// `None` when nothing is under way. What a config says after the beginning is nobody's decision yet.
 pub fn course(git: &Git<'_>) -> Result<Option<Course>> {
     let state = git.path_of(["rev-parse", "--absolute-git-dir"])?;
-    let Some(folder) = FOLDERS.iter().find(|name| state.join(name).is_dir()) else { return Ok(None) };
     let text = |file: &str| {
-        let read = fs::read_found(&state.join(folder).join(file), MAX_BYTES).ok();
-        read.map(|text| String::from_utf8_lossy(&text).into_owned())
+        let read = fs::read_found(&state.join(file), MAX_BYTES).ok();
+        read.map(|text| String::from_utf8_lossy(&text).trim().to_owned())
     };
-    let commit = |name: String| Some(name.trim().to_owned()).filter(|name| is_whole_name(name));
-    let is_rebase = *folder != "rebase-apply" || state.join("rebase-apply/rebasing").exists();
-    let (began, leads_to) = match *folder {
-        "sequencer" => (text("head").and_then(commit), last_pick(git, &text("todo").unwrap_or_default())?),
-        _ if !is_rebase => (text("../ORIG_HEAD").and_then(commit), None),
-        _ => match text("onto").and_then(commit) {
-            Some(onto) => (Some(onto), text("orig-head").and_then(commit)),
-            // A rebase by patches writes them down when it stops.
-            None => (start_in_reflog(git)?, text("../ORIG_HEAD").and_then(commit)),
-        },
-    };
-    let forks = match (&began, &leads_to) {
-        (Some(began), Some(leads_to)) => {
-            let bases = git.ask(["merge-base", "--all", began, leads_to])?.stdout;
-            String::from_utf8_lossy(&bases).lines().map(str::to_owned).collect()
+    let commit = |file: &str| text(file).filter(|name| is_whole_name(name));
+    let began = match FOLDERS.iter().find(|name| state.join(name).is_dir()) {
+        Some(&"rebase-merge") => commit("rebase-merge/onto"),
+        Some(&"sequencer") => commit("sequencer/head"),
+        Some(folder) => {
+            let is_rebase = state.join(folder).join("rebasing").exists();
+            let began = match commit("rebase-apply/onto") {
+                // A rebase by patches writes it down when it stops.
+                None if is_rebase => start_in_reflog(git)?,
+                None => commit("ORIG_HEAD"),
+                onto => onto,
+            };
+            let steps = text("rebase-apply/next").and_then(|next| next.parse::<usize>().ok());
+            began.filter(|began| steps.is_some_and(|steps| is_within(git, began, steps)))
         }
-        _ => Vec::new(),
+        None => {
+            let Some(stopped) = STOPPED.iter().find(|name| state.join(name).exists()) else {
+                return Ok(None);
+            };
+            let named = text(stopped).unwrap_or_default();
+            // What takes a commit back brings what was before it.
+            let before = if *stopped == "REVERT_HEAD" { "^" } else { "" };
+            let brings =
+                named.lines().map(|name| format!("{name}{before}")).filter_map(|name| commit_of(git, &name));
+            return Ok(Some(Course { began: commit_of(git, "HEAD"), brings: Some(brings.collect()) }));
+        }
     };
-    Ok(Some(Course { began: began.into_iter().collect(), leads_to: leads_to.into_iter().collect(), forks }))
+    Ok(Some(Course { began, brings: None }))
+}
+
+fn commit_of(git: &Git<'_>, name: &str) -> Option<String> {
+    let name =
+        git.run(["rev-parse", "--verify", "-q", "--end-of-options", &format!("{name}^{{commit}}")]).ok()?;
+    Some(String::from_utf8_lossy(&name).trim().to_owned())
 }
 
 /// Whether something can be under way in the repository of a folder, without asking Git.
 pub fn may_be_under_way(folder: &Path) -> bool {
     let state = root_of(folder).map(|top| top.join(".git"));
+    let names = || FOLDERS.iter().chain(&STOPPED);
     // What is not a folder leads to one, and without one the environment may name a repository.
-    state.is_none_or(|state| !state.is_dir() || FOLDERS.iter().any(|name| state.join(name).exists()))
+    state.is_none_or(|state| !state.is_dir() || names().any(|name| state.join(name).exists()))
 }
 
 fn is_whole_name(name: &str) -> bool {
     matches!(name.len(), 40 | 64) && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The last commit that is picked. Its name is cut short, and anybody can give a tag that name.
-fn last_pick(git: &Git<'_>, todo: &str) -> Result<Option<String>> {
-    let words = todo.lines().rev().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let last = words
-        .filter(|words| words.len() > 1 && !words[0].starts_with('#'))
-        .find_map(|words| matches!(words[0], "pick" | "p").then(|| words[1].to_owned()));
-    let is_short = |name: &String| name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let Some(short) = last.filter(is_short) else { return Ok(None) };
-    let found = git.run(["rev-parse", &format!("--disambiguate={short}")])?;
-    let found = String::from_utf8_lossy(&found).into_owned();
-    let mut commits = Vec::new();
-    for name in found.lines() {
-        if git.ask(["cat-file", "-t", name])?.stdout.starts_with(b"commit") {
-            commits.push(name.to_owned());
-        }
-    }
-    Ok(commits.pop().filter(|_| commits.is_empty()))
+/// Whether HEAD has come from there by fewer than this many steps.
+fn is_within(git: &Git<'_>, began: &str, steps: usize) -> bool {
+    let count = steps.to_string();
+    git.run(["rev-list", "--first-parent", "-n", &count, "HEAD", "--"])
+        .is_ok_and(|line| String::from_utf8_lossy(&line).lines().any(|commit| commit == began))
 }
 
 /// Onto what the last rebase began, by what Git has noted of HEAD.
@@ -171,8 +174,14 @@ fn start_in_reflog(git: &Git<'_>) -> Result<Option<String>> {
         .stdout;
     let log = String::from_utf8_lossy(&log).into_owned();
     let mut lines = log.split('\0').filter_map(|line| line.split_once(' '));
-    // What begins it may be a pull, or called as somebody likes.
-    Ok(lines.find(|(_, what)| what.contains(" (start): checkout")).map(|(name, _)| name.to_owned()))
+    Ok(lines.find(|(_, what)| is_start(what)).map(|(name, _)| name.to_owned()))
+}
+
+/// Whether this is what Git notes where a rebase begins: `rebase (start): checkout NAME`, or with the words of a pull in front. The
+/// subject of a commit comes after a colon.
+fn is_start(what: &str) -> bool {
+    let Some((action, done)) = what.split_once(": ") else { return false };
+    action.ends_with(" (start)") && done.starts_with("checkout ")
 }
 
 fn read_secret(path: &Path) -> Option<SecretBytes> {

@@ -120,7 +120,7 @@ pub(super) fn add(
     let has_other_configs = recorded.has_other_configs(context)?;
     let today = |path: &Path| configs.first().and_then(|configs| past_rule_of(path, configs));
     let lost = match has_other_configs || recorded.has_configs_within_others() {
-        true => recorded.lost(copies, wanted, asked, &today, context)?,
+        true => recorded.lost(copies, configs, wanted, asked, &today, context)?,
         false => BTreeMap::new(),
     };
     let was_narrower = |((path, _), rules): (&(usize, &ObjectId), &Vec<PastRule>)| {
@@ -291,6 +291,7 @@ impl<'g> Recorded<'g> {
     fn lost(
         &self,
         copies: &mut Copies,
+        configs: &[&Configs],
         wanted: PastScope,
         asked: &Asked,
         today: &dyn Fn(&Path) -> Option<KeySet>,
@@ -309,8 +310,45 @@ impl<'g> Recorded<'g> {
         let mut left = self.left_on_the_way_to_head(&places, &looking, &mut last)?;
         left.extend(self.beside_head(&places, &looking, &mut last)?);
         for Left { place, content, keys, stayed, came } in left {
-            let rule = PastRule { keys: Some(keys), since: last.since(came, copies)?, stayed: Some(stayed) };
-            found.entry((place, content)).or_insert_with(Vec::new).push(rule);
+            let since = last.since(came, copies)?;
+            let rules: &mut Vec<PastRule> = found.entry((place, content)).or_default();
+            for keys in self.rules_since(configs, place, content, &keys, &mut last)?.into_iter().chain([keys])
+            {
+                rules.push(PastRule { keys: Some(keys), since, stayed: Some(Arc::clone(&stayed)) });
+            }
+        }
+        Ok(found)
+    }
+
+    /// What today's configs say of a place that a content has left, and that these read last, where they name fewer by a rule that
+    /// the place had already when some of it came: what the rule said in between, if only in one commit, lets nobody in.
+    fn rules_since(
+        &self,
+        configs: &[&Configs],
+        place: usize,
+        content: &ObjectId,
+        keys: &KeySet,
+        last: &mut LastRules<'_>,
+    ) -> Result<Vec<KeySet>> {
+        let path = &self.paths[place];
+        let mut found = Vec::new();
+        for today in configs {
+            let Some(rule) = past_rule_of(path, today).filter(|rule| lets_others_in(keys, rule)) else {
+                continue;
+            };
+            let Some(place_of_rule) = today.place_of_rule(path) else { continue };
+            let lost = last.prints_of(path, content);
+            for version in self.history.versions.iter().filter(|version| version.path == place) {
+                let id = &self.history.blobs[version.blob].id;
+                if id != content && last.prints_of(path, id).in_common(&lost).is_empty() {
+                    continue;
+                }
+                let then = last.states.configs(self.name_of(version.commit).as_str())?;
+                if then.place_of_rule(path).as_ref() == Some(&place_of_rule) {
+                    found.push(rule);
+                    break;
+                }
+            }
         }
         Ok(found)
     }

@@ -527,3 +527,41 @@ fn a_rule_that_goes_without_its_file_is_in_nobodys_way() {
         }
     }
 }
+
+/// A branch says of both ends the same, and its rule is wide while it moves the file.
+#[test]
+fn a_rule_that_is_wide_while_a_file_moves_lets_nobody_in() {
+    for how in ["wide", "wide, by another path", "sealed"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let anna = new_identity(test, &test.home("anna.txt"));
+        let prod = format!("^prod/\n    age: {}", repo.recipient);
+        let rules = test.read_text(".sops.yaml").replacen(&prod, &format!("{prod},{anna}"), 1);
+        test.write(".sops.yaml", &rules);
+        std::fs::remove_file(test.path("prod/s.yaml")).expect("a file");
+        repo.commit("Anna reads prod");
+        let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\nstringData: {a: planted-prod}\n";
+        test.write("prod/s.yaml", secret);
+        repo.sealant(&[if how == "sealed" { "seal" } else { "encrypt" }, "-i", "prod/s.yaml"]);
+        repo.commit("a file");
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let path = if how == "wide, by another path" { "^prod/s" } else { "^prod/" };
+        let wide = format!("{path}\n    age: {},{anna},{}", repo.recipient, moved.mallory);
+        test.write(".sops.yaml", rules.replacen(&format!("{prod},{anna}"), &wide, 1));
+        repo.commit("wide");
+        repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+        repo.commit("moved");
+        test.write(".sops.yaml", &rules);
+        repo.commit("rules back");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
+        let check = test.sealant(&["check", "dev"]).run();
+        assert!(check.text().contains("prod/s.yaml of commit"), "{how}: {check}");
+        let commands = [&["updatekeys", "--yes", "dev"][..], &["updatekeys", "--yes", "--rotate", "dev"]];
+        for words in commands {
+            let output = test.sealant(words).run();
+            assert!(output.status == 8 && output.stderr.contains("prod/s.yaml of commit"), "{how}: {output}");
+        }
+        moved.reads_nothing(how);
+    }
+}

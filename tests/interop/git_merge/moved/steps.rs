@@ -1,5 +1,7 @@
 //! Rules of single commits: what a config says between the two ends of a rebase and the like.
 
+use std::os::unix::fs::symlink;
+
 use super::Moved;
 use crate::git_merge::repo::new_identity;
 
@@ -228,12 +230,17 @@ fn key_groups_of_one_step_let_nobody_in() {
     moved.reads_no_new_value_in_a_commit("groups");
 }
 
-/// Whoever is in the rule on both ends, or by a config that Git does not know, is let in as ever.
+/// Whoever is in the rule where it begins, or by a config that Git does not know, is let in as ever. Whom the branch adds comes in
+/// afterwards.
 #[test]
 fn readers_of_both_ends_are_in_no_way_of_a_sequence() {
-    for (how, config) in
-        [("--merge", "known"), ("--apply", "known"), ("--merge", "unknown"), ("--merge", "added")]
-    {
+    for (how, config) in [
+        ("--merge", "known"),
+        ("--apply", "known"),
+        ("--merge", "unknown"),
+        ("--merge", "added"),
+        ("--apply", "added"),
+    ] {
         let moved = Moved::new();
         let (repo, test) = (&moved.repo, &moved.repo.test);
         if config == "unknown" {
@@ -259,8 +266,21 @@ fn readers_of_both_ends_are_in_no_way_of_a_sequence() {
         repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
         repo.set("prod/s.yaml", "d", "four more");
         repo.commit("ours");
-        let rebased = repo.git(&["rebase", "-q", how, "main", "theirs"]).env("GIT_EDITOR", "true").run();
+        let mut rebased = repo.git(&["rebase", "-q", how, "main", "theirs"]).env("GIT_EDITOR", "true").run();
+        if config == "added" {
+            assert!(
+                rebased.status != 0 && rebased.stderr.contains("`git add prod/s.yaml`"),
+                "{how}: {rebased}"
+            );
+            repo.ok(&["add", "prod/s.yaml"]);
+            // Nothing is left of that step.
+            let on = if how == "--apply" { "--skip" } else { "--continue" };
+            rebased = repo.git(&["rebase", on]).env("GIT_EDITOR", "true").run();
+        }
         assert_eq!(rebased.status, 0, "{how} {config}: {rebased}");
+        if config == "added" {
+            repo.sealant(&["updatekeys", "--yes", "prod/s.yaml"]);
+        }
         let plain = repo.plain("prod/s.yaml");
         assert!(plain.contains("a: one more") && plain.contains("d: four more"), "{how} {config}: {plain}");
         assert_eq!(test.read_text("prod/s.yaml").contains(&nina), config == "added", "{how} {config}");
@@ -318,4 +338,226 @@ fn whom_a_rule_names_in_one_step_only_is_told() {
     assert!(output.status != 8 && output.stderr.contains("127.0.0.1:1"), "{output}");
     let output = test.sealant(&["rotate", "-i", "prod/s.yaml"]).run();
     assert!(!output.stderr.contains("under way"), "{output}");
+}
+
+/// Whatever a branch says of readers between its two ends, or in a commit that is left out: nobody gets what is ours.
+#[test]
+fn no_step_of_a_sequence_lets_anybody_in() {
+    let every_way = ["rebase", "cherry-pick", "rebase --apply", "rebase -s recursive", "am", "--onto"];
+    let few_ways = ["rebase", "cherry-pick"];
+    let cases: [(&str, &[&str]); 6] = [
+        ("wide", &every_way),
+        ("nested", &["rebase -s recursive", "am"]),
+        ("no config", &every_way[..4]),
+        ("of another path", &few_ways[..1]),
+        ("for nobody", &few_ways),
+        ("both together", &few_ways[..1]),
+    ];
+    for (what, how) in cases.into_iter().flat_map(|(what, ways)| ways.iter().map(move |how| (what, *how))) {
+        let case = format!("{what}, {how}");
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, mallory) = (&repo.recipient, &moved.mallory);
+        let both = format!("{ours},{mallory}");
+        let commit = |subject: &str| {
+            repo.ok(&["add", "-A"]);
+            repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
+        };
+        let plain: String =
+            (0..300).map(|line| format!("line{line}_unencrypted: this is no secret\n")).collect();
+        let rules = test.read_text(".sops.yaml");
+        let prod = format!("^prod/\n    age: {ours}\n");
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        if how == "--onto" {
+            test.write(".sops.yaml", rules.replacen(&prod, &format!("^prod/\n    age: {both}\n"), 1));
+            commit("this one is left out");
+        }
+        let at_both_ends = test.read_text(".sops.yaml");
+        let first =
+            |rule: &str| at_both_ends.replacen("creation_rules:\n", &format!("creation_rules:\n{rule}"), 1);
+        match what {
+            "wide" | "both together" => {
+                test.write(".sops.yaml", first(&format!("  - path_regex: ^prod/\n    age: {both}\n")));
+            }
+            "nested" => test.write("prod/.sops.yaml", format!("creation_rules:\n  - age: {both}\n")),
+            "no config" => std::fs::remove_file(test.path(".sops.yaml")).expect("a config"),
+            "of another path" => test.write(".sops.yaml", rules.replacen("^prod/", "^production/", 1)),
+            _ => test.write(".sops.yaml", rules.replacen(&prod, "^prod/\n", 1)),
+        }
+        // As Git notes where a rebase begins.
+        commit("fix (start): checkout something");
+        test.write("prod/s.yaml", moved.listed(&test.read_text("prod/s.yaml")));
+        commit("in the list");
+        test.write("prod/s.yaml", format!("a: one\nb: two\nc: x\nd: four\ne: six\n{plain}"));
+        repo.sealant(&["encrypt", "-i", "--age", &both, "prod/s.yaml"]);
+        commit("under a data key of their own");
+        let _ = std::fs::remove_file(test.path("prod/.sops.yaml"));
+        let groups = format!(
+            "^prod/\n    shamir_threshold: 2\n    key_groups:\n      - age: [{ours}]\n      - age: [{mallory}]\n"
+        );
+        match what {
+            "both together" => test.write(".sops.yaml", rules.replacen(&prod, &groups, 1)),
+            _ => test.write(".sops.yaml", &at_both_ends),
+        }
+        test.write("README", "hello\n");
+        commit("a README");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.set("prod/s.yaml", "b", "planted-new");
+        commit("ours");
+        let patches = repo.ok(&["format-patch", "--stdout", "--full-index", "main..theirs"]).stdout;
+        test.write("../patches", patches);
+        let patches = test.path("../patches");
+        let patches = patches.to_str().expect("a path");
+        let args: &[&str] = match how {
+            "rebase" => &["rebase", "main", "theirs"],
+            "rebase --apply" => &["rebase", "--apply", "main", "theirs"],
+            "rebase -s recursive" => &["rebase", "-s", "recursive", "main", "theirs"],
+            "am" => &["am", "-3", patches],
+            "--onto" => &["rebase", "--onto", "main", "theirs~4", "theirs"],
+            _ => &["cherry-pick", "main..theirs"],
+        };
+        let args = [&["-c", "core.hooksPath=/dev/null"], args].concat();
+        let output = repo.git(&args).env("GIT_EDITOR", "true").run();
+        assert!(output.status != 0 && output.to_string().contains(mallory), "{case}: {output}");
+        moved.reads_no_new_value_in_a_commit(&case);
+    }
+}
+
+/// Who is let into a place by one step alone reads nothing that the step takes from there.
+#[test]
+fn no_step_of_a_sequence_opens_another_place() {
+    for how in ["rebase", "cherry-pick", "revert"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let (rules, app) = (test.read_text(".sops.yaml"), test.read_text("dev/app.yaml"));
+        let prod = format!("^prod/\n    age: {}", repo.recipient);
+        let wide =
+            || test.write(".sops.yaml", rules.replacen(&prod, &format!("{prod},{}", moved.mallory), 1));
+        let copied = || test.write("dev/app.yaml", moved.listed(&test.read_text("prod/s.yaml")));
+        let back = || {
+            test.write(".sops.yaml", &rules);
+            test.write("dev/app.yaml", &app);
+        };
+        let commit = |subject: &str| {
+            repo.ok(&["add", "-A"]);
+            repo.ok(&["commit", "-q", "--no-verify", "--allow-empty", "-m", subject]);
+        };
+        test.write("README", "hello\n");
+        wide();
+        commit("wide");
+        copied();
+        commit("copied");
+        back();
+        commit("back");
+        repo.ok(&["checkout", "-q", "main"]);
+        if how == "revert" {
+            repo.ok(&["merge", "-q", "theirs"]);
+        }
+        repo.set("dev/app.yaml", "e", "harmless");
+        commit("ours");
+        let args: &[&str] = match how {
+            "rebase" => &["rebase", "main", "theirs"],
+            "revert" => &["revert", "--no-edit", "theirs~3..theirs"],
+            _ => &["cherry-pick", "main..theirs"],
+        };
+        let output = repo.git(args).env("GIT_EDITOR", "true").run();
+        assert!(output.status != 0 && output.stderr.contains("shares its data key"), "{how}: {output}");
+        for commit in repo.ok(&["rev-list", "--all", "HEAD"]).text().lines() {
+            let shown = repo.git(&["show", &format!("{commit}:dev/app.yaml")]).run();
+            test.write("dev/s.yaml", shown.text());
+            moved.reads_nothing(how);
+        }
+        std::fs::remove_file(test.path("dev/s.yaml")).expect("a file");
+        // The step's config is in the working tree where it stops.
+        let output = test.sealant(&["updatekeys", "--yes", "dev"]).run();
+        assert!(output.status != 0 || !output.text().contains(&moved.mallory), "{how}: {output}");
+        moved.reads_nothing(how);
+    }
+}
+
+/// Where a merge, a cherry-pick or a revert has stopped, what it brings is in the working tree.
+#[test]
+fn what_a_stopped_merge_brings_lets_nobody_in() {
+    for how in ["merge", "cherry-pick", "revert"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let rules = test.read_text(".sops.yaml");
+        let prod = format!("^prod/\n    age: {}", repo.recipient);
+        let wide = rules.replacen(&prod, &format!("{prod},{}", moved.mallory), 1);
+        let theirs = || {
+            test.write(".sops.yaml", &wide);
+            repo.sealant(&["updatekeys", "--yes", "--rotate", "prod"]);
+            repo.set("prod/s.yaml", "e", "six");
+        };
+        let ours = || repo.set("prod/s.yaml", "b", "planted-new");
+        if how == "revert" {
+            theirs();
+            repo.commit("wide");
+            test.write(".sops.yaml", &rules);
+            repo.sealant(&["updatekeys", "--yes", "--rotate", "prod"]);
+            repo.set("prod/s.yaml", "e", "seven");
+            repo.commit("narrow");
+            ours();
+            repo.commit("ours");
+        } else {
+            moved.branches(theirs, ours);
+        }
+        repo.without_key();
+        let args: &[&str] = match how {
+            "merge" => &["merge", "-m", "merged", "theirs"],
+            "cherry-pick" => &["cherry-pick", "theirs"],
+            _ => &["revert", "--no-edit", "HEAD~1"],
+        };
+        let stopped = repo.git(args).run();
+        assert!(stopped.status != 0 && test.read_text(".sops.yaml") == wide, "{how}: {stopped}");
+        repo.with_key();
+        let output = test.sealant(&["resolve", "prod/s.yaml"]).run();
+        assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{how}: {output}");
+        let read =
+            test.sealant(&["decrypt", "prod/s.yaml"]).env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
+        let output = read.env("XDG_CONFIG_HOME", test.tmp()).run();
+        assert!(!output.text().contains("planted-new"), "{how}: {output}");
+        repo.sealant(&["resolve", "--ours", "prod/s.yaml"]);
+        assert!(!test.read_text("prod/s.yaml").contains(&moved.mallory), "{how}");
+    }
+}
+
+/// A link that the step before has left in place of a folder leads into another repository.
+#[test]
+fn a_link_into_another_repository_ends_no_sequence() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let both = format!("{},{}", repo.recipient, moved.mallory);
+    let clear: String = (0..300).map(|line| format!("line{line}_unencrypted: this is no secret\n")).collect();
+    test.write("vendor/README", "hello\n");
+    repo.ok(&["init", "-q", "vendor"]);
+    test.write(".git/info/exclude", "vendor/\n");
+    test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^dev/\n    age: {both}\n"));
+    test.write("lib/db.yaml", format!("a: one\nb: two\nc: x\n{clear}"));
+    repo.sealant(&["encrypt", "-i", "--age", &repo.recipient, "lib/db.yaml"]);
+    let commit = |subject: &str| {
+        repo.ok(&["add", "-A"]);
+        repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
+    };
+    commit("lib");
+    let rules = test.read_text(".sops.yaml");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {both}\n"));
+    repo.ok(&["mv", "lib/db.yaml", "db.yaml"]);
+    let _ = std::fs::remove_dir(test.path("lib"));
+    symlink("vendor", test.path("lib")).expect("a link");
+    commit("a link");
+    std::fs::remove_file(test.path("lib")).expect("a link");
+    test.write("lib/db.yaml", format!("a: one\nb: two\nc: theirs\n{clear}"));
+    repo.sealant(&["encrypt", "-i", "--age", &both, "lib/db.yaml"]);
+    repo.ok(&["rm", "-q", "-f", "db.yaml"]);
+    commit("a file");
+    test.write(".sops.yaml", &rules);
+    commit("rules back");
+    repo.ok(&["checkout", "-q", "main"]);
+    repo.set("lib/db.yaml", "b", "planted-new");
+    commit("ours");
+    let output = repo.git(&["rebase", "main", "theirs"]).env("GIT_EDITOR", "true").run();
+    assert!(output.status != 0 && output.stderr.contains("would have to be wrapped for"), "{output}");
 }
