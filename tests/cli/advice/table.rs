@@ -530,7 +530,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("cli/commands/init.rs", "sealant check", 1, By("somebody asks for access")),
     ("cli/commands/init.rs", "sealant recipient add {missing}", 1, In("cli/recipient.rs")),
     ("cli/commands/keygen.rs", "sealant keygen --default", 2, By("no identity to print")),
-    ("cli/copies/earlier.rs", "git checkout HEAD -- {path}", 1, In("interop/git_merge/moved.rs")),
+    ("cli/copies/earlier.rs", "git checkout HEAD -- {path}", 1, In("interop/git_merge/moved/commands.rs")),
     (
         "cli/copies/earlier.rs",
         "sealant migrate {program} --allow-copied {path}",
@@ -539,7 +539,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ),
     ("cli/copies/earlier.rs", "sealant rotate -i --allow-copied {path}", 1, In("cli/copied.rs")),
     ("cli/copies/earlier.rs", "sealant edit {path}", 1, Not("after the way out, as with any file")),
-    ("cli/copies/past/mod.rs", "git -C {} fetch --unshallow", 1, In("interop/git_merge/moved.rs")),
+    ("cli/copies/past/mod.rs", "git -C {} fetch --unshallow", 1, In("interop/git_merge/moved/shallow.rs")),
     ("config/keys.rs", "sealant check", 1, Not("the name of a command in a sentence")),
     ("config/keys.rs", "sealant publish", 1, Not("the name of a command in a sentence")),
     ("keys/kinds/age/mod.rs", "sealant init", 1, By("no identity")),
