@@ -132,20 +132,29 @@ pub fn course(git: &Git<'_>) -> Result<Option<Course>> {
                 return Ok(None);
             };
             let named = text(stopped).unwrap_or_default();
-            // What takes a commit back brings what was before it.
-            let before = if *stopped == "REVERT_HEAD" { "^" } else { "" };
-            let brings =
-                named.lines().map(|name| format!("{name}{before}")).filter_map(|name| commit_of(git, &name));
-            return Ok(Some(Course { began: commit_of(git, "HEAD"), brings: Some(brings.collect()) }));
+            let names = named.lines().filter(|name| is_whole_name(name));
+            // What takes a commit back brings what was before it, by one of its parents.
+            let brings = match *stopped {
+                "REVERT_HEAD" => {
+                    names.map(|name| commits(git, &format!("{name}^@"))).collect::<Result<Vec<_>>>()?
+                }
+                _ => vec![names.map(str::to_owned).collect()],
+            };
+            let began = commits(git, "HEAD")?.pop();
+            return Ok(Some(Course { began, brings: Some(brings.concat()) }));
         }
     };
     Ok(Some(Course { began, brings: None }))
 }
 
-fn commit_of(git: &Git<'_>, name: &str) -> Option<String> {
-    let name =
-        git.run(["rev-parse", "--verify", "-q", "--end-of-options", &format!("{name}^{{commit}}")]).ok()?;
-    Some(String::from_utf8_lossy(&name).trim().to_owned())
+/// The commits that something names.
+fn commits(git: &Git<'_>, named: &str) -> Result<Vec<String>> {
+    let found = git.run(["rev-parse", "--revs-only", "--end-of-options", named])?;
+    Ok(String::from_utf8_lossy(&found)
+        .lines()
+        .filter(|name| is_whole_name(name))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Whether something can be under way in the repository of a folder, without asking Git.
