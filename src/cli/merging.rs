@@ -1,10 +1,10 @@
-//! Whom a rule lets in while a rebase, a merge that has stopped, or cherry-picks, reverts or patches are under way.
+//! Whom a rule lets in while Git merges, or has not ended a rebase, a merge, or cherry-picks, reverts or patches.
 //!
-//! Owns that a rule counts then only as far as one counted where these began, or else the list that the file had there. What a commit
-//! on the way says is in the working tree at its step, and nobody has reviewed it by itself.
+//! Owns that a rule counts then only as far as one counted where it began, or else the list that the file had there. What a commit on
+//! the way says may be in the working tree, and is nobody's decision yet.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
@@ -13,24 +13,32 @@ use crate::config::{Configs, absolute};
 use crate::document::Format;
 use crate::encrypted_file::{EncryptedFile, format_in};
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
 use crate::keys::{KeySet, MasterKey};
 use crate::policy;
 use crate::rekey::names;
 use crate::repo::copies::{alone, is_for_same};
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::configs::of_commit;
+use crate::repo::git::configs::of_tree;
 use crate::repo::git::sequence::{self, Course};
 use crate::repo::git::tree::{self, Tree};
 use crate::repo::git::{Git, root_of};
+use crate::secret::SecretBytes;
 
-/// The master keys that count for a file, by its rule; `None` where there is no rule, or it names none.
+/// The master keys that count for a file that is merged, by its rule; `None` where there is no rule, or it names none.
 pub fn rule_of(context: &Context, path: &Path) -> Result<Option<KeySet>> {
-    let rule = policy::keys_of_file(&context.configs()?, path)?;
-    match UnderWay::of(context, path)? {
-        Some(under_way) => under_way.limited(path, rule),
-        None => Ok(rule),
+    let mut rule = policy::keys_of_file(&context.configs()?, path)?;
+    for under_way in UnderWay::of(context, path, true)? {
+        rule = under_way.limited(path, rule)?;
     }
+    Ok(rule)
+}
+
+/// Whom both of these versions of a file list.
+pub fn listed_in_both(format: Format, [one, other]: [Option<&SecretBytes>; 2]) -> KeySet {
+    let listed = |bytes: Option<&SecretBytes>| {
+        bytes.and_then(|bytes| list_of(format, bytes.clone())).unwrap_or_else(nobody)
+    };
+    narrowed(listed(one), &listed(other))
 }
 
 /// Tells of those who read these files only by what a step says.
@@ -38,7 +46,7 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
     if context.is_sops() {
         return Ok(());
     }
-    let mut known: HashMap<Option<PathBuf>, Option<UnderWay<'_>>> = HashMap::new();
+    let mut known: HashMap<Option<PathBuf>, Vec<UnderWay<'_>>> = HashMap::new();
     let mut at_rest: HashSet<&Path> = HashSet::new();
     for path in paths {
         let parent = path.parent().unwrap_or(path);
@@ -52,11 +60,13 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
         }
         let under_way = match known.entry(root_of(&folder).map(Path::to_path_buf)) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(UnderWay::of(context, path)?),
+            Entry::Vacant(new) => new.insert(UnderWay::of(context, path, false)?),
         };
-        let Some(under_way) = under_way else { continue };
         let rule = policy::keys_of_file(&context.configs()?, path)?;
-        let limited = under_way.limited(path, rule.clone())?;
+        let mut limited = rule.clone();
+        for under_way in under_way.iter() {
+            limited = under_way.limited(path, limited)?;
+        }
         let is_counted =
             |key: &&MasterKey| limited.iter().flat_map(|rule| &rule.groups).any(|group| key.is_among(group));
         let strangers: Vec<MasterKey> = rule
@@ -68,7 +78,7 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
             .collect();
         let shown = path.display();
         if !strangers.is_empty() {
-            let message = format!("{shown}: {UNDER_WAY}, and only the config of this step names");
+            let message = format!("{shown}: {UNDER_WAY}, and its rule did not name before");
             context.ui.warning_list(message, strangers.iter().map(|key| format!("  {key}")));
         } else if rule.is_none() && limited.is_some() {
             context.ui.warning(format!(
@@ -77,12 +87,6 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
         }
     }
     Ok(())
-}
-
-/// Whether Git goes through several steps here.
-pub fn is_in_sequence(host: &dyn Host) -> bool {
-    let course = Git::of(host, Path::new(".")).and_then(|git| sequence::course(&git));
-    course.is_ok_and(|course| course.is_some_and(|course| course.brings.is_none()))
 }
 
 const UNDER_WAY: &str = "a merge, rebase or the like is under way";
@@ -95,39 +99,37 @@ pub fn refuse_to_send(context: &Context, path: &Path) -> Result<()> {
     if context.is_sops() || !sequence::may_be_under_way(&folder_of(path)) {
         return Ok(());
     }
-    match UnderWay::of(context, path)? {
-        Some(under_way) if !under_way.is_own(path)? => {
-            Err(Error::new(Kind::Conflict, format!("{UNDER_WAY}, and its steps say where files are sent"))
-                .in_file(path)
-                .advise("Finish it first. `git status` says how."))
+    for under_way in UnderWay::of(context, path, false)? {
+        if !under_way.is_own(path)? {
+            let message = format!("{UNDER_WAY}, and its steps say where files are sent");
+            let advice = "Finish it first. `git status` says how.";
+            return Err(Error::new(Kind::Conflict, message).in_file(path).advise(advice));
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// What configs said where what is under way in the repositories of these folders began.
 pub fn beginnings(context: &Context, folders: &BTreeSet<PathBuf>) -> Result<Vec<Configs>> {
-    let mut found: BTreeMap<PathBuf, Configs> = BTreeMap::new();
+    let (mut tops, mut found) = (BTreeSet::new(), Vec::new());
     for folder in folders.iter().filter(|folder| sequence::may_be_under_way(folder)) {
         let Ok(git) = Git::of(context.host, folder) else { continue };
-        let top = git.top().to_path_buf();
-        if found.contains_key(&top) {
+        if !tops.insert(git.top().to_path_buf()) {
             continue;
         }
-        let began = UnderWay::in_repository(context, git)?.and_then(|under_way| under_way.began);
-        found.extend(began.map(|began| (top, began.configs)));
+        let under_way = UnderWay::in_repository(context, git, false)?;
+        found.extend(under_way.into_iter().flat_map(|under_way| under_way.began).map(|began| began.configs));
     }
-    Ok(found.into_values().collect())
+    Ok(found)
 }
 
 /// Something that Git has begun and not ended.
 struct UnderWay<'a> {
     context: &'a Context<'a>,
     git: Git<'a>,
-    /// The commit that it began on; `None` where that is unknown.
-    began: Option<Commit>,
-    /// Of a single step, what it brings there.
-    brings: Option<Vec<Commit>>,
+    /// The commit that it began on, or all of which it may be one; none where that is unknown.
+    began: Vec<Commit>,
+    is_one_step: bool,
 }
 
 struct Commit {
@@ -144,90 +146,71 @@ impl Commit {
 }
 
 impl<'a> UnderWay<'a> {
-    /// What is under way for a file; `None` where nothing is, or there is no repository.
-    fn of(context: &'a Context<'a>, path: &Path) -> Result<Option<Self>> {
+    /// What is under way for a file in the repositories that it and its config are in. `is_merged`: that is a step itself.
+    fn of(context: &'a Context<'a>, path: &Path, is_merged: bool) -> Result<Vec<Self>> {
+        let here = Git::of(context.host, Path::new("."));
         // Git starts drivers where its own paths begin, and a link of the working tree may lead a path into another repository.
-        if let Ok(git) = Git::of(context.host, Path::new("."))
-            && spelled(path).starts_with(git.top())
-            && let Some(under_way) = Self::in_repository(context, git)?
-        {
-            return Ok(Some(under_way));
+        let here = here.ok().filter(|git| spelled(path).starts_with(git.top()));
+        let of_file = |file: &Path| Git::of_file(context.host, file).ok().map(|(git, _)| git);
+        let config = context.configs()?.config_for(path)?;
+        let of_config = config.and_then(|config| of_file(config.path()));
+        let mut found: Vec<Self> = Vec::new();
+        for git in [here, of_file(path), of_config].into_iter().flatten() {
+            if !found.iter().any(|found| found.git.top() == git.top()) {
+                found.extend(Self::in_repository(context, git, is_merged)?);
+            }
         }
-        match Git::of_file(context.host, path) {
-            Ok((git, _)) => Self::in_repository(context, git),
-            Err(_) => Ok(None),
-        }
+        Ok(found)
     }
 
-    fn in_repository(context: &'a Context<'a>, git: Git<'a>) -> Result<Option<Self>> {
-        let Some(Course { began, brings }) = sequence::course(&git)? else { return Ok(None) };
-        let read = |commit: String| -> Result<Commit> {
+    fn in_repository(context: &'a Context<'a>, git: Git<'a>, is_merged: bool) -> Result<Option<Self>> {
+        let course = match sequence::course(&git)? {
+            None if is_merged => Course::of_head(&git)?,
+            None => return Ok(None),
+            Some(course) => course,
+        };
+        let read = |commit: &String| -> Result<Commit> {
             let mut lookup = context.lookup()?;
             lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
             lookup.working_dir = real(&lookup.working_dir);
-            Ok(Commit { configs: of_commit(&git, &commit, lookup)?, tree: Tree::of_commit(&git, &commit)? })
+            let tree = Tree::of_commit(&git, commit)?;
+            Ok(Commit { configs: of_tree(&git, &tree, lookup)?, tree })
         };
-        let began = began.map(read).transpose()?;
-        let brings = brings.map(|brings| brings.into_iter().map(read).collect::<Result<_>>()).transpose()?;
-        Ok(Some(Self { context, git, began, brings }))
+        let began = course.began.iter().map(read).collect::<Result<_>>()?;
+        Ok(Some(Self { context, git, began, is_one_step: course.is_one_step }))
     }
 
     /// A rule with those alone who count.
     fn limited(&self, path: &Path, rule: Option<KeySet>) -> Result<Option<KeySet>> {
         let is_own = self.is_own(path)?;
+        if self.began.is_empty() {
+            return Ok(if is_own { rule } else { Some(nobody()) });
+        }
         let mut limited = rule;
-        for place in self.places(path) {
-            let named = match &self.began {
-                Some(began) => began.named(&place),
-                None => Some(nobody()),
-            };
-            limited = match (limited, named) {
+        for (began, place) in
+            self.began.iter().flat_map(|began| self.places(path).into_iter().map(move |place| (began, place)))
+        {
+            limited = match (limited, began.named(&place)) {
                 (None, Some(began)) => Some(began),
+                (Some(limited), Some(began)) => Some(narrowed(limited, &began)),
                 (Some(limited), None) if is_own => Some(limited),
                 // Nobody's rule says it, and both sides do.
-                (None, None) if self.brings.is_some() => None,
-                (None, None) => Some(self.listed(&place)),
-                (Some(limited), began) => {
-                    Some(self.counting(limited, &began.unwrap_or_else(|| self.listed(&place)), &place))
+                (None, None) if self.is_one_step => None,
+                (limited, None) => {
+                    let listed = self.listed(began, &place).unwrap_or_else(nobody);
+                    Some(limited.map_or_else(|| listed.clone(), |limited| narrowed(limited, &listed)))
                 }
             };
         }
         Ok(limited)
     }
 
-    /// Those of these who counted at the beginning, too. Of a single step, whom nothing that it brings names, a person has added
-    /// since.
-    fn counting(&self, keys: KeySet, began: &KeySet, place: &Path) -> KeySet {
-        let Some(brings) = &self.brings else { return narrowed(keys, began) };
-        let brought: Vec<KeySet> = brings.iter().filter_map(|commit| commit.named(place)).collect();
-        let counts = |keys: &KeySet| includes(began, keys) || !brought.iter().any(|by| includes(by, keys));
-        match &keys.groups[..] {
-            [only] if began.groups.len() < 2 => {
-                let counts = |key: &&MasterKey| counts(&KeySet::any_of(vec![(*key).clone()]));
-                KeySet::any_of(only.iter().filter(counts).cloned().collect())
-            }
-            _ if counts(&keys) => keys,
-            _ => narrowed(keys, began),
-        }
-    }
-
-    /// Whom the file in a place listed at the beginning: nobody, if there was none.
-    fn listed(&self, place: &Path) -> KeySet {
-        self.list_of(place).unwrap_or_else(nobody)
-    }
-
-    fn list_of(&self, place: &Path) -> Option<KeySet> {
+    /// Whom the file in a place listed at the beginning.
+    fn listed(&self, began: &Commit, place: &Path) -> Option<KeySet> {
         let name = place.strip_prefix(self.git.top()).ok()?;
-        let tree::Entry::File(id) = self.began.as_ref()?.tree.get(name)? else { return None };
+        let tree::Entry::File(id) = began.tree.get(name)? else { return None };
         let format = Format::of_path(name);
-        let bytes = Blobs::open(&self.git).ok()?.read(id, format.most_bytes() as u64).ok()?;
-        let keys = EncryptedFile::parse(format_in(format, &bytes), bytes).ok()?.data_keys().ok()?;
-        let listed = |wrapped| {
-            let groups = names(wrapped);
-            let threshold = (groups.len() > 1).then(|| wrapped.required());
-            KeySet::of_groups(groups, threshold)
-        };
-        keys.iter().map(listed).reduce(|one, other| narrowed(one, &other))
+        list_of(format, Blobs::open(&self.git).ok()?.read(id, format.most_bytes() as u64).ok()?)
     }
 
     /// Whether the config of a file is the person's own: one that they named, or above the repository.
@@ -259,9 +242,15 @@ fn narrowed(mut keys: KeySet, by: &KeySet) -> KeySet {
     keys
 }
 
-/// Whether these are all among the others.
-fn includes(others: &KeySet, keys: &KeySet) -> bool {
-    narrowed(keys.clone(), others).groups == keys.groups
+/// Whom an encrypted file lists: of several SealedSecrets, whom all do.
+fn list_of(format: Format, bytes: SecretBytes) -> Option<KeySet> {
+    let keys = EncryptedFile::parse(format_in(format, &bytes), bytes).ok()?.data_keys().ok()?;
+    let listed = |wrapped| {
+        let groups = names(wrapped);
+        let threshold = (groups.len() > 1).then(|| wrapped.required());
+        KeySet::of_groups(groups, threshold)
+    };
+    keys.iter().map(listed).reduce(|one, other| narrowed(one, &other))
 }
 
 /// One group that nobody is in: such a rule names nobody, as against no rule.

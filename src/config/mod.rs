@@ -466,12 +466,6 @@ impl Configs {
         Ok((policy, config.destination_for(&path, &path, self.dialect()).ok().flatten()))
     }
 
-    /// Which rule says who reads a place in another state of the working tree: its config, and its `path_regex`.
-    pub fn place_of_rule(&self, path: &Path) -> Option<(PathBuf, Option<String>)> {
-        let (policy, _) = self.rules_of_other_state(path).ok()?;
-        policy.map(|policy| (policy.rule.file, policy.rule.path_regex))
-    }
-
     /// The config of `file`, if there is one. The file need not exist.
     pub fn config_for(&self, file: &Path) -> Result<Option<Arc<Config>>> {
         Ok(self.locate(file)?.config().cloned())

@@ -22,7 +22,7 @@ use crate::document::{Document, NodeId};
 use crate::encrypted_file::{EncryptedFile, KeyedPart};
 use crate::error::{Error, Kind, Result};
 use crate::foreign::{ansible_vault, dotenvx, git_crypt};
-use crate::keys::{self, KeySet, Shares, TooMany, WrappedDataKey};
+use crate::keys::{self, KeySet, MasterKey, Shares, TooMany, WrappedDataKey};
 use crate::rekey::names;
 use crate::repo::check::{Finding, Rule};
 use crate::secret::{DataKey, SecretBytes};
@@ -173,6 +173,17 @@ pub fn alone(keys: &KeySet) -> KeySet {
 /// Whether some of these readers are not among the others, or need fewer keys.
 pub fn lets_others_in(here: &KeySet, there: &KeySet) -> bool {
     is_wider(&Readers::of(here), &Readers::of(there))
+}
+
+/// These readers, and those of the others whom all of some rules name as well. Who can open together is compared as a whole.
+pub fn with_those_of_all(keys: KeySet, others: &KeySet, rules: &[Option<KeySet>]) -> KeySet {
+    let all = |is_so: &dyn Fn(&KeySet) -> bool| rules.iter().all(|rule| rule.as_ref().is_some_and(is_so));
+    let ([own], [other]) = (&keys.groups[..], &others.groups[..]) else {
+        return if all(&|rule| !lets_others_in(others, rule)) { others.clone() } else { keys };
+    };
+    let is_of_all = |key: &&MasterKey| all(&|rule| rule.groups.len() == 1 && key.is_among(&rule.groups[0]));
+    let more = other.iter().filter(is_of_all).filter(|key| !key.is_among(own));
+    KeySet { groups: vec![own.iter().chain(more).cloned().collect()], ..keys }
 }
 
 /// Whether some who read here today, or with fewer keys, could do so then, and not there. `today` is `None` where that is unknown.

@@ -16,7 +16,8 @@ use crate::encrypted_file::{EncryptedFile, Meant, format_among, meant};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{Lock, Snapshot};
 use crate::host::Host;
-use crate::keys::{KeyService, KeySet};
+use crate::keys::{KeyService, KeySet, MasterKey};
+use crate::policy;
 use crate::repo::git::merge::markers::{self, Marked};
 use crate::repo::git::merge::{self, Merge, Side};
 use crate::repo::git::resolve::{self, Conflicted, Resolved, Sides, Stages};
@@ -54,6 +55,10 @@ pub struct Args {
     #[arg(long)]
     edit: bool,
 
+    /// Let this recipient in although the creation rule did not name them before the merge; may be repeated
+    #[arg(long, value_name = "RECIPIENT")]
+    allow_recipient: Vec<String>,
+
     #[command(flatten)]
     identities: IdentityArgs,
 }
@@ -67,6 +72,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             _ => None,
         },
         edit: args.edit,
+        allowed: {
+            let names = context.names();
+            args.allow_recipient.iter().map(|key| policy::key_or_name(key, &names)).collect::<Result<_>>()?
+        },
         formats: FormatArgs { input_type: None, output_type: None }.formats(context),
         service: args.identities.key_service(context)?,
     };
@@ -89,6 +98,7 @@ struct Resolve<'a> {
     context: &'a Context<'a>,
     side: Option<Side>,
     edit: bool,
+    allowed: Vec<MasterKey>,
     formats: Formats,
     service: KeyService<'a>,
 }
@@ -287,8 +297,16 @@ impl Resolve<'_> {
             Side::Ours => ("our", "theirs", "--ours"),
             Side::Theirs => ("their", "ours", "--theirs"),
         };
+        let mut advice = format!(
+            "If you want that, say so: `sealant resolve {flag} FILE`. To merge again: `git checkout -m FILE`."
+        );
         let why = match self.merged_again(file)? {
-            merge::MergeResult::Refused(error) => format!(": {}", error.message()),
+            merge::MergeResult::Refused(error) => {
+                if let Some(first) = error.advice() {
+                    advice = format!("{first}. To keep this side as it is: `sealant resolve {flag} FILE`");
+                }
+                format!(": {}", error.message())
+            }
             merge::MergeResult::Conflict { file: merged, .. } if how == As::Written => {
                 // Somebody may have taken this side of each conflict, and all else of both.
                 let merged = Marked::read(&SecretBytes::new(merged))?.map(|marked| marked.take(side));
@@ -304,9 +322,7 @@ impl Resolve<'_> {
             outcome => return self.settle(file, outcome),
         };
         let message = format!("this is {this} side, without any change of {other}{why}");
-        Err(Error::new(Kind::Other, message).advise(format!(
-            "If you want that, say so: `sealant resolve {flag} FILE`. To merge again: `git checkout -m FILE`."
-        )))
+        Err(Error::new(Kind::Other, message).advise(advice))
     }
 
     fn marked(&self, file: &File<'_>, marked: Marked) -> Result<bool> {
@@ -364,7 +380,14 @@ impl Resolve<'_> {
     }
 
     fn rule(&self, file: &File<'_>) -> Result<Option<KeySet>> {
-        merging::rule_of(self.context, file.path)
+        let rule = merging::rule_of(self.context, file.path)?;
+        if self.allowed.is_empty() {
+            return Ok(rule);
+        }
+        let sides = [&file.stages.ours, &file.stages.theirs].map(Option::as_ref);
+        let mut rule = rule.unwrap_or_else(|| merging::listed_in_both(file.source.format, sides));
+        rule.groups.iter_mut().for_each(|group| group.extend_from_slice(&self.allowed));
+        Ok(Some(rule))
     }
 
     fn let_in(&self, file: &File<'_>, keys: &KeySet, opened: &[&DataKey]) -> Result<()> {

@@ -97,8 +97,12 @@ impl Source for Staged {
 
 /// The configs of a commit.
 pub fn of_commit(git: &Git, commit: &str, lookup: Lookup) -> Result<Configs> {
-    let tree = Tree::of_commit(git, commit)?;
-    let staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), &mut Blobs::open(git)?)?;
+    of_tree(git, &Tree::of_commit(git, commit)?, lookup)
+}
+
+/// The configs of a tree.
+pub fn of_tree(git: &Git, tree: &Tree, lookup: Lookup) -> Result<Configs> {
+    let staged = Staged::read(git.top(), tree, lookup.explicit.as_deref(), &mut Blobs::open(git)?)?;
     Ok(Configs::from_source(lookup, staged))
 }
 

@@ -5,12 +5,14 @@
 //! only entries that are marked with a secret of the user's own. The clone is not the place to remember this: somebody
 //! who could read an older key of ours could bring that back, or one that was made for another path.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
 use sha2::Sha256;
 
 use super::{Git, root_of};
+use crate::config::{SEALANT_NAME, SOPS_NAME};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::host::Host;
@@ -20,8 +22,8 @@ use crate::secret::{DataKey, SecretBytes};
 /// Where Git keeps the state of a rebase, of a rebase by patches, and of several cherry-picks or reverts.
 const FOLDERS: [&str; 3] = ["rebase-merge", "rebase-apply", "sequencer"];
 
-/// What Git leaves there where a merge, or one cherry-pick or revert, has stopped.
-const STOPPED: [&str; 3] = ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"];
+/// What Git leaves there where a merge, a squash, or one cherry-pick or revert, is not committed yet.
+const STOPPED: [&str; 4] = ["MERGE_HEAD", "SQUASH_MSG", "CHERRY_PICK_HEAD", "REVERT_HEAD"];
 
 /// Our file in one of them.
 const NAME: &str = "sealant-data-keys";
@@ -97,12 +99,20 @@ impl Sequence {
     }
 }
 
-/// What is under way: a rebase, a merge that has stopped, or cherry-picks, reverts or patches.
+/// Where what is under way began: a rebase, a merge that has stopped, or cherry-picks, reverts or patches.
 pub struct Course {
-    /// The commit that it began on; `None` where that is unknown.
-    pub began: Option<String>,
-    /// Of a single step, what it brings there: our side is what it began on then.
-    pub brings: Option<Vec<String>>,
+    /// The commit, or all of which it may be one; none where that is unknown.
+    pub began: Vec<String>,
+    /// It is one step: our side is then what it began on.
+    pub is_one_step: bool,
+}
+
+impl Course {
+    /// That of one step, which begins on HEAD.
+    pub fn of_head(git: &Git<'_>) -> Result<Self> {
+        let found = git.run(["rev-parse", "--revs-only", "--end-of-options", "HEAD"])?;
+        Ok(Self { began: commits(&found), is_one_step: true })
+    }
 }
 
 /// `None` when nothing is under way. What a config says after the beginning is nobody's decision yet.
@@ -110,51 +120,41 @@ pub fn course(git: &Git<'_>) -> Result<Option<Course>> {
     let state = git.path_of(["rev-parse", "--absolute-git-dir"])?;
     let text = |file: &str| {
         let read = fs::read_found(&state.join(file), MAX_BYTES).ok();
-        read.map(|text| String::from_utf8_lossy(&text).trim().to_owned())
+        String::from_utf8_lossy(&read.unwrap_or_else(|| SecretBytes::new(Vec::new()))).into_owned()
     };
-    let commit = |file: &str| text(file).filter(|name| is_whole_name(name));
     let began = match FOLDERS.iter().find(|name| state.join(name).is_dir()) {
-        Some(&"rebase-merge") => commit("rebase-merge/onto"),
-        Some(&"sequencer") => commit("sequencer/head"),
-        Some(folder) => {
-            let is_rebase = state.join(folder).join("rebasing").exists();
-            let began = match commit("rebase-apply/onto") {
-                // A rebase by patches writes it down when it stops.
-                None if is_rebase => start_in_reflog(git)?,
-                None => commit("ORIG_HEAD"),
-                onto => onto,
-            };
-            let steps = text("rebase-apply/next").and_then(|next| next.parse::<usize>().ok());
-            began.filter(|began| steps.is_some_and(|steps| is_within(git, began, steps)))
+        Some(&"rebase-merge") => commits(text("rebase-merge/onto").as_bytes()),
+        Some(&"sequencer") => commits(text("sequencer/head").as_bytes()),
+        Some(_) => before_patches(git, text("rebase-apply/next").trim())?,
+        None if STOPPED.iter().any(|name| state.join(name).exists()) => {
+            return Ok(Some(Course::of_head(git)?));
         }
-        None => {
-            let Some(stopped) = STOPPED.iter().find(|name| state.join(name).exists()) else {
-                return Ok(None);
-            };
-            let named = text(stopped).unwrap_or_default();
-            let names = named.lines().filter(|name| is_whole_name(name));
-            // What takes a commit back brings what was before it, by one of its parents.
-            let brings = match *stopped {
-                "REVERT_HEAD" => {
-                    names.map(|name| commits(git, &format!("{name}^@"))).collect::<Result<Vec<_>>>()?
-                }
-                _ => vec![names.map(str::to_owned).collect()],
-            };
-            let began = commits(git, "HEAD")?.pop();
-            return Ok(Some(Course { began, brings: Some(brings.concat()) }));
-        }
+        None => return Ok(None),
     };
-    Ok(Some(Course { began, brings: None }))
+    Ok(Some(Course { began, is_one_step: false }))
 }
 
-/// The commits that something names.
-fn commits(git: &Git<'_>, named: &str) -> Result<Vec<String>> {
-    let found = git.run(["rev-parse", "--revs-only", "--end-of-options", named])?;
-    Ok(String::from_utf8_lossy(&found)
-        .lines()
+/// Where patches began, of which this is the number of the next: on one of so many commits, since some may have been left out. Of
+/// these the oldest, and those that have changed a config.
+fn before_patches(git: &Git<'_>, next: &str) -> Result<Vec<String>> {
+    if !next.parse::<u32>().is_ok_and(|next| next > 0) {
+        return Ok(Vec::new());
+    }
+    let line = commits(&git.run(["rev-list", "--first-parent", "-n", next, "HEAD", "--"])?);
+    let Some(oldest) = line.last() else { return Ok(Vec::new()) };
+    let since = format!("{oldest}..HEAD");
+    let configs = [SOPS_NAME, SEALANT_NAME].map(|name| format!(":(glob)**/{name}"));
+    let words = ["rev-list", "--first-parent", &since, "--", &configs[0], &configs[1]];
+    Ok(iter::once(oldest.clone()).chain(commits(&git.run(words)?)).collect())
+}
+
+/// The names of commits in what Git says.
+fn commits(said: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(said)
+        .split_whitespace()
         .filter(|name| is_whole_name(name))
         .map(str::to_owned)
-        .collect())
+        .collect()
 }
 
 /// Whether something can be under way in the repository of a folder, without asking Git.
@@ -167,30 +167,6 @@ pub fn may_be_under_way(folder: &Path) -> bool {
 
 fn is_whole_name(name: &str) -> bool {
     matches!(name.len(), 40 | 64) && name.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Whether HEAD has come from there by fewer than this many steps.
-fn is_within(git: &Git<'_>, began: &str, steps: usize) -> bool {
-    let count = steps.to_string();
-    git.run(["rev-list", "--first-parent", "-n", &count, "HEAD", "--"])
-        .is_ok_and(|line| String::from_utf8_lossy(&line).lines().any(|commit| commit == began))
-}
-
-/// Onto what the last rebase began, by what Git has noted of HEAD.
-fn start_in_reflog(git: &Git<'_>) -> Result<Option<String>> {
-    let log = git
-        .ask(["log", "-g", "-z", "--no-show-signature", "--format=%H %gs", "-n", "10000", "HEAD", "--"])?
-        .stdout;
-    let log = String::from_utf8_lossy(&log).into_owned();
-    let mut lines = log.split('\0').filter_map(|line| line.split_once(' '));
-    Ok(lines.find(|(_, what)| is_start(what)).map(|(name, _)| name.to_owned()))
-}
-
-/// Whether this is what Git notes where a rebase begins: `rebase (start): checkout NAME`, or with the words of a pull in front. The
-/// subject of a commit comes after a colon.
-fn is_start(what: &str) -> bool {
-    let Some((action, done)) = what.split_once(": ") else { return false };
-    action.ends_with(" (start)") && done.starts_with("checkout ")
 }
 
 fn read_secret(path: &Path) -> Option<SecretBytes> {

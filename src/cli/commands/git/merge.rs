@@ -233,12 +233,6 @@ fn settle(
         MergeResult::Refused(error) => {
             ui.error(&error.in_file(&args.path));
             ui.say(format!("{path}: not merged. Our side stays in the working tree."));
-            if merging::is_in_sequence(host) {
-                ui.say(format!(
-                    "Of several steps, only a rule that names somebody where they began lets them in. To go on without \
-                     these: `git add {name}`. When all is done, `sealant updatekeys {name}` lets in whom the rule names."
-                ));
-            }
             Ok(false)
         }
     }

@@ -22,6 +22,7 @@ use crate::repo::git::tree::ObjectId;
 use crate::repo::git::{changes, left};
 
 /// A content of a commit, by its number.
+#[derive(Clone, Copy)]
 struct Candidate<'r> {
     place: usize,
     content: &'r ObjectId,
@@ -63,7 +64,7 @@ impl Recorded<'_> {
             prints.map(|(at, prints)| (contents[at], prints.unwrap_or_default())).collect();
         let others = elsewhere.places(prints.values());
         let audiences = elsewhere.copies.audiences();
-        let forks = Forks { ancestry, beside: &beside, is_named };
+        let forks = Forks { ancestry, beside: &beside };
         let mut found = Vec::new();
         for candidate in candidates {
             let Candidate { place, content, commit, merge } = candidate;
@@ -92,7 +93,11 @@ impl Recorded<'_> {
             {
                 continue;
             }
-            found.push((candidate, keys, forks.of(commit, merge)));
+            for keys in
+                self.readers_since(looking.configs, (place, content), &keys, last)?.into_iter().chain([keys])
+            {
+                found.push((candidate, keys, forks.of(commit, merge)));
+            }
         }
         let name = |place: usize| self.history.paths[place].as_path();
         let at_forks = found.iter().flat_map(|(candidate, _, forks)| {
@@ -174,12 +179,13 @@ impl Recorded<'_> {
             return Ok(false);
         }
         let (own, others) = forks.sides(commit, merge);
+        let changes = last.changes((&self.history, forks.ancestry))?;
         let mut lets_them_in = |commit: usize| {
             let configs = last.states.configs(self.name_of(commit).as_str())?;
             let then = last.rule(&configs, path);
             Ok::<_, Error>(then.is_some_and(|then| let_same_others_in(then, merged.as_ref(), keys)))
         };
-        for change in self.changes_of_configs(forks.is_named) {
+        for change in changes.iter().copied() {
             if !others.has(change) || own.has(change) || !lets_them_in(change)? {
                 continue;
             }
@@ -249,8 +255,6 @@ impl Recorded<'_> {
 struct Forks<'a> {
     ancestry: &'a Ancestry,
     beside: &'a Beside<'a>,
-    /// The config was asked for by its name, and may have any.
-    is_named: bool,
 }
 
 impl Forks<'_> {

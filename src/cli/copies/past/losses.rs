@@ -28,7 +28,7 @@ impl Recorded<'_> {
         looking: &Looking<'_>,
         last: &mut LastRules<'_>,
     ) -> Result<Vec<Left<'_>>> {
-        let Looking { elsewhere, wanted, today } = looking;
+        let Looking { elsewhere, wanted, configs, today } = looking;
         let contents = self.contents(places, elsewhere, *wanted)?;
         if contents.is_empty() {
             return Ok(Vec::new());
@@ -62,7 +62,15 @@ impl Recorded<'_> {
         let mut found = Vec::new();
         for ((counting, before), keys) in befores.iter().zip(self.last_named(&befores, last)?) {
             // Without any rule, the file's own list is older than anybody added since.
+            let since = |keys: &KeySet, last: &mut LastRules<'_>| {
+                self.readers_since(configs, (counting.loss.place, counting.loss.content), keys, last)
+            };
+            let mut all = Vec::new();
             for keys in keys {
+                all.extend(since(&keys, last)?);
+                all.push(keys);
+            }
+            for keys in all {
                 if counting.loss.next == Next::Nothing
                     || !self.is_kept(counting, (before, &keys), &others, &around, last)?
                 {
@@ -101,7 +109,6 @@ impl Recorded<'_> {
     ) -> Result<Vec<Vec<KeySet>>> {
         let ancestry = self.ancestry();
         let names_somebody = |keys: &Option<KeySet>| keys.as_ref().is_some_and(|keys| !keys.is_only_sent());
-        let mut changes: Option<BTreeSet<usize>> = None;
         let (mut named, mut dropped, mut left) = (Vec::new(), Vec::new(), MOST_TRIALS);
         for (counting, before) in befores {
             let place = &self.paths[counting.loss.place];
@@ -121,10 +128,8 @@ impl Recorded<'_> {
             };
             let mut drops = Vec::new();
             if let Some(line) = line {
-                if changes.is_none() {
-                    changes = Some(self.changes_of_configs_and_merges(last)?);
-                }
-                for &change in changes.iter().flatten().filter(|change| line.has(**change)) {
+                let changes = last.changes((&self.history, ancestry))?;
+                for &change in changes.iter().filter(|change| line.has(**change)) {
                     if rule(change, last)?.is_some() {
                         continue;
                     }
@@ -160,15 +165,6 @@ impl Recorded<'_> {
             }
         }
         Ok(named)
-    }
-
-    /// The commits in which configs may have changed, and the merges that took them from one of their parents.
-    fn changes_of_configs_and_merges(&self, last: &LastRules<'_>) -> Result<BTreeSet<usize>> {
-        let configs: Vec<&Path> = self.history.configs.keys().map(PathBuf::as_path).collect();
-        let merges = left::merges_at(self.git, &configs)?;
-        let merges = merges.iter().filter_map(|merge| self.ancestry().number(merge));
-        let changes = self.changes_of_configs(last.states.has_named_config());
-        Ok(changes.into_iter().chain(merges).collect())
     }
 
     /// What the encrypted files of these places held that may have left them, by the numbers of the places.

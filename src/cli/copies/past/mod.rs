@@ -240,14 +240,6 @@ impl<'g> Recorded<'g> {
         self.ancestry.get_or_init(|| Ancestry::of(&self.history))
     }
 
-    /// The commits in which configs may have changed: any, where one is a link or was asked for by name.
-    fn changes_of_configs(&self, is_named: bool) -> Vec<usize> {
-        match is_named || self.history.has_linked_configs {
-            true => (0..self.history.commits.len()).collect(),
-            false => self.history.config_changes.clone(),
-        }
-    }
-
     /// The name of a commit of the history.
     fn name_of(&self, commit: usize) -> &ObjectId {
         &self.history.commits[commit].id
@@ -300,7 +292,7 @@ impl<'g> Recorded<'g> {
         let mut lookup = context.lookup()?;
         lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
         lookup.working_dir = real(&lookup.working_dir);
-        let looking = Looking { elsewhere: Elsewhere { copies: &*copies, asked }, wanted, today };
+        let looking = Looking { elsewhere: Elsewhere { copies: &*copies, asked }, wanted, configs, today };
         let places = self.once_for_fewer(&lookup, wanted, today, copies)?;
         let mut found = BTreeMap::new();
         if places.is_empty() {
@@ -310,45 +302,39 @@ impl<'g> Recorded<'g> {
         let mut left = self.left_on_the_way_to_head(&places, &looking, &mut last)?;
         left.extend(self.beside_head(&places, &looking, &mut last)?);
         for Left { place, content, keys, stayed, came } in left {
-            let since = last.since(came, copies)?;
-            let rules: &mut Vec<PastRule> = found.entry((place, content)).or_default();
-            for keys in self.rules_since(configs, place, content, &keys, &mut last)?.into_iter().chain([keys])
-            {
-                rules.push(PastRule { keys: Some(keys), since, stayed: Some(Arc::clone(&stayed)) });
-            }
+            let rule = PastRule { keys: Some(keys), since: last.since(came, copies)?, stayed: Some(stayed) };
+            found.entry((place, content)).or_insert_with(Vec::new).push(rule);
         }
         Ok(found)
     }
 
-    /// What today's configs say of a place that a content has left, and that these read last, where they name fewer by a rule that
-    /// the place had already when some of it came: what the rule said in between, if only in one commit, lets nobody in.
-    fn rules_since(
+    /// Those readers of a content that has left its place, by its last rule there, who were not let in on the way alone: the place is
+    /// still for them, or was whenever some of it came there. Empty where that leaves nobody out, or no rule of today is for the place.
+    fn readers_since(
         &self,
         configs: &[&Configs],
-        place: usize,
-        content: &ObjectId,
+        (place, content): (usize, &ObjectId),
         keys: &KeySet,
         last: &mut LastRules<'_>,
     ) -> Result<Vec<KeySet>> {
         let path = &self.paths[place];
         let mut found = Vec::new();
         for today in configs {
-            let Some(rule) = past_rule_of(path, today).filter(|rule| lets_others_in(keys, rule)) else {
-                continue;
-            };
-            let Some(place_of_rule) = today.place_of_rule(path) else { continue };
+            let today = past_rule_of(path, today).filter(|today| !today.is_only_sent());
+            let Some(today) = today.filter(|today| lets_others_in(keys, today)) else { continue };
             let lost = last.prints_of(path, content);
+            let mut stays = Vec::new();
             for version in self.history.versions.iter().filter(|version| version.path == place) {
                 let id = &self.history.blobs[version.blob].id;
-                if id != content && last.prints_of(path, id).in_common(&lost).is_empty() {
-                    continue;
-                }
-                let then = last.states.configs(self.name_of(version.commit).as_str())?;
-                if then.place_of_rule(path).as_ref() == Some(&place_of_rule) {
-                    found.push(rule);
-                    break;
+                if id == content || !last.prints_of(path, id).in_common(&lost).is_empty() {
+                    let configs = last.states.configs(self.name_of(version.commit).as_str())?;
+                    stays.push(last.rule(&configs, path).cloned());
                 }
             }
+            found.extend(
+                Some(copies::with_those_of_all(today, keys, &stays))
+                    .filter(|rest| lets_others_in(keys, rest)),
+            );
         }
         Ok(found)
     }
@@ -530,6 +516,8 @@ enum Came {
 struct Looking<'c> {
     elsewhere: Elsewhere<'c>,
     wanted: PastScope,
+    /// Those of today, and before a change.
+    configs: &'c [&'c Configs],
     today: &'c dyn Fn(&Path) -> Option<KeySet>,
 }
 
@@ -561,6 +549,7 @@ impl<'c> Elsewhere<'c> {
 
 /// The rules that places had before files left them.
 pub(super) struct LastRules<'g> {
+    git: &'g Git<'g>,
     states: States<'g, 'g>,
     blobs: Blobs,
     prints: HashMap<(Format, ObjectId), Arc<Prints>>,
@@ -570,6 +559,7 @@ pub(super) struct LastRules<'g> {
     rules: HashMap<(*const Configs, PathBuf), Option<KeySet>>,
     /// What configs said in a commit and before it; `None` where that is unknown.
     until: HashMap<ObjectId, Option<Rc<Vec<Arc<Configs>>>>>,
+    changes: OnceLock<Rc<BTreeSet<usize>>>,
     /// How many more times we may ask what a state of the configs said about a place.
     trials_left: usize,
 }
@@ -581,7 +571,8 @@ impl<'g> LastRules<'g> {
         let (prints, leavings, rules, until) =
             (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         let blobs = Blobs::open(git)?;
-        Ok(Self { states, blobs, prints, leavings, rules, until, trials_left: MOST_TRIALS })
+        let (changes, trials_left) = (OnceLock::new(), MOST_TRIALS);
+        Ok(Self { git, states, blobs, prints, leavings, rules, until, changes, trials_left })
     }
 
     /// Those of the configs that a command looks up.
@@ -590,6 +581,24 @@ impl<'g> LastRules<'g> {
         lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
         lookup.working_dir = real(&lookup.working_dir);
         Self::of(git, lookup, history)
+    }
+
+    /// The commits in which configs may have changed: any, where one is a link or was asked for by name. A merge that takes each from
+    /// one of its parents may say what none of them does.
+    fn changes(&self, (history, ancestry): (&History, &Ancestry)) -> Result<Rc<BTreeSet<usize>>> {
+        if let Some(known) = self.changes.get() {
+            return Ok(Rc::clone(known));
+        }
+        let changes = match self.states.has_named_config() || history.has_linked_configs {
+            true => (0..history.commits.len()).collect(),
+            false => {
+                let configs: Vec<&Path> = history.configs.keys().map(PathBuf::as_path).collect();
+                let merges = left::merges_at(self.git, &configs)?;
+                let merges = merges.iter().filter_map(|merge| ancestry.number(merge));
+                history.config_changes.iter().copied().chain(merges).collect()
+            }
+        };
+        Ok(Rc::clone(self.changes.get_or_init(|| Rc::new(changes))))
     }
 
     /// What a state of the configs says of a place. It is kept, and so a state is no other one's later.
@@ -713,15 +722,9 @@ impl<'g> LastRules<'g> {
             None => None,
             Some(number) => {
                 let line = ancestry.line([number]);
-                let named: HashSet<PathBuf> =
-                    self.states.places().filter(|place| !is_config(place)).cloned().collect();
-                let of_named =
-                    history.versions.iter().filter(|version| named.contains(&history.paths[version.path]));
-                let of_named = of_named.map(|version| version.commit).filter(|_| !named.is_empty());
-                let changing: BTreeSet<usize> =
-                    history.config_changes.iter().copied().chain(of_named).collect();
+                let changing = self.changes((history, ancestry))?;
                 let mut states: Vec<Arc<Configs>> = Vec::new();
-                for change in changing.into_iter().filter(|change| line.has(*change)) {
+                for &change in changing.iter().filter(|change| line.has(**change)) {
                     let state = self.states.configs(history.commits[change].id.as_str())?;
                     if !states.iter().any(|known| Arc::ptr_eq(known, &state)) {
                         states.push(state);

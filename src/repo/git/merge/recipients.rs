@@ -10,6 +10,7 @@ use crate::keys::{Content, KeyService, KeySet, MasterKey, Rekey, WrappedDataKey}
 use crate::rekey::names;
 use crate::repo::git::merge::Versions;
 use crate::secret::DataKey;
+use crate::shown::typed;
 
 /// How a version is encrypted.
 #[derive(Clone, Copy)]
@@ -169,13 +170,16 @@ fn no_answer() -> Error {
 
 fn unsettled(key: &MasterKey, by_rule: bool) -> Error {
     let why = match by_rule {
-        true => "and its creation rule does not name this recipient",
+        true => "whom its creation rule did not name before this merge",
         false => "and no creation rule says whether it should be",
     };
-    Error::new(Kind::Conflict, format!("the data key would have to be wrapped for {key}, {why}")).advise(
-        "They may have added themselves to the file. Add them to the rule and merge again, or make both sides match \
-         the rule: `sealant updatekeys --rotate FILE`",
-    )
+    let advice = format!(
+        "They may have added themselves to the file. To let them in: `sealant resolve --allow-recipient {} FILE`. \
+         Otherwise make both sides match the rule, and merge again: `sealant updatekeys --rotate FILE`",
+        typed(key.to_string().as_ref())
+    );
+    Error::new(Kind::Conflict, format!("the data key would have to be wrapped for {key}, {why}"))
+        .advise(advice)
 }
 
 /// Whether one of the sides has a data key that is that of the merge, if it may stay.
@@ -398,7 +402,7 @@ mod tests {
         // Of a new data key everybody has to be named, whoever had the old one.
         let refused = |rule| merge_if(false, "ab0", "abd1", "ab0", rule).unwrap_err();
         assert!(refused(None).contains("no creation rule says"));
-        assert!(refused(Some("ab")).contains("does not name this recipient"));
+        assert!(refused(Some("ab")).contains("did not name before this merge"));
     }
 
     #[test]
