@@ -357,6 +357,10 @@ impl<'w> Writer<'w> {
                 "the file has a new data key: neither side's was meant for everything that is in it now"
                     .to_owned(),
             );
+            let listed = [&opened.ours, &opened.theirs].map(|side| names(&side.file.metadata.keys).concat());
+            let new = now.iter().filter(|key| !listed.iter().all(|listed| listed.contains(key)));
+            notes
+                .extend(new.map(|key| format!("{key} can decrypt all of it now; only one side listed them")));
         }
         for gone in before.filter(|key| !now.contains(key)) {
             let note =

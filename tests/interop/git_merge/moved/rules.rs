@@ -565,3 +565,75 @@ fn a_rule_that_is_wide_while_a_file_moves_lets_nobody_in() {
         moved.reads_nothing(how);
     }
 }
+
+/// The two ends say the same of readers. In between a rule is for fewer, one is wide while its file moves, and the other place is for
+/// fewer. Before, our own commits have written the rule in another way, for the same people.
+#[test]
+fn whatever_rules_say_on_the_way_of_a_move_lets_nobody_in() {
+    for how in ["as ever", "written otherwise", "in another file", "by a merge"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, mallory) = (&repo.recipient, &moved.mallory);
+        let commit = |subject: &str| {
+            repo.ok(&["add", "-A"]);
+            repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
+        };
+        let mut path = "^prod/";
+        let mut config = ".sops.yaml";
+        let say = |config: &str, path: &str, dev: &str, prod: &str| {
+            let rules = format!(
+                "creation_rules:\n  - path_regex: ^dev/\n    age: {dev}\n  - path_regex: {path}\n    age: {prod}\n"
+            );
+            test.write(config, rules);
+        };
+        let both = format!("{ours},{mallory}");
+        match how {
+            "written otherwise" => {
+                path = "^prod/.*\\.yaml$";
+                say(config, path, &both, ours);
+                commit("another pattern");
+            }
+            "in another file" => {
+                config = ".sealant.yaml";
+                repo.ok(&["mv", ".sops.yaml", config]);
+                commit("another name");
+            }
+            "by a merge" => {
+                say(config, path, ours, ours);
+                test.write("dev/.sops.yaml", format!("creation_rules:\n  - age: {ours}\n"));
+                repo.sealant(&["updatekeys", "--yes", "--rotate", "dev"]);
+                commit("dev is ours");
+                repo.ok(&["checkout", "-q", "-b", "simpler"]);
+                repo.ok(&["rm", "-q", "dev/.sops.yaml"]);
+                commit("needed no more");
+                repo.ok(&["checkout", "-q", "main"]);
+                say(config, path, &both, ours);
+                commit("Mallory reads dev");
+                repo.ok(&["merge", "-q", "--no-verify", "-m", "merged", "simpler"]);
+                repo.sealant(&["updatekeys", "--yes", "dev"]);
+                commit("so she does");
+            }
+            _ => {}
+        }
+        let rules = test.read_text(config);
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        say(config, path, &both, mallory);
+        commit("for fewer");
+        say(config, path, ours, if how == "by a merge" { ours } else { &both });
+        commit("wide, and narrow there");
+        moved.moves();
+        commit("moved");
+        test.write(config, &rules);
+        test.write("README", "hello\n");
+        commit("a README");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
+        let check = test.sealant(&["check", "dev"]).run();
+        assert!(check.text().contains("prod/s.yaml of commit"), "{how}: {check}");
+        for words in [&["updatekeys", "--yes", "--rotate", "dev"][..], &["rotate", "-i", "dev/s.yaml"]] {
+            let output = test.sealant(words).run();
+            assert!(output.status == 8 && output.stderr.contains("prod/s.yaml of commit"), "{how}: {output}");
+        }
+        moved.reads_nothing(how);
+    }
+}

@@ -471,21 +471,52 @@ fn no_step_of_a_sequence_opens_another_place() {
     }
 }
 
-/// Where a merge, a cherry-pick or a revert has stopped, what it brings is in the working tree.
+/// Where a merge, a cherry-pick or a revert has stopped, what it brings is in the working tree, and so is what Git makes of two configs.
 #[test]
 fn what_a_stopped_merge_brings_lets_nobody_in() {
-    for how in ["merge", "cherry-pick", "revert"] {
+    let ways: [(&str, &[&str]); 7] = [
+        ("merge", &["merge", "-m", "merged", "theirs"]),
+        ("quit", &["merge", "-m", "merged", "theirs"]),
+        ("squash", &["merge", "--squash", "theirs"]),
+        ("cherry-pick", &["cherry-pick", "theirs"]),
+        ("not committed", &["cherry-pick", "-n", "theirs"]),
+        ("of both", &["merge", "-m", "merged", "theirs"]),
+        ("revert", &["revert", "--no-edit", "HEAD~1"]),
+    ];
+    for (how, args) in ways {
         let moved = Moved::new();
         let (repo, test) = (&moved.repo, &moved.repo.test);
-        let rules = test.read_text(".sops.yaml");
-        let prod = format!("^prod/\n    age: {}", repo.recipient);
-        let wide = rules.replacen(&prod, &format!("{prod},{}", moved.mallory), 1);
-        let theirs = || {
-            test.write(".sops.yaml", &wide);
-            repo.sealant(&["updatekeys", "--yes", "--rotate", "prod"]);
-            repo.set("prod/s.yaml", "e", "six");
+        let (mine, mallory) = (&repo.recipient, &moved.mallory);
+        let of_both = |dev: &str, prod: &str| {
+            let rules = format!(
+                "creation_rules:\n  - path_regex: ^dev/\n    age: &dev\n{dev}  # production\n  - path_regex: ^prod/\n    # who reads\n    age: {prod}\n"
+            );
+            test.write(".sops.yaml", rules);
         };
-        let ours = || repo.set("prod/s.yaml", "b", "planted-new");
+        let (one, two) = (format!("      - {mine}\n"), format!("      - {mine}\n      - {mallory}\n"));
+        if how == "of both" {
+            of_both(&one, &format!("[{mine}]"));
+            repo.commit("a name for those of dev");
+        }
+        let rules = test.read_text(".sops.yaml");
+        let prod = format!("^prod/\n    age: {mine}");
+        let wide = || test.write(".sops.yaml", rules.replacen(&prod, &format!("{prod},{mallory}"), 1));
+        let theirs = || {
+            if how == "of both" {
+                of_both(&one, "*dev")
+            } else {
+                wide()
+            }
+            let text = repo.plain("prod/s.yaml");
+            test.write("prod/s.yaml", text.replacen("e: five", "e: six", 1));
+            repo.sealant(&["encrypt", "-i", "--age", &format!("{mine},{mallory}"), "prod/s.yaml"]);
+        };
+        let ours = || {
+            if how == "of both" {
+                of_both(&two, &format!("[{mine}]"));
+            }
+            repo.set("prod/s.yaml", "b", "planted-new");
+        };
         if how == "revert" {
             theirs();
             repo.commit("wide");
@@ -499,23 +530,121 @@ fn what_a_stopped_merge_brings_lets_nobody_in() {
             moved.branches(theirs, ours);
         }
         repo.without_key();
-        let args: &[&str] = match how {
-            "merge" => &["merge", "-m", "merged", "theirs"],
-            "cherry-pick" => &["cherry-pick", "theirs"],
-            _ => &["revert", "--no-edit", "HEAD~1"],
-        };
         let stopped = repo.git(args).run();
-        assert!(stopped.status != 0 && test.read_text(".sops.yaml") == wide, "{how}: {stopped}");
+        assert!(stopped.status != 0, "{how}: {stopped}");
         repo.with_key();
+        if how == "quit" {
+            repo.ok(&["merge", "--quit"]);
+        }
         let output = test.sealant(&["resolve", "prod/s.yaml"]).run();
-        assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{how}: {output}");
-        let read =
-            test.sealant(&["decrypt", "prod/s.yaml"]).env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
-        let output = read.env("XDG_CONFIG_HOME", test.tmp()).run();
+        assert!(output.status != 0 && output.stderr.contains(mallory), "{how}: {output}");
+        let decrypt = ["decrypt", "prod/s.yaml"];
+        let read = || test.sealant(&decrypt).env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
+        let output = read().env("XDG_CONFIG_HOME", test.tmp()).run();
         assert!(!output.text().contains("planted-new"), "{how}: {output}");
-        repo.sealant(&["resolve", "--ours", "prod/s.yaml"]);
-        assert!(!test.read_text("prod/s.yaml").contains(&moved.mallory), "{how}");
+        if how == "merge" {
+            repo.sealant(&["resolve", "--allow-recipient", mallory, "prod/s.yaml"]);
+            let output = read().env("XDG_CONFIG_HOME", test.tmp()).run();
+            assert!(output.text().contains("planted-new"), "{how}: {output}");
+        }
     }
+}
+
+/// It writes what a branch brings into the working tree before it asks for a file.
+#[test]
+fn the_older_merge_of_git_lets_nobody_in() {
+    for args in [
+        &["merge", "-s", "recursive", "-m", "merged", "theirs"][..],
+        &["cherry-pick", "--strategy=recursive", "theirs"],
+    ] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let both = format!("{},{}", repo.recipient, moved.mallory);
+        let theirs = || {
+            test.write(".sops.yaml", format!("creation_rules:\n  - age: {both}\n"));
+            let text = repo.plain("prod/s.yaml");
+            test.write("prod/s.yaml", text.replacen("e: five", "e: six", 1));
+            repo.sealant(&["encrypt", "-i", "prod/s.yaml"]);
+        };
+        moved.branches(theirs, || repo.set("prod/s.yaml", "b", "planted-new"));
+        let output = repo.git(args).run();
+        assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{args:?}: {output}");
+        moved.reads_no_new_value_in_a_commit("recursive");
+    }
+}
+
+/// A merge that has stopped in the outer repository has its config in the working tree, and that is the one of the inner repository.
+#[test]
+fn a_merge_of_the_repository_around_lets_nobody_in() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let both = format!("{},{}", repo.recipient, moved.mallory);
+    test.write("sub/s.yaml", "a: one\nb: two\nc: three\n");
+    let config = |readers: &str| format!("creation_rules:\n  - path_regex: ^sub/\n    age: {readers}\n");
+    test.write(".sops.yaml", config(&repo.recipient));
+    test.write("notes", "a\n");
+    repo.ok(&["init", "-q", "-b", "main", "sub"]);
+    let inner = |args: &[&str]| repo.git(&[&["-C", "sub"], args].concat()).env("GIT_EDITOR", "true").run();
+    for (key, value) in [("user.name", "Test"), ("user.email", "test@example.com")] {
+        let _ = inner(&["config", key, value]).ok();
+    }
+    let _ = test.sealant(&["git", "install"]).cwd("sub").run().ok();
+    repo.sealant(&["encrypt", "-i", "sub/s.yaml"]);
+    let _ = inner(&["add", "-A"]).ok();
+    let _ = inner(&["commit", "-q", "--no-verify", "-m", "base"]).ok();
+    test.write(".git/info/exclude", "sub/\n");
+    repo.commit("outer");
+    moved.branches(
+        || {
+            test.write(".sops.yaml", config(&both));
+            test.write("notes", "b\n");
+        },
+        || test.write("notes", "c\n"),
+    );
+    let _ = inner(&["checkout", "-q", "-b", "theirs"]).ok();
+    test.write("sub/s.yaml", "a: one\nb: two\nc: theirs\n");
+    repo.sealant(&["encrypt", "-i", "--age", &both, "sub/s.yaml"]);
+    let _ = inner(&["commit", "-q", "--no-verify", "-am", "theirs"]).ok();
+    let _ = inner(&["checkout", "-q", "main"]).ok();
+    repo.set("sub/s.yaml", "b", "planted-new");
+    let _ = inner(&["commit", "-q", "--no-verify", "-am", "ours"]).ok();
+    assert!(repo.merge().status != 0 && test.read_text(".sops.yaml") == config(&both));
+    let output = inner(&["merge", "-m", "merged", "theirs"]);
+    assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{output}");
+    let output = test.sealant(&["resolve", "sub/s.yaml"]).run();
+    assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{output}");
+}
+
+/// A reset between two patches moves what Git remembers of the commit before.
+#[test]
+fn a_reset_between_patches_lets_nobody_in() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let both = format!("{},{}", repo.recipient, moved.mallory);
+    test.write("notes", "a\n");
+    repo.commit("notes");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    test.write(".sops.yaml", format!("creation_rules:\n  - age: {both}\n"));
+    repo.commit("wide");
+    test.write("notes", "b\n");
+    repo.commit("never applies");
+    let text = repo.plain("prod/s.yaml");
+    test.write("prod/s.yaml", text.replacen("e: five", "e: six", 1));
+    repo.sealant(&["encrypt", "-i", "prod/s.yaml"]);
+    repo.commit("theirs");
+    repo.ok(&["checkout", "-q", "main"]);
+    test.write("notes", "c\n");
+    repo.set("prod/s.yaml", "b", "planted-new");
+    repo.commit("ours");
+    let patches = repo.ok(&["format-patch", "--stdout", "--full-index", "main..theirs"]).stdout;
+    test.write("../patches", patches);
+    let patches = test.path("../patches");
+    let stopped = repo.git(&["am", "-3", patches.to_str().expect("a path")]).run();
+    assert!(stopped.status != 0, "{stopped}");
+    repo.ok(&["reset", "-q", "--hard"]);
+    let output = repo.git(&["am", "--skip"]).run();
+    assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{output}");
+    moved.reads_no_new_value_in_a_commit("am");
 }
 
 /// A link that the step before has left in place of a folder leads into another repository.
