@@ -24,11 +24,18 @@ use crate::repo::git::tree::{self, Tree};
 use crate::repo::git::{Git, root_of};
 use crate::secret::SecretBytes;
 
-/// The master keys that count for a file that is merged, by its rule; `None` where there is no rule, or it names none.
-pub fn rule_of(context: &Context, path: &Path) -> Result<Option<KeySet>> {
+/// The master keys that count for a file that is merged, by its rule; `None` where there is no rule, or it names none. `ours` is our
+/// side of it.
+pub fn rule_of(
+    context: &Context,
+    path: &Path,
+    format: Format,
+    ours: Option<&SecretBytes>,
+) -> Result<Option<KeySet>> {
     let mut rule = policy::keys_of_file(&context.configs()?, path)?;
+    let listed = ours.and_then(|ours| list_of(format, ours.clone()));
     for under_way in UnderWay::of(context, path, true)? {
-        rule = under_way.limited(path, rule)?;
+        rule = under_way.limited(path, rule, listed.as_ref())?;
     }
     Ok(rule)
 }
@@ -65,7 +72,7 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
         let rule = policy::keys_of_file(&context.configs()?, path)?;
         let mut limited = rule.clone();
         for under_way in under_way.iter() {
-            limited = under_way.limited(path, limited)?;
+            limited = under_way.limited(path, limited, None)?;
         }
         let is_counted =
             |key: &&MasterKey| limited.iter().flat_map(|rule| &rule.groups).any(|group| key.is_among(group));
@@ -180,8 +187,9 @@ impl<'a> UnderWay<'a> {
         Ok(Some(Self { context, git, began, is_one_step: course.is_one_step }))
     }
 
-    /// A rule with those alone who count.
-    fn limited(&self, path: &Path, rule: Option<KeySet>) -> Result<Option<KeySet>> {
+    /// A rule with those alone who count. `ours` is the list of our side, which of a single step was there when it began, if maybe by
+    /// another name.
+    fn limited(&self, path: &Path, rule: Option<KeySet>, ours: Option<&KeySet>) -> Result<Option<KeySet>> {
         let is_own = self.is_own(path)?;
         if self.began.is_empty() {
             return Ok(if is_own { rule } else { Some(nobody()) });
@@ -197,7 +205,8 @@ impl<'a> UnderWay<'a> {
                 // Nobody's rule says it, and both sides do.
                 (None, None) if self.is_one_step => None,
                 (limited, None) => {
-                    let listed = self.listed(began, &place).unwrap_or_else(nobody);
+                    let ours = ours.filter(|_| self.is_one_step).cloned();
+                    let listed = ours.or_else(|| self.listed(began, &place)).unwrap_or_else(nobody);
                     Some(limited.map_or_else(|| listed.clone(), |limited| narrowed(limited, &listed)))
                 }
             };

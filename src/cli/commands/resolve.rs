@@ -303,6 +303,7 @@ impl Resolve<'_> {
         let why = match self.merged_again(file)? {
             merge::MergeResult::Refused(error) => {
                 if let Some(first) = error.advice() {
+                    let first = first.trim_end_matches('.');
                     advice = format!("{first}. To keep this side as it is: `sealant resolve {flag} FILE`");
                 }
                 format!(": {}", error.message())
@@ -380,7 +381,7 @@ impl Resolve<'_> {
     }
 
     fn rule(&self, file: &File<'_>) -> Result<Option<KeySet>> {
-        let rule = merging::rule_of(self.context, file.path)?;
+        let rule = merging::rule_of(self.context, file.path, file.source.format, file.stages.ours.as_ref())?;
         if self.allowed.is_empty() {
             return Ok(rule);
         }

@@ -465,12 +465,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("repo/git/merge/document.rs", "sealant rotate", 1, Not("the name of a command in a sentence")),
     ("repo/git/merge/lines.rs", "git merge-file", 1, Not("the name of a command in a sentence")),
     ("repo/git/merge/mod.rs", "sealant resolve --ours FILE", 1, In("interop/git_merge/resolve.rs")),
-    (
-        "repo/git/merge/recipients.rs",
-        "sealant resolve --allow-recipient {} FILE",
-        1,
-        In("interop/git_merge/moved/steps.rs"),
-    ),
+    ("repo/git/merge/recipients.rs", "sealant resolve {} FILE", 1, In("interop/git_merge/moved/steps.rs")),
     (
         "repo/git/merge/recipients.rs",
         "sealant updatekeys --rotate FILE",

@@ -103,10 +103,10 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let host = context.host.asking_nobody();
     let service = args.identities.key_service_of(&host, StartedBy::Program)?;
     let path = args.path.as_path();
-    let rule = || merging::rule_of(context, path);
     let has_made = |key: &DataKey| Sequence::of_path(&host, path).has_made(key);
     let each = [versions.base.as_ref(), Some(&versions.ours), Some(&versions.theirs)];
     let format = format_among(Format::of_path(path), each.into_iter().flatten().rev());
+    let rule = || merging::rule_of(context, path, format, Some(&versions.ours));
     let files = [args.base.as_path(), args.ours.as_path(), args.theirs.as_path()];
     let let_in = |keys: &KeySet, opened: &[&DataKey]| {
         let Versions { base, ours, theirs } = versions.as_ref();

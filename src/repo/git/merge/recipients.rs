@@ -131,6 +131,7 @@ fn refuse_unsettled(
     rule: Option<&KeySet>,
 ) -> Result<()> {
     let sides = sides.map(names);
+    let mut strangers: Vec<&MasterKey> = Vec::new();
     for (index, key) in
         new.iter().enumerate().flat_map(|(index, group)| group.iter().map(move |key| (index, key)))
     {
@@ -140,11 +141,11 @@ fn refuse_unsettled(
             Some(groups) => is_in(groups),
             None => sides.iter().all(|groups| is_in(groups)),
         };
-        if !is_settled {
-            return Err(unsettled(key, rule.is_some()));
+        if !is_settled && !strangers.contains(&key) {
+            strangers.push(key);
         }
     }
-    Ok(())
+    if strangers.is_empty() { Ok(()) } else { Err(unsettled(&strangers, rule.is_some())) }
 }
 
 /// If new shares are made, the file takes as many keys to open as the rule says, or as on both sides.
@@ -168,18 +169,25 @@ fn no_answer() -> Error {
     Error::new(Kind::NoDataKey, "the key service gave no answer")
 }
 
-fn unsettled(key: &MasterKey, by_rule: bool) -> Error {
+fn unsettled(strangers: &[&MasterKey], by_rule: bool) -> Error {
     let why = match by_rule {
         true => "whom its creation rule did not name before this merge",
         false => "and no creation rule says whether it should be",
     };
+    let flag = |key: &&MasterKey| format!("--allow-recipient {}", typed(key.to_string().as_ref()));
+    let flags: Vec<String> = strangers.iter().map(flag).collect();
     let advice = format!(
-        "They may have added themselves to the file. To let them in: `sealant resolve --allow-recipient {} FILE`. \
-         Otherwise make both sides match the rule, and merge again: `sealant updatekeys --rotate FILE`",
-        typed(key.to_string().as_ref())
+        "They may have added themselves to the file. To let them in: `sealant resolve {} FILE`. Otherwise make both \
+         sides match the rule, and merge again: `sealant updatekeys --rotate FILE`",
+        flags.join(" ")
     );
-    Error::new(Kind::Conflict, format!("the data key would have to be wrapped for {key}, {why}"))
-        .advise(advice)
+    let message = "the data key would have to be wrapped for";
+    let error = match strangers {
+        [one] => Error::new(Kind::Conflict, format!("{message} {one}, {why}")),
+        several => Error::new(Kind::Conflict, format!("{message} these, {why}:"))
+            .listing(several.iter().map(|key| format!("  {key}"))),
+    };
+    error.advise(advice)
 }
 
 /// Whether one of the sides has a data key that is that of the merge, if it may stay.

@@ -685,3 +685,33 @@ fn a_link_into_another_repository_ends_no_sequence() {
     let output = repo.git(&["rebase", "main", "theirs"]).env("GIT_EDITOR", "true").run();
     assert!(output.status != 0 && output.stderr.contains("would have to be wrapped for"), "{output}");
 }
+
+/// A branch renames a folder along with its rule, and ours rotates: those who read it before the merge are let in.
+#[test]
+fn a_folder_that_is_renamed_with_its_rule_is_merged() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let nina = new_identity(test, &test.home("nina.txt"));
+    let prod = format!("^prod/\n    age: {}", repo.recipient);
+    let rules = test.read_text(".sops.yaml").replacen(&prod, &format!("{prod},{nina}"), 1);
+    test.write(".sops.yaml", &rules);
+    let plain = repo.plain("prod/s.yaml");
+    repo.encrypted("prod/s.yaml", &plain);
+    repo.commit("Nina reads prod");
+    moved.branches(
+        || {
+            repo.ok(&["mv", "prod", "live"]);
+            test.write(".sops.yaml", rules.replacen("^prod/", "^live/", 1));
+            repo.set("live/s.yaml", "a", "one more");
+        },
+        || {
+            repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+            repo.set("prod/s.yaml", "d", "four more");
+        },
+    );
+    let _ = repo.merge();
+    repo.sealant(&["resolve", "live/s.yaml"]);
+    let (plain, text) = (repo.plain("live/s.yaml"), test.read_text("live/s.yaml"));
+    assert!(plain.contains("a: one more") && plain.contains("d: four more"), "{plain}");
+    assert!(text.contains(&nina) && !text.contains(&moved.mallory), "{text}");
+}
