@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
-use crate::cli::copies::real;
+use crate::cli::copies::{real, real_lookup};
 use crate::config::{Configs, absolute};
 use crate::document::Format;
 use crate::encrypted_file::{EncryptedFile, format_in};
@@ -160,9 +160,10 @@ impl<'a> UnderWay<'a> {
         let here = here.ok().filter(|git| spelled(path).starts_with(git.top()));
         let of_file = |file: &Path| Git::of_file(context.host, file).ok().map(|(git, _)| git);
         let config = context.configs()?.config_for(path)?;
-        let of_config = config.and_then(|config| of_file(config.path()));
+        let of_config =
+            config.iter().flat_map(|config| [of_file(config.path()), of_file(&real(config.path()))]);
         let mut found: Vec<Self> = Vec::new();
-        for git in [here, of_file(path), of_config].into_iter().flatten() {
+        for git in [here, of_file(path)].into_iter().chain(of_config).flatten() {
             if !found.iter().any(|found| found.git.top() == git.top()) {
                 found.extend(Self::in_repository(context, git, is_merged)?);
             }
@@ -177,9 +178,7 @@ impl<'a> UnderWay<'a> {
             Some(course) => course,
         };
         let read = |commit: &String| -> Result<Commit> {
-            let mut lookup = context.lookup()?;
-            lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
-            lookup.working_dir = real(&lookup.working_dir);
+            let lookup = real_lookup(context)?;
             let tree = Tree::of_commit(&git, commit)?;
             Ok(Commit { configs: of_tree(&git, &tree, lookup)?, tree })
         };
@@ -225,15 +224,20 @@ impl<'a> UnderWay<'a> {
     /// Whether the config of a file is the person's own: one that they named, or above the repository.
     fn is_own(&self, path: &Path) -> Result<bool> {
         let config = self.context.configs()?.config_for(path)?;
-        Ok(config.is_some_and(|config| !spelled(config.path()).starts_with(self.git.top())))
+        let is_here = |place: PathBuf| place.starts_with(self.git.top());
+        Ok(config
+            .is_some_and(|config| ![spelled(config.path()), real(config.path())].into_iter().any(is_here)))
     }
 
     /// Where a file is in the repository: as it is spelled, which is what Git means, and where links of the working tree lead.
     fn places(&self, path: &Path) -> Vec<PathBuf> {
         let there = path.file_name().map_or_else(|| real(path), |name| folder_of(path).join(name));
         let mut places = vec![spelled(path), there];
-        places.retain(|place| place.starts_with(self.git.top()));
         places.dedup();
+        // The repository may be that of the config alone.
+        if places.iter().any(|place| place.starts_with(self.git.top())) {
+            places.retain(|place| place.starts_with(self.git.top()));
+        }
         places
     }
 }

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::cli::args::{Destination, Inputs};
 use crate::cli::context::Context;
 use crate::cli::merging;
-use crate::config::{Configs, Policy};
+use crate::config::{Configs, Lookup, Policy, absolute};
 use crate::document::{self, Format, MAX_BINARY};
 use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::{Error, Kind, Result};
@@ -938,6 +938,14 @@ fn parsed(format: Format, bytes: &SecretBytes) -> Option<EncryptedFile> {
     let format = format_in(format, bytes);
     meant(format, bytes)?;
     EncryptedFile::parse(format, bytes.clone()).ok()
+}
+
+/// Where a command looks for configs, by the real names of places: as Git has them.
+pub(super) fn real_lookup(context: &Context) -> Result<Lookup> {
+    let mut lookup = context.lookup()?;
+    lookup.explicit = lookup.explicit.map(|path| real(&absolute(&path, &lookup.working_dir)));
+    lookup.working_dir = real(&lookup.working_dir);
+    Ok(lookup)
 }
 
 /// The file that a path leads to.

@@ -5,14 +5,12 @@
 //! only entries that are marked with a secret of the user's own. The clone is not the place to remember this: somebody
 //! who could read an older key of ours could bring that back, or one that was made for another path.
 
-use std::iter;
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
 use sha2::Sha256;
 
 use super::{Git, root_of};
-use crate::config::{SEALANT_NAME, SOPS_NAME};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::host::Host;
@@ -33,6 +31,9 @@ const PREFIX: &[u8] = b"sealant.dev/sequence/v2\0";
 
 /// The user's secret, in the folder of their settings.
 const SECRET: &str = "sealant/sequence.key";
+
+/// Each of them has its configs read, in each step.
+const MOST_PATCHES: usize = 256;
 
 /// Far more than any sequence needs.
 const MAX_BYTES: u64 = 16 << 20;
@@ -125,7 +126,10 @@ pub fn course(git: &Git<'_>) -> Result<Option<Course>> {
     let began = match FOLDERS.iter().find(|name| state.join(name).is_dir()) {
         Some(&"rebase-merge") => commits(text("rebase-merge/onto").as_bytes()),
         Some(&"sequencer") => commits(text("sequencer/head").as_bytes()),
-        Some(_) => before_patches(git, text("rebase-apply/next").trim())?,
+        Some(_) => {
+            let noted = [text("rebase-apply/onto"), text("ORIG_HEAD")].concat();
+            before_patches(git, text("rebase-apply/next").trim(), commits(noted.as_bytes()))?
+        }
         None if STOPPED.iter().any(|name| state.join(name).exists()) => {
             return Ok(Some(Course::of_head(git)?));
         }
@@ -134,18 +138,20 @@ pub fn course(git: &Git<'_>) -> Result<Option<Course>> {
     Ok(Some(Course { began, is_one_step: false }))
 }
 
-/// Where patches began, of which this is the number of the next: on one of so many commits, since some may have been left out. Of
-/// these the oldest, and those that have changed a config.
-fn before_patches(git: &Git<'_>, next: &str) -> Result<Vec<String>> {
-    if !next.parse::<u32>().is_ok_and(|next| next > 0) {
+/// Where patches began, of which this is the number of the next: on one of so many commits, since some may have been left out, or
+/// where Git says as well. None of too many.
+fn before_patches(git: &Git<'_>, next: &str, noted: Vec<String>) -> Result<Vec<String>> {
+    if !next.parse::<usize>().is_ok_and(|next| (1..=MOST_PATCHES).contains(&next)) {
         return Ok(Vec::new());
     }
-    let line = commits(&git.run(["rev-list", "--first-parent", "-n", next, "HEAD", "--"])?);
-    let Some(oldest) = line.last() else { return Ok(Vec::new()) };
-    let since = format!("{oldest}..HEAD");
-    let configs = [SOPS_NAME, SEALANT_NAME].map(|name| format!(":(glob)**/{name}"));
-    let words = ["rev-list", "--first-parent", &since, "--", &configs[0], &configs[1]];
-    Ok(iter::once(oldest.clone()).chain(commits(&git.run(words)?)).collect())
+    let mut found = commits(&git.run(["rev-list", "--first-parent", "-n", next, "HEAD", "--"])?);
+    for commit in noted {
+        let is_before = git.ask(["merge-base", "--is-ancestor", &commit, "HEAD"])?.code == Some(0);
+        if is_before && !found.contains(&commit) {
+            found.push(commit);
+        }
+    }
+    Ok(found)
 }
 
 /// The names of commits in what Git says.

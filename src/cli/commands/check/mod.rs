@@ -250,7 +250,7 @@ pub struct Since {
 fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Result<Since> {
     let mut lookup = context.lookup()?;
     let working_dir = lookup.working_dir.clone();
-    lookup.explicit = lookup.explicit.map(|path| absolute(&path, &working_dir));
+    lookup.explicit = lookup.explicit.map(|path| real(&absolute(&path, &working_dir)));
     let git = Git::needed(context.host, &working_dir)?;
     let parting = changes::fork(&git, base)?;
     let changed = changes::since(&git, &parting)?;

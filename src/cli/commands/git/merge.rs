@@ -111,7 +111,10 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let let_in = |keys: &KeySet, opened: &[&DataKey]| {
         let Versions { base, ours, theirs } = versions.as_ref();
         let versions = Versions { base: Some(base), ours: Some(ours), theirs: Some(theirs) };
-        copies::refuse_versions(context, path, &files, format, versions, keys, opened)
+        copies::refuse_versions(context, path, &files, format, versions, keys, opened).map_err(|error| {
+            // It is judged by the rules that are there now; those that are merged come after it.
+            error.advise("`sealant resolve FILE` looks again, with the rules that are merged by then.")
+        })
     };
     let merge = Merge {
         host: &host,

@@ -189,10 +189,13 @@ impl Recorded<'_> {
             if !others.has(change) || own.has(change) || !lets_them_in(change)? {
                 continue;
             }
+            // A merge that takes the rule of one of its parents adds nobody.
+            let mut is_of_parent = false;
             for parent in forks.ancestry.parents(change) {
-                if !lets_them_in(*parent)? {
-                    return Ok(false);
-                }
+                is_of_parent = is_of_parent || lets_them_in(*parent)?;
+            }
+            if !is_of_parent {
+                return Ok(false);
             }
         }
         Ok(true)

@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use super::{Holding, held_of, is_for_secrets, known_rule_of, past_rule_of, real, unknown_original};
+use super::{
+    Holding, held_of, is_for_secrets, known_rule_of, past_rule_of, real, real_lookup, unknown_original,
+};
 use crate::cli::context::Context;
-use crate::config::{Configs, Lookup, absolute, is_config};
+use crate::config::{Configs, Lookup, is_config};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
@@ -289,9 +291,9 @@ impl<'g> Recorded<'g> {
         today: &dyn Fn(&Path) -> Option<KeySet>,
         context: &Context,
     ) -> Result<BTreeMap<(usize, &ObjectId), Vec<PastRule>>> {
-        let mut lookup = context.lookup()?;
-        lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
-        lookup.working_dir = real(&lookup.working_dir);
+        let lookup = real_lookup(context)?;
+        // What is looked at has excuses of its own for what there was before a change.
+        let configs = if wanted == PastScope::Shared { &configs[..configs.len().min(1)] } else { configs };
         let looking = Looking { elsewhere: Elsewhere { copies: &*copies, asked }, wanted, configs, today };
         let places = self.once_for_fewer(&lookup, wanted, today, copies)?;
         let mut found = BTreeMap::new();
@@ -516,7 +518,7 @@ enum Came {
 struct Looking<'c> {
     elsewhere: Elsewhere<'c>,
     wanted: PastScope,
-    /// Those of today, and before a change.
+    /// Those of today, and where something that is under way began.
     configs: &'c [&'c Configs],
     today: &'c dyn Fn(&Path) -> Option<KeySet>,
 }
@@ -577,9 +579,7 @@ impl<'g> LastRules<'g> {
 
     /// Those of the configs that a command looks up.
     pub fn of_context(git: &'g Git<'g>, history: &History, context: &Context) -> Result<Self> {
-        let mut lookup = context.lookup()?;
-        lookup.explicit = lookup.explicit.map(|path| absolute(&path, &lookup.working_dir));
-        lookup.working_dir = real(&lookup.working_dir);
+        let lookup = real_lookup(context)?;
         Self::of(git, lookup, history)
     }
 
