@@ -837,7 +837,7 @@ fn past_rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
 
 /// The same where it would excuse other readers elsewhere: a rule that cannot be read excuses nothing.
 fn known_rule_of(path: &Path, configs: &Configs) -> Option<KeySet> {
-    policy::readers_of_other_state(configs, path).unwrap_or_default()
+    policy::readers_of_other_state(configs, path).unwrap_or_default().filter(|keys| !keys.is_only_sent())
 }
 
 fn nobody(_: Error) -> Option<KeySet> {

@@ -121,9 +121,9 @@ pub(super) fn add(
     let recorded = Recorded::read(git)?;
     let has_other_configs = recorded.has_other_configs(context)?;
     let today = |path: &Path| configs.first().and_then(|configs| past_rule_of(path, configs));
-    let lost = match has_other_configs || recorded.has_configs_within_others() {
+    let Lost { rules: lost, on_the_way } = match has_other_configs || recorded.has_configs_within_others() {
         true => recorded.lost(copies, configs, wanted, asked, &today, context)?,
-        false => BTreeMap::new(),
+        false => Lost::default(),
     };
     let was_narrower = |((path, _), rules): (&(usize, &ObjectId), &Vec<PastRule>)| {
         let today = today(&recorded.paths[*path]);
@@ -149,7 +149,7 @@ pub(super) fn add(
     }
     let mut versions = recorded.versions(&rules, wanted == PastScope::Shared);
     // For a place that is gone, its last rule counts, not one of today's, which is not about it.
-    let is_lost = |at: usize, id: &ObjectId| lost.contains_key(&(at, id)) && recorded.is_gone(at);
+    let is_lost = |at: usize, id: &ObjectId| on_the_way.contains(&(at, id)) && recorded.is_gone(at);
     versions.retain(|(at, version)| !is_lost(*at, &version.id));
     let mut versions: Vec<Version> = versions.into_iter().map(|(_, version)| version).collect();
     let commits = recorded.commits();
@@ -290,22 +290,23 @@ impl<'g> Recorded<'g> {
         asked: &Asked,
         today: &dyn Fn(&Path) -> Option<KeySet>,
         context: &Context,
-    ) -> Result<BTreeMap<(usize, &ObjectId), Vec<PastRule>>> {
+    ) -> Result<Lost<'_>> {
         let lookup = real_lookup(context)?;
         // What is looked at has excuses of its own for what there was before a change.
         let configs = if wanted == PastScope::Shared { &configs[..configs.len().min(1)] } else { configs };
         let looking = Looking { elsewhere: Elsewhere { copies: &*copies, asked }, wanted, configs, today };
         let places = self.once_for_fewer(&lookup, wanted, today, copies)?;
-        let mut found = BTreeMap::new();
+        let mut found = Lost::default();
         if places.is_empty() {
             return Ok(found);
         }
         let mut last = LastRules::of(self.git, lookup, &self.history)?;
         let mut left = self.left_on_the_way_to_head(&places, &looking, &mut last)?;
+        found.on_the_way = left.iter().map(|left| (left.place, left.content)).collect();
         left.extend(self.beside_head(&places, &looking, &mut last)?);
         for Left { place, content, keys, stayed, came } in left {
             let rule = PastRule { keys: Some(keys), since: last.since(came, copies)?, stayed: Some(stayed) };
-            found.entry((place, content)).or_insert_with(Vec::new).push(rule);
+            found.rules.entry((place, content)).or_default().push(rule);
         }
         Ok(found)
     }
@@ -496,6 +497,14 @@ impl<'g> Recorded<'g> {
     }
 }
 
+/// The last rules of places for what has left them.
+#[derive(Default)]
+struct Lost<'r> {
+    rules: BTreeMap<(usize, &'r ObjectId), Vec<PastRule>>,
+    /// What has left them on the way to HEAD.
+    on_the_way: HashSet<(usize, &'r ObjectId)>,
+}
+
 /// A content that a place had by a rule, and has not any more.
 struct Left<'r> {
     place: usize,
@@ -534,11 +543,6 @@ impl<'c> Elsewhere<'c> {
     fn have(&self, prints: &Prints) -> bool {
         let mut asked = self.asked.iter();
         asked.any(|(_, asked)| !prints.in_common(asked).is_empty()) || self.copies.share_prints(prints)
-    }
-
-    /// The places that are asked about: what is there comes from elsewhere.
-    fn asked_about(&self) -> BTreeSet<PathBuf> {
-        self.asked.iter().map(|(path, _)| path.clone()).collect()
     }
 
     /// Where these are.
