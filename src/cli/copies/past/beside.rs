@@ -189,9 +189,10 @@ impl Recorded<'_> {
             if !others.has(change) || own.has(change) || !lets_them_in(change)? {
                 continue;
             }
-            // A merge that takes the rule of one of its parents adds nobody.
-            let mut is_of_parent = false;
-            for parent in forks.ancestry.parents(change) {
+            // A merge that takes the rule of one of its parents adds nobody, nor does a first commit.
+            let parents = forks.ancestry.parents(change);
+            let mut is_of_parent = parents.is_empty();
+            for parent in parents {
                 is_of_parent = is_of_parent || lets_them_in(*parent)?;
             }
             if !is_of_parent {
