@@ -4,6 +4,7 @@
 //! there before, or when the content came, did not. A merge brings the content of one parent to all the others, unless
 //! they had it elsewhere for the same people.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use super::{LastRules, Recorded};
 use crate::cli::copies::known_rule_of;
 use crate::error::Result;
 use crate::keys::KeySet;
-use crate::repo::copies::{Prints, lets_others_in};
+use crate::repo::copies::{Prints, let_same_others_in, lets_others_in};
 use crate::repo::git::arrivals::{AtPlaces, Before};
 use crate::repo::git::tree::ObjectId;
 use crate::repo::git::{changes, left};
@@ -37,11 +38,18 @@ pub(super) struct Arrivals<'r> {
     before: Before,
     /// What is at these places in HEAD.
     at_head: Option<(ObjectId, AtPlaces)>,
+    /// Places that are brought together just now have what is in no commit of HEAD's.
+    asked: BTreeSet<PathBuf>,
+    /// How many more times we may ask what a state of the configs said about a place.
+    trials_left: Cell<usize>,
 }
+
+/// A second or two. In a real repository, readers of a place change a few times, not thousands of times.
+const MOST_TRIALS: usize = 2_000_000;
 
 impl<'r> Arrivals<'r> {
     /// For all places that we are asked about.
-    pub fn of(recorded: &'r Recorded<'r>, wishes: &[Wish<'_>]) -> Result<Self> {
+    pub fn of(recorded: &'r Recorded<'r>, wishes: &[Wish<'_>], asked: BTreeSet<PathBuf>) -> Result<Self> {
         let git = recorded.git;
         let wanted: BTreeSet<&Path> = wishes.iter().flat_map(|wish| wish.places.keys().copied()).collect();
         let numbers: HashMap<&Path, usize> =
@@ -84,7 +92,7 @@ impl<'r> Arrivals<'r> {
             let version = Version { commit, content, prints: prints.unwrap_or_default(), is_merge };
             by_place.entry(recorded.paths[place].clone()).or_default().push(version);
         }
-        Ok(Self { recorded, by_place, before, at_head })
+        Ok(Self { recorded, by_place, before, at_head, asked, trials_left: Cell::new(MOST_TRIALS) })
     }
 
     /// The places that were for others when it came there, or had been for some who read there today.
@@ -120,20 +128,24 @@ impl<'r> Arrivals<'r> {
             Some((head, at_head)) => at_head.get(head, name).is_some_and(has),
             None => false,
         };
-        // It is coming right now, under today's rule, or no rule says who reads there.
-        if !is_in_head || today.is_none() {
+        // It is coming right now, under today's rule.
+        if !is_in_head && !self.asked.contains(place) {
             return Ok(false);
         }
         let is_new = |version: &&&Version| {
             let having = self.before.having(&version.commit, name, has).count();
             if version.is_merge { having < self.before.parents(&version.commit).count() } else { having == 0 }
         };
-        let came: BTreeSet<ObjectId> =
-            having.iter().filter(is_new).map(|version| version.commit.clone()).collect();
-        for commit in &came {
+        let came: BTreeSet<(&ObjectId, bool)> =
+            having.iter().filter(is_new).map(|version| (&version.commit, version.is_merge)).collect();
+        let came: Vec<(ObjectId, bool)> = came.into_iter().map(|(commit, is)| (commit.clone(), is)).collect();
+        for (commit, is_merge) in &came {
             let then = known_rule_of(place, &*last.states.configs(commit.as_str())?);
             let is_for_others = then.is_none_or(|then| lets_others_in(&then, keys));
-            if is_for_others || self.had_others(commit, place, keys, today, last)? {
+            if is_for_others && !(*is_merge && self.had_it(commit, name, (prints, keys), today, last)?) {
+                return Ok(false);
+            }
+            if !is_for_others && self.had_others(commit, place, keys, today, last)? {
                 return Ok(false);
             }
         }
@@ -157,5 +169,48 @@ impl<'r> Arrivals<'r> {
     ) -> Result<bool> {
         let history = (&self.recorded.history, self.recorded.ancestry());
         last.had_others(history, commit, place, keys, today)
+    }
+
+    /// Whether the parents of a merge that have it not at a place had it at another one, for the same others.
+    fn had_it(
+        &self,
+        merge: &ObjectId,
+        name: &Path,
+        (prints, keys): (&Prints, &KeySet),
+        today: Option<&KeySet>,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        let place = self.recorded.git.top().join(name);
+        let contents: HashSet<&ObjectId> =
+            self.having(&place, prints).map(|version| &version.content).collect();
+        let having: BTreeSet<&ObjectId> =
+            self.before.having(merge, name, |id| contents.contains(id)).collect();
+        for parent in self.before.parents(merge).filter(|parent| !having.contains(parent)) {
+            // Nobody can tell, then.
+            let Some(left) = self.trials_left.get().checked_sub(self.recorded.paths.len()) else {
+                return Ok(false);
+            };
+            self.trials_left.set(left);
+            let configs = last.states.configs(parent.as_str())?;
+            let for_same = |path: &&PathBuf| {
+                last.rule(&configs, path).is_some_and(|then| let_same_others_in(then, today, keys))
+            };
+            let names: Vec<&PathBuf> = self.recorded.paths.iter().filter(for_same).collect();
+            let names = names.into_iter();
+            let names: BTreeSet<(&ObjectId, &Path)> = names
+                .filter_map(|path| Some((parent, path.strip_prefix(self.recorded.git.top()).ok()?)))
+                .collect();
+            let there = AtPlaces::read(self.recorded.git, &names)?;
+            let mut found = false;
+            for (_, other) in &names {
+                let Some(id) = there.get(parent, other) else { continue };
+                let held = last.prints_of(&self.recorded.git.top().join(other), id);
+                found = found || !held.in_common(prints).is_empty();
+            }
+            if !found {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }

@@ -114,7 +114,7 @@ impl Recorded<'_> {
             wishes.push(Wish { keys, places });
             rest.push((place, content, forks, merge, Arc::new(stayed)));
         }
-        let mut arrivals = Arrivals::of(self, &wishes)?;
+        let mut arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
         let mut left = Vec::new();
         for ((place, content, forks, merge, stayed), wish) in rest.into_iter().zip(wishes) {
             let by_rule = match merge {

@@ -121,10 +121,11 @@ pub(super) fn add(
     let recorded = Recorded::read(git)?;
     let has_other_configs = recorded.has_other_configs(context)?;
     let today = |path: &Path| configs.first().and_then(|configs| past_rule_of(path, configs));
-    let Lost { rules: lost, on_the_way } = match has_other_configs || recorded.has_configs_within_others() {
-        true => recorded.lost(copies, configs, wanted, asked, &today, context)?,
-        false => Lost::default(),
-    };
+    let LastReaders { rules: lost, on_the_way } =
+        match has_other_configs || recorded.has_configs_within_others() {
+            true => recorded.lost(copies, configs, wanted, asked, &today, context)?,
+            false => LastReaders::default(),
+        };
     let was_narrower = |((path, _), rules): (&(usize, &ObjectId), &Vec<PastRule>)| {
         let today = today(&recorded.paths[*path]);
         let mut then = rules.iter().filter_map(|rule| rule.keys.as_ref());
@@ -290,13 +291,13 @@ impl<'g> Recorded<'g> {
         asked: &Asked,
         today: &dyn Fn(&Path) -> Option<KeySet>,
         context: &Context,
-    ) -> Result<Lost<'_>> {
+    ) -> Result<LastReaders<'_>> {
         let lookup = real_lookup(context)?;
         // What is looked at has excuses of its own for what there was before a change.
         let configs = if wanted == PastScope::Shared { &configs[..configs.len().min(1)] } else { configs };
         let looking = Looking { elsewhere: Elsewhere { copies: &*copies, asked }, wanted, configs, today };
         let places = self.once_for_fewer(&lookup, wanted, today, copies)?;
-        let mut found = Lost::default();
+        let mut found = LastReaders::default();
         if places.is_empty() {
             return Ok(found);
         }
@@ -499,7 +500,7 @@ impl<'g> Recorded<'g> {
 
 /// The last rules of places for what has left them.
 #[derive(Default)]
-struct Lost<'r> {
+struct LastReaders<'r> {
     rules: BTreeMap<(usize, &'r ObjectId), Vec<PastRule>>,
     /// What has left them on the way to HEAD.
     on_the_way: HashSet<(usize, &'r ObjectId)>,
@@ -543,6 +544,11 @@ impl<'c> Elsewhere<'c> {
     fn have(&self, prints: &Prints) -> bool {
         let mut asked = self.asked.iter();
         asked.any(|(_, asked)| !prints.in_common(asked).is_empty()) || self.copies.share_prints(prints)
+    }
+
+    /// The places that are asked about: what is there comes from elsewhere.
+    fn asked_about(&self) -> BTreeSet<PathBuf> {
+        self.asked.iter().map(|(path, _)| path.clone()).collect()
     }
 
     /// Where these are.
