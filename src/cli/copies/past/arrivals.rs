@@ -20,6 +20,8 @@ use crate::repo::git::{changes, left};
 /// What was for some readers, and is in other places now: of each what that has of it.
 pub(super) struct Wish<'c> {
     pub keys: KeySet,
+    /// Where it was for these.
+    pub own: PathBuf,
     pub places: BTreeMap<&'c Path, Prints>,
 }
 
@@ -104,7 +106,7 @@ impl<'r> Arrivals<'r> {
     ) -> Result<BTreeSet<PathBuf>> {
         let mut found = BTreeSet::new();
         for (place, prints) in &wish.places {
-            if !self.came_to_no_others(place, prints, &wish.keys, today(place).as_ref(), last)? {
+            if !self.came_to_no_others(wish, (place, prints), today(place).as_ref(), last)? {
                 found.insert(place.to_path_buf());
             }
         }
@@ -114,9 +116,8 @@ impl<'r> Arrivals<'r> {
     /// Whether it is known when this came to a place, and that was for no others then.
     pub fn came_to_no_others(
         &mut self,
-        place: &Path,
-        prints: &Prints,
-        keys: &KeySet,
+        Wish { keys, own, .. }: &Wish<'_>,
+        (place, prints): (&Path, &Prints),
         today: Option<&KeySet>,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
@@ -128,8 +129,8 @@ impl<'r> Arrivals<'r> {
             Some((head, at_head)) => at_head.get(head, name).is_some_and(has),
             None => false,
         };
-        // It is coming right now, under today's rule.
-        if !is_in_head && !self.asked.contains(place) {
+        // It is coming right now, under today's rule: what comes back to its own place is judged by when that changed.
+        if !is_in_head && !(self.asked.contains(place) && place == own) {
             return Ok(false);
         }
         let is_new = |version: &&&Version| {

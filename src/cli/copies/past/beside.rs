@@ -111,7 +111,7 @@ impl Recorded<'_> {
                 stayed.add(&last.prints_of(&self.paths[place], id));
             }
             let places = others.of(&prints[&(place, content)].without(&stayed));
-            wishes.push(Wish { keys, places });
+            wishes.push(Wish { keys, own: self.paths[place].clone(), places });
             rest.push((place, content, forks, merge, Arc::new(stayed)));
         }
         let mut arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
@@ -245,8 +245,7 @@ impl Recorded<'_> {
                     && !arrivals.had_others(fork, here, &wish.keys, today.as_ref(), last)?;
             }
             if was_for_no_others
-                && (*here == own
-                    || arrivals.came_to_no_others(here, prints, &wish.keys, today.as_ref(), last)?)
+                && (*here == own || arrivals.came_to_no_others(wish, (here, prints), today.as_ref(), last)?)
             {
                 found.insert(here.to_path_buf());
             }

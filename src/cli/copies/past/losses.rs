@@ -81,7 +81,8 @@ impl Recorded<'_> {
         let wish = |(counting, keys): &(&Counting, KeySet)| {
             let is_wider = |here: &Path| today(here).is_none_or(|today| lets_others_in(&today, keys));
             let places = others.today.of(&counting.lost).into_iter().filter(|(here, _)| is_wider(here));
-            Wish { keys: keys.clone(), places: places.collect() }
+            let own = self.paths[counting.loss.place].clone();
+            Wish { keys: keys.clone(), own, places: places.collect() }
         };
         let wishes: Vec<Wish> = found.iter().map(wish).collect();
         let mut arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
