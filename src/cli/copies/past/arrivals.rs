@@ -130,7 +130,7 @@ impl<'r> Arrivals<'r> {
             None => false,
         };
         // It is coming right now, under today's rule: what comes back to its own place is judged by when that changed.
-        if !is_in_head && !(self.asked.contains(place) && place == own) {
+        if !is_in_head && (place != own || !self.asked.contains(place)) {
             return Ok(false);
         }
         let is_new = |version: &&&Version| {

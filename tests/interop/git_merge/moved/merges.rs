@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::symlink;
 
-use super::{Moved, SECRET, moved_along};
-use crate::git_merge::repo::Repo;
+use super::{Moved, OTHER, SECRET, moved_along};
+use crate::git_merge::repo::{Repo, new_identity};
 
 #[test]
 fn a_file_that_was_moved_is_for_its_new_readers_in_no_merge() {
@@ -343,6 +343,68 @@ fn what_was_moved_along_is_merged_with_nothing_of_others() {
             _ => &["rebase", "-q", "own"],
         };
         let output = repo.git(args).env("GIT_EDITOR", "true").run();
+        assert!(output.status != 0 && output.stderr.contains("prod/s.yaml of commit"), "{how}: {output}");
+        moved.reads_nothing(how);
+    }
+}
+
+/// A branch of before somebody was let into a place brings there what was, or is, somewhere else.
+#[test]
+fn what_a_branch_of_before_brings_to_another_place_is_for_nobody_else() {
+    for how in ["moved on", "gone", "of another branch"] {
+        let repo = Repo::empty("");
+        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+        let moved = Moved { repo, mallory };
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, mallory) = (&repo.recipient, &moved.mallory);
+        let anna = new_identity(test, &test.home("anna.txt"));
+        let both = format!("{ours},{mallory}");
+        let commit = |subject: &str| {
+            repo.ok(&["add", "-A"]);
+            repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
+        };
+        let say = |rules: &[(&str, &str)]| {
+            let rules = rules.iter().map(|(path, who)| format!("  - path_regex: ^{path}/\n    age: {who}\n"));
+            test.write(".sops.yaml", format!("creation_rules:\n{}", rules.collect::<String>()));
+        };
+        say(&[("dev", ours), ("prod", ours)]);
+        repo.encrypted("dev/app.yaml", OTHER);
+        if how != "of another branch" {
+            repo.encrypted("prod/s.yaml", SECRET);
+        }
+        commit("start");
+        repo.ok(&["tag", "start"]);
+        if how == "of another branch" {
+            repo.ok(&["checkout", "-q", "-b", "feature"]);
+            repo.encrypted("prod/s.yaml", SECRET);
+            commit("feature");
+            repo.ok(&["checkout", "-q", "main"]);
+        }
+        match how {
+            "moved on" => {
+                say(&[("dev", ours), ("live", ours)]);
+                repo.ok(&["mv", "prod", "live"]);
+                repo.sealant(&["rotate", "-i", "live/s.yaml"]);
+            }
+            "gone" => {
+                say(&[("dev", ours)]);
+                repo.ok(&["rm", "-q", "prod/s.yaml"]);
+            }
+            _ => say(&[("dev", ours), ("prod", &format!("{ours},{anna}"))]),
+        }
+        commit("prod");
+        let rules = test.read_text(".sops.yaml");
+        let dev = format!("^dev/\n    age: {ours}\n");
+        test.write(".sops.yaml", rules.replacen(&dev, &format!("^dev/\n    age: {both}\n"), 1));
+        repo.sealant(&["updatekeys", "--yes", "dev"]);
+        repo.set("dev/app.yaml", "e", "harmless");
+        commit("Mallory reads dev");
+        repo.ok(&["checkout", "-q", "-b", "theirs", "start"]);
+        let from = if how == "of another branch" { "feature:prod/s.yaml" } else { "start:prod/s.yaml" };
+        test.write("dev/app.yaml", repo.ok(&["show", from]).stdout);
+        commit("theirs");
+        repo.ok(&["checkout", "-q", "main"]);
+        let output = repo.merge();
         assert!(output.status != 0 && output.stderr.contains("prod/s.yaml of commit"), "{how}: {output}");
         moved.reads_nothing(how);
     }

@@ -637,3 +637,39 @@ fn whatever_rules_say_on_the_way_of_a_move_lets_nobody_in() {
         moved.reads_nothing(how);
     }
 }
+
+/// Where only `publish` has a rule, the list of the file says who reads it: that is no place for fewer.
+#[test]
+fn a_rule_that_only_sends_makes_no_place_for_fewer() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let rules = format!(
+        "{}destination_rules:\n  - path_regex: ^open/\n    s3_bucket: b\n    recreation_rule:\n      age: {}\n",
+        test.read_text(".sops.yaml"),
+        repo.recipient
+    );
+    let commit = |subject: &str| {
+        repo.ok(&["add", "-A"]);
+        repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
+    };
+    test.write(".sops.yaml", &rules);
+    commit("publish");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    let prod = format!("^prod/\n    age: {}\n", repo.recipient);
+    test.write(".sops.yaml", rules.replacen(&prod, &format!("^prod/\n    age: {}\n", moved.mallory), 1));
+    commit("for fewer");
+    test.write(".sops.yaml", &rules);
+    commit("rules back");
+    let listed = moved.listed(&test.read_text("prod/s.yaml"));
+    std::fs::create_dir(test.path("open")).expect("a folder");
+    repo.ok(&["mv", "prod/s.yaml", "open/s.yaml"]);
+    test.write("open/s.yaml", listed);
+    commit("moved");
+    repo.ok(&["checkout", "-q", "main"]);
+    repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
+    let check = test.sealant(&["check", "open"]).run();
+    assert!(check.text().contains("prod/s.yaml of commit"), "{check}");
+    let output = test.sealant(&["rotate", "-i", "open/s.yaml"]).run();
+    assert!(output.status == 8 && output.stderr.contains("prod/s.yaml of commit"), "{output}");
+    moved.reads_nothing("open");
+}
