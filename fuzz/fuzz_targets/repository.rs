@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
     let policy = config.policy_for(std::path::Path::new("/repo/a")).expect("a policy").expect("a rule");
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
     for policy in [None, Some(&policy)] {
-        for finding in check(format, text(), policy).expect("a rule that makes sense") {
+        for finding in check(format, text(), policy).expect("a rule that makes sense").findings {
             assert!((1..=lines).contains(&finding.line), "{finding:?}");
         }
     }
