@@ -90,6 +90,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("repo/git/mod.rs", "git init", 1, By("no repository")),
     ("cli/commands/git/install.rs", "sealant git install", 1, Not("the name of a command in a sentence")),
     ("cli/commands/git/merge.rs", "git add {name}", 1, In("interop/git_merge/resolve.rs")),
+    ("cli/commands/git/merge.rs", "sealant resolve FILE", 1, In("interop/git_merge/resolve.rs")),
     ("cli/commands/git/merge.rs", "sealant resolve {name}", 3, In("interop/git_merge/resolve.rs")),
     ("cli/commands/git/textconv.rs", "sealant resolve {}", 1, In("interop/git_merge/resolve.rs")),
     ("cli/commands/groups.rs", "sealant updatekeys FILE", 1, In("cli/updatekeys.rs")),
