@@ -593,21 +593,24 @@ impl<'g> LastRules<'g> {
         Self::of(git, lookup, history)
     }
 
-    /// The commits in which configs may have changed: any, where one is a link or was asked for by name. A merge that takes each from
-    /// one of its parents may say what none of them does.
+    /// The commits in which configs may have changed: any, where one is a link or was asked for by name.
     fn changes(&self, (history, ancestry): (&History, &Ancestry)) -> Result<Rc<BTreeSet<usize>>> {
+        match self.states.has_named_config() || history.has_linked_configs {
+            true => Ok(Rc::new((0..history.commits.len()).collect())),
+            false => self.changes_by_name((history, ancestry)),
+        }
+    }
+
+    /// The commits in which what is a config by its name has changed. A merge that takes each from one of its parents may say what none
+    /// of them does.
+    fn changes_by_name(&self, (history, ancestry): (&History, &Ancestry)) -> Result<Rc<BTreeSet<usize>>> {
         if let Some(known) = self.changes.get() {
             return Ok(Rc::clone(known));
         }
-        let changes = match self.states.has_named_config() || history.has_linked_configs {
-            true => (0..history.commits.len()).collect(),
-            false => {
-                let configs: Vec<&Path> = history.configs.keys().map(PathBuf::as_path).collect();
-                let merges = left::merges_at(self.git, &configs)?;
-                let merges = merges.iter().filter_map(|merge| ancestry.number(merge));
-                history.config_changes.iter().copied().chain(merges).collect()
-            }
-        };
+        let configs: Vec<&Path> = history.configs.keys().map(PathBuf::as_path).collect();
+        let merges = left::merges_at(self.git, &configs)?;
+        let merges = merges.iter().filter_map(|merge| ancestry.number(merge));
+        let changes = history.config_changes.iter().copied().chain(merges).collect();
         Ok(Rc::clone(self.changes.get_or_init(|| Rc::new(changes))))
     }
 
@@ -732,9 +735,15 @@ impl<'g> LastRules<'g> {
             None => None,
             Some(number) => {
                 let line = ancestry.line([number]);
-                let changing = self.changes((history, ancestry))?;
+                let named: HashSet<PathBuf> =
+                    self.states.places().filter(|place| !is_config(place)).cloned().collect();
+                let of_named =
+                    history.versions.iter().filter(|version| named.contains(&history.paths[version.path]));
+                let of_named = of_named.map(|version| version.commit).filter(|_| !named.is_empty());
+                let by_name = self.changes_by_name((history, ancestry))?;
+                let changing: BTreeSet<usize> = by_name.iter().copied().chain(of_named).collect();
                 let mut states: Vec<Arc<Configs>> = Vec::new();
-                for &change in changing.iter().filter(|change| line.has(**change)) {
+                for change in changing.into_iter().filter(|change| line.has(*change)) {
                     let state = self.states.configs(history.commits[change].id.as_str())?;
                     if !states.iter().any(|known| Arc::ptr_eq(known, &state)) {
                         states.push(state);
