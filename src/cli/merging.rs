@@ -85,7 +85,7 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
             .collect();
         let shown = path.display();
         if !strangers.is_empty() {
-            let message = format!("{shown}: {UNDER_WAY}, and its rule did not name before");
+            let message = format!("{shown}: {UNDER_WAY}; its rule did not name these before");
             context.ui.warning_list(message, strangers.iter().map(|key| format!("  {key}")));
         } else if rule.is_none() && limited.is_some() {
             context.ui.warning(format!(

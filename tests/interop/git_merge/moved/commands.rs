@@ -1,4 +1,4 @@
-//! Commands that encrypt anew what was moved.
+//! Commands that encrypt moved files again.
 
 use std::os::unix::fs::symlink;
 

@@ -322,7 +322,7 @@ fn whom_a_rule_names_in_one_step_only_is_told() {
         &["set", "prod/s.yaml", "[\"a\"]", "\"x\""],
     ] {
         let output = test.sealant(words).run();
-        let (told, names) = (output.stderr.contains("its rule did not name before"), &moved.mallory);
+        let (told, names) = (output.stderr.contains("its rule did not name these before"), &moved.mallory);
         assert!(told && output.stderr.contains(names), "{words:?}: {output}");
     }
     let publish = || test.sealant(&["publish", "--yes", "prod/s.yaml"]).run();
