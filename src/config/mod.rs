@@ -466,6 +466,12 @@ impl Configs {
         Ok((policy, config.destination_for(&path, &path, self.dialect()).ok().flatten()))
     }
 
+    /// Where the config is that these rules come from, if there is one.
+    pub fn place_of_other_state(&self, path: &Path) -> Result<Option<PathBuf>> {
+        let path = find::absolute(path, &self.lookup.working_dir);
+        Ok(self.config_without_links(&path)?.map(|config| config.path().to_path_buf()))
+    }
+
     /// The config of `file`, if there is one. The file need not exist.
     pub fn config_for(&self, file: &Path) -> Result<Option<Arc<Config>>> {
         Ok(self.locate(file)?.config().cloned())

@@ -87,7 +87,7 @@ impl Repo {
     #[track_caller]
     pub fn commit(&self, message: &str) {
         self.ok(&["add", "-A"]);
-        self.ok(&["commit", "-q", "-m", message]);
+        self.ok(&["commit", "-q", "--allow-empty", "-m", message]);
     }
 
     /// A change on a branch `theirs`, and another on `main`, where it ends.

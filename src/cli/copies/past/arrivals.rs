@@ -1,10 +1,9 @@
 //! Who could read a place when something came to it that had left another place.
 //!
 //! Owns this: people added later to a place that had no other readers got access by its rule; people who could read
-//! there before, or when the content came, did not. A merge brings the content of one parent to all the others, unless
-//! they had it elsewhere for the same people.
+//! there before, or when the content came, did not. A merge brings the content of one parent to all the others, unless they
+//! had it where it was first, for the same people.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use super::{LastRules, Recorded};
 use crate::cli::copies::known_rule_of;
 use crate::error::Result;
 use crate::keys::KeySet;
-use crate::repo::copies::{Prints, let_same_others_in, lets_others_in};
+use crate::repo::copies::{Prints, lets_others_in};
 use crate::repo::git::arrivals::{AtPlaces, Before};
 use crate::repo::git::tree::ObjectId;
 use crate::repo::git::{changes, left};
@@ -42,12 +41,7 @@ pub(super) struct Arrivals<'r> {
     at_head: Option<(ObjectId, AtPlaces)>,
     /// Places that are brought together just now have what is in no commit of HEAD's.
     asked: BTreeSet<PathBuf>,
-    /// How many more times we may ask what a state of the configs said about a place.
-    trials_left: Cell<usize>,
 }
-
-/// A second or two. In a real repository, readers of a place change a few times, not thousands of times.
-const MOST_TRIALS: usize = 2_000_000;
 
 impl<'r> Arrivals<'r> {
     /// For all places that we are asked about.
@@ -94,19 +88,19 @@ impl<'r> Arrivals<'r> {
             let version = Version { commit, content, prints: prints.unwrap_or_default(), is_merge };
             by_place.entry(recorded.paths[place].clone()).or_default().push(version);
         }
-        Ok(Self { recorded, by_place, before, at_head, asked, trials_left: Cell::new(MOST_TRIALS) })
+        Ok(Self { recorded, by_place, before, at_head, asked })
     }
 
     /// The places that were for others when it came there, or had been for some who read there today.
     pub fn for_others(
-        &mut self,
+        &self,
         wish: &Wish<'_>,
         today: &dyn Fn(&Path) -> Option<KeySet>,
         last: &mut LastRules<'_>,
     ) -> Result<BTreeSet<PathBuf>> {
         let mut found = BTreeSet::new();
         for (place, prints) in &wish.places {
-            if !self.came_to_no_others(wish, (place, prints), today(place).as_ref(), last)? {
+            if !self.came_to_no_others(wish, (place, prints), today, last)? {
                 found.insert(place.to_path_buf());
             }
         }
@@ -115,12 +109,18 @@ impl<'r> Arrivals<'r> {
 
     /// Whether it is known when this came to a place, and that was for no others then.
     pub fn came_to_no_others(
-        &mut self,
-        Wish { keys, own, .. }: &Wish<'_>,
+        &self,
+        wish: &Wish<'_>,
         (place, prints): (&Path, &Prints),
-        today: Option<&KeySet>,
+        today: &dyn Fn(&Path) -> Option<KeySet>,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
+        let Wish { keys, own, .. } = wish;
+        let today = Today { here: today(place), own: today(own) };
+        // Nobody comes by a rule that is not there.
+        if today.here.is_none() {
+            return Ok(false);
+        }
         let name = place.strip_prefix(self.recorded.git.top()).unwrap_or(place);
         let having: Vec<&Version> = self.having(place, prints).collect();
         let contents: HashSet<&ObjectId> = having.iter().map(|version| &version.content).collect();
@@ -141,12 +141,9 @@ impl<'r> Arrivals<'r> {
             having.iter().filter(is_new).map(|version| (&version.commit, version.is_merge)).collect();
         let came: Vec<(ObjectId, bool)> = came.into_iter().map(|(commit, is)| (commit.clone(), is)).collect();
         for (commit, is_merge) in &came {
-            let then = known_rule_of(place, &*last.states.configs(commit.as_str())?);
-            let is_for_others = then.is_none_or(|then| lets_others_in(&then, keys));
-            if is_for_others && !(*is_merge && self.had_it(commit, name, (prints, keys), today, last)?) {
-                return Ok(false);
-            }
-            if !is_for_others && self.had_others(commit, place, keys, today, last)? {
+            if !self.came_for(commit, place, keys, &today, last)?
+                && !(*is_merge && self.had_it_at_own(commit, wish, (place, prints), &today, last)?)
+            {
                 return Ok(false);
             }
         }
@@ -161,7 +158,7 @@ impl<'r> Arrivals<'r> {
 
     /// Whether some of a place's readers today could already read it in an earlier commit, or we cannot tell.
     pub fn had_others(
-        &mut self,
+        &self,
         commit: &ObjectId,
         place: &Path,
         keys: &KeySet,
@@ -172,46 +169,62 @@ impl<'r> Arrivals<'r> {
         last.had_others(history, commit, place, keys, today)
     }
 
-    /// Whether the parents of a merge that have it not at a place had it at another one, for the same others.
-    fn had_it(
+    /// Whether a place was for none but these when a commit brought something there, and nobody else who reads there today could
+    /// do so before.
+    fn came_for(
         &self,
-        merge: &ObjectId,
-        name: &Path,
-        (prints, keys): (&Prints, &KeySet),
-        today: Option<&KeySet>,
+        commit: &ObjectId,
+        place: &Path,
+        keys: &KeySet,
+        today: &Today,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        let place = self.recorded.git.top().join(name);
+        let then = known_rule_of(place, &*last.states.configs(commit.as_str())?);
+        Ok(then.is_some_and(|then| !lets_others_in(&then, keys))
+            && !self.had_others(commit, place, keys, today.here.as_ref(), last)?)
+    }
+
+    /// The same for those who could read it at its own place in all parents of a merge that have it not here, and who could by
+    /// today's rule for that place.
+    fn had_it_at_own(
+        &self,
+        merge: &ObjectId,
+        Wish { own, .. }: &Wish<'_>,
+        (place, prints): (&Path, &Prints),
+        today: &Today,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        let top = self.recorded.git.top();
+        let (Ok(name), Ok(own_name), Some(own_today)) =
+            (place.strip_prefix(top), own.strip_prefix(top), &today.own)
+        else {
+            return Ok(false);
+        };
         let contents: HashSet<&ObjectId> =
-            self.having(&place, prints).map(|version| &version.content).collect();
+            self.having(place, prints).map(|version| &version.content).collect();
         let having: BTreeSet<&ObjectId> =
             self.before.having(merge, name, |id| contents.contains(id)).collect();
-        for parent in self.before.parents(merge).filter(|parent| !having.contains(parent)) {
-            // Nobody can tell, then.
-            let Some(left) = self.trials_left.get().checked_sub(self.recorded.paths.len()) else {
-                return Ok(false);
-            };
-            self.trials_left.set(left);
-            let configs = last.states.configs(parent.as_str())?;
-            let for_same = |path: &&PathBuf| {
-                last.rule(&configs, path).is_some_and(|then| let_same_others_in(then, today, keys))
-            };
-            let names: Vec<&PathBuf> = self.recorded.paths.iter().filter(for_same).collect();
-            let names = names.into_iter();
-            let names: BTreeSet<(&ObjectId, &Path)> = names
-                .filter_map(|path| Some((parent, path.strip_prefix(self.recorded.git.top()).ok()?)))
-                .collect();
-            let there = AtPlaces::read(self.recorded.git, &names)?;
-            let mut found = false;
-            for (_, other) in &names {
-                let Some(id) = there.get(parent, other) else { continue };
-                let held = last.prints_of(&self.recorded.git.top().join(other), id);
-                found = found || !held.in_common(prints).is_empty();
-            }
-            if !found {
-                return Ok(false);
+        let others = self.before.parents(merge).filter(|parent| !having.contains(parent));
+        let others: Vec<ObjectId> = others.cloned().collect();
+        let there = others.iter().map(|parent| (parent, own_name)).collect();
+        let there = AtPlaces::read(self.recorded.git, &there)?;
+        for parent in &others {
+            let held = there.get(parent, own_name).map(|id| last.prints_of(own, id)).unwrap_or_default();
+            let then = known_rule_of(own, &*last.states.configs(parent.as_str())?);
+            let Some(then) = then.filter(|_| !held.in_common(prints).is_empty()) else { return Ok(false) };
+            for keys in [&then, own_today] {
+                if !self.came_for(merge, place, keys, today, last)? {
+                    return Ok(false);
+                }
             }
         }
-        Ok(true)
+        Ok(!others.is_empty())
     }
+}
+
+/// Whom today's rules name.
+struct Today {
+    here: Option<KeySet>,
+    /// Where something has left.
+    own: Option<KeySet>,
 }

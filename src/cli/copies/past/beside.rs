@@ -114,12 +114,12 @@ impl Recorded<'_> {
             wishes.push(Wish { keys, own: self.paths[place].clone(), places });
             rest.push((place, content, forks, merge, Arc::new(stayed)));
         }
-        let mut arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
+        let arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
         let mut left = Vec::new();
         for ((place, content, forks, merge, stayed), wish) in rest.into_iter().zip(wishes) {
             let by_rule = match merge {
                 Some(_) => BTreeSet::new(),
-                None => self.come_by_rule(place, &forks, &wish, looking, &mut arrivals, last)?,
+                None => self.come_by_rule(place, &forks, &wish, looking, &arrivals, last)?,
             };
             left.push(Left { place, content, keys: wish.keys, stayed, came: Came::Beside(by_rule) });
         }
@@ -226,7 +226,7 @@ impl Recorded<'_> {
         forks: &[usize],
         wish: &Wish<'_>,
         looking: &Looking<'_>,
-        arrivals: &mut Arrivals<'_>,
+        arrivals: &Arrivals<'_>,
         last: &mut LastRules<'_>,
     ) -> Result<BTreeSet<PathBuf>> {
         let own = &self.paths[place];
@@ -245,7 +245,7 @@ impl Recorded<'_> {
                     && !arrivals.had_others(fork, here, &wish.keys, today.as_ref(), last)?;
             }
             if was_for_no_others
-                && (*here == own || arrivals.came_to_no_others(wish, (here, prints), today.as_ref(), last)?)
+                && (*here == own || arrivals.came_to_no_others(wish, (here, prints), looking.today, last)?)
             {
                 found.insert(here.to_path_buf());
             }

@@ -85,7 +85,7 @@ impl Recorded<'_> {
             Wish { keys: keys.clone(), own, places: places.collect() }
         };
         let wishes: Vec<Wish> = found.iter().map(wish).collect();
-        let mut arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
+        let arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
         let mut left = Vec::new();
         for ((Counting { loss, stayed, .. }, keys), wish) in found.into_iter().zip(&wishes) {
             let but = arrivals.for_others(wish, *today, last)?;

@@ -18,7 +18,7 @@ use super::{
     Holding, held_of, is_for_secrets, known_rule_of, past_rule_of, real, real_lookup, unknown_original,
 };
 use crate::cli::context::Context;
-use crate::config::{Configs, Lookup, is_config};
+use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
@@ -276,6 +276,16 @@ impl<'g> Recorded<'g> {
             || staged.any(|(path, entry)| !is_as_ever(path, entry)))
     }
 
+    /// Whether commits show whom a place's rule of today named before: not where its config is above the repository, or unknown to
+    /// Git. One that was asked for by name and is elsewhere says what it always said.
+    fn has_config_of(&self, path: &Path, configs: &Configs, lookup: &Lookup) -> bool {
+        let Ok(Some(config)) = configs.place_of_other_state(path) else { return false };
+        match real(&absolute(&config, &lookup.working_dir)).strip_prefix(self.git.top()) {
+            Ok(name) => matches!(self.index.get(name), Some(Entry::File(_))),
+            Err(_) => lookup.explicit.is_some(),
+        }
+    }
+
     /// Whether one config is in a folder of another: before it came, that one's rules were for its files.
     fn has_configs_within_others(&self) -> bool {
         let folders: Vec<&Path> = self.history.configs.keys().filter_map(|path| path.parent()).collect();
@@ -293,6 +303,9 @@ impl<'g> Recorded<'g> {
         context: &Context,
     ) -> Result<LastReaders<'_>> {
         let lookup = real_lookup(context)?;
+        let is_known =
+            |path: &Path| configs.first().is_some_and(|configs| self.has_config_of(path, configs, &lookup));
+        let today: &dyn Fn(&Path) -> Option<KeySet> = &|path| today(path).filter(|_| is_known(path));
         // What is looked at has excuses of its own for what there was before a change.
         let configs = if wanted == PastScope::Shared { &configs[..configs.len().min(1)] } else { configs };
         let looking = Looking { elsewhere: Elsewhere { copies: &*copies, asked }, wanted, configs, today };
@@ -301,7 +314,7 @@ impl<'g> Recorded<'g> {
         if places.is_empty() {
             return Ok(found);
         }
-        let mut last = LastRules::of(self.git, lookup, &self.history)?;
+        let mut last = LastRules::of(self.git, lookup.clone(), &self.history)?;
         let mut left = self.left_on_the_way_to_head(&places, &looking, &mut last)?;
         found.on_the_way = left.iter().map(|left| (left.place, left.content)).collect();
         left.extend(self.beside_head(&places, &looking, &mut last)?);
@@ -313,7 +326,7 @@ impl<'g> Recorded<'g> {
     }
 
     /// Those readers of a content that has left its place, by its last rule there, who were not let in on the way alone: the place is
-    /// still for them, or was whenever some of it came there. Empty where that leaves nobody out, or no rule of today is for the place.
+    /// still for them, or was whenever some of it came there, as its own lists say. Empty where that leaves nobody out, or no rule of today is for the place.
     fn readers_since(
         &self,
         configs: &[&Configs],
@@ -333,6 +346,7 @@ impl<'g> Recorded<'g> {
                 if id == content || !last.prints_of(path, id).in_common(&lost).is_empty() {
                     let configs = last.states.configs(self.name_of(version.commit).as_str())?;
                     stays.push(last.rule(&configs, path).cloned());
+                    stays.extend(last.lists_of(path, id).into_iter().map(Some));
                 }
             }
             found.extend(
@@ -620,6 +634,18 @@ impl<'g> LastRules<'g> {
         self.rules.entry(key).or_insert_with(|| known_rule_of(place, configs)).as_ref()
     }
 
+    /// The data keys of a content at a path, where that is one of our files.
+    fn keys_of(&mut self, path: &Path, id: &ObjectId) -> Option<Vec<Wrapped>> {
+        let format = Format::of_path(path);
+        let bytes = self.blobs.read(id, format.most_bytes() as u64).ok()?;
+        Some(Wrapped::all_of(&Holding::of(format, &bytes)?.ours?))
+    }
+
+    /// Whom it lists, of each data key.
+    fn lists_of(&mut self, path: &Path, id: &ObjectId) -> Vec<KeySet> {
+        self.keys_of(path, id).unwrap_or_default().iter().map(|key| key.listed().clone()).collect()
+    }
+
     /// Whether a content at a path was made for its readers, in each of these commits. Where that cannot be told, it was not.
     fn made_for_all_of(
         &mut self,
@@ -629,12 +655,7 @@ impl<'g> LastRules<'g> {
         commits: &[&ObjectId],
         today: Option<&KeySet>,
     ) -> Result<bool> {
-        let format = Format::of_path(path);
-        let bytes = self.blobs.read(id, format.most_bytes() as u64);
-        let holding = bytes.ok().and_then(|bytes| Holding::of(format, &bytes));
-        let Some(keys) = holding.and_then(|holding| holding.ours).map(|file| Wrapped::all_of(&file)) else {
-            return Ok(false);
-        };
+        let Some(keys) = self.keys_of(path, id) else { return Ok(false) };
         for (key, commit) in keys.iter().flat_map(|key| commits.iter().map(move |commit| (key, commit))) {
             if !self.came_made(history, key, commit, path, today)? {
                 return Ok(false);

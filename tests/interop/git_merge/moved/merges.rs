@@ -359,10 +359,6 @@ fn what_a_branch_of_before_brings_to_another_place_is_for_nobody_else() {
         let (ours, mallory) = (&repo.recipient, &moved.mallory);
         let anna = new_identity(test, &test.home("anna.txt"));
         let both = format!("{ours},{mallory}");
-        let commit = |subject: &str| {
-            repo.ok(&["add", "-A"]);
-            repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
-        };
         let say = |rules: &[(&str, &str)]| {
             let rules = rules.iter().map(|(path, who)| format!("  - path_regex: ^{path}/\n    age: {who}\n"));
             test.write(".sops.yaml", format!("creation_rules:\n{}", rules.collect::<String>()));
@@ -372,12 +368,12 @@ fn what_a_branch_of_before_brings_to_another_place_is_for_nobody_else() {
         if how != "of another branch" {
             repo.encrypted("prod/s.yaml", SECRET);
         }
-        commit("start");
+        repo.commit("start");
         repo.ok(&["tag", "start"]);
         if how == "of another branch" {
             repo.ok(&["checkout", "-q", "-b", "feature"]);
             repo.encrypted("prod/s.yaml", SECRET);
-            commit("feature");
+            repo.commit("feature");
             repo.ok(&["checkout", "-q", "main"]);
         }
         match how {
@@ -392,17 +388,17 @@ fn what_a_branch_of_before_brings_to_another_place_is_for_nobody_else() {
             }
             _ => say(&[("dev", ours), ("prod", &format!("{ours},{anna}"))]),
         }
-        commit("prod");
+        repo.commit("prod");
         let rules = test.read_text(".sops.yaml");
         let dev = format!("^dev/\n    age: {ours}\n");
         test.write(".sops.yaml", rules.replacen(&dev, &format!("^dev/\n    age: {both}\n"), 1));
         repo.sealant(&["updatekeys", "--yes", "dev"]);
         repo.set("dev/app.yaml", "e", "harmless");
-        commit("Mallory reads dev");
+        repo.commit("Mallory reads dev");
         repo.ok(&["checkout", "-q", "-b", "theirs", "start"]);
         let from = if how == "of another branch" { "feature:prod/s.yaml" } else { "start:prod/s.yaml" };
         test.write("dev/app.yaml", repo.ok(&["show", from]).stdout);
-        commit("theirs");
+        repo.commit("theirs");
         repo.ok(&["checkout", "-q", "main"]);
         let output = repo.merge();
         assert!(output.status != 0 && output.stderr.contains("prod/s.yaml of commit"), "{how}: {output}");

@@ -2,6 +2,7 @@
 //! the file, with an entry that opens nothing: a merge that makes a new data key would make it for them.
 
 mod along;
+mod arrivals;
 mod commands;
 mod merges;
 mod rules;
@@ -55,7 +56,7 @@ impl Moved {
     #[track_caller]
     fn reads_nothing(&self, what: &str) {
         let test = &self.repo.test;
-        for file in ["dev/s.yaml", "dev/app.yaml", "s.yaml", "open/s.yaml"]
+        for file in ["dev/s.yaml", "dev/app.yaml", "s.yaml", "open/s.yaml", "misc/s.yaml"]
             .into_iter()
             .filter(|file| test.path(file).exists())
         {
@@ -81,10 +82,15 @@ impl Moved {
     }
 
     fn moves(&self) {
+        self.moves_to("dev");
+    }
+
+    fn moves_to(&self, folder: &str) {
         let test = &self.repo.test;
-        let listed = self.listed(&test.read_text("prod/s.yaml"));
-        self.repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
-        test.write("dev/s.yaml", listed);
+        let (listed, place) = (self.listed(&test.read_text("prod/s.yaml")), format!("{folder}/s.yaml"));
+        std::fs::create_dir_all(test.path(folder)).expect("a folder");
+        self.repo.ok(&["mv", "prod/s.yaml", &place]);
+        test.write(&place, listed);
     }
 }
 

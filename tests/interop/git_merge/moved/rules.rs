@@ -574,10 +574,6 @@ fn whatever_rules_say_on_the_way_of_a_move_lets_nobody_in() {
         let moved = Moved::new();
         let (repo, test) = (&moved.repo, &moved.repo.test);
         let (ours, mallory) = (&repo.recipient, &moved.mallory);
-        let commit = |subject: &str| {
-            repo.ok(&["add", "-A"]);
-            repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
-        };
         let mut path = "^prod/";
         let mut config = ".sops.yaml";
         let say = |config: &str, path: &str, dev: &str, prod: &str| {
@@ -591,41 +587,41 @@ fn whatever_rules_say_on_the_way_of_a_move_lets_nobody_in() {
             "written otherwise" => {
                 path = "^prod/.*\\.yaml$";
                 say(config, path, &both, ours);
-                commit("another pattern");
+                repo.commit("another pattern");
             }
             "in another file" => {
                 config = ".sealant.yaml";
                 repo.ok(&["mv", ".sops.yaml", config]);
-                commit("another name");
+                repo.commit("another name");
             }
             "by a merge" => {
                 say(config, path, ours, ours);
                 test.write("dev/.sops.yaml", format!("creation_rules:\n  - age: {ours}\n"));
                 repo.sealant(&["updatekeys", "--yes", "--rotate", "dev"]);
-                commit("dev is ours");
+                repo.commit("dev is ours");
                 repo.ok(&["checkout", "-q", "-b", "simpler"]);
                 repo.ok(&["rm", "-q", "dev/.sops.yaml"]);
-                commit("needed no more");
+                repo.commit("needed no more");
                 repo.ok(&["checkout", "-q", "main"]);
                 say(config, path, &both, ours);
-                commit("Mallory reads dev");
+                repo.commit("Mallory reads dev");
                 repo.ok(&["merge", "-q", "--no-verify", "-m", "merged", "simpler"]);
                 repo.sealant(&["updatekeys", "--yes", "dev"]);
-                commit("so she does");
+                repo.commit("so she does");
             }
             _ => {}
         }
         let rules = test.read_text(config);
         repo.ok(&["checkout", "-q", "-b", "theirs"]);
         say(config, path, &both, mallory);
-        commit("for fewer");
+        repo.commit("for fewer");
         say(config, path, ours, if how == "by a merge" { ours } else { &both });
-        commit("wide, and narrow there");
+        repo.commit("wide, and narrow there");
         moved.moves();
-        commit("moved");
+        repo.commit("moved");
         test.write(config, &rules);
         test.write("README", "hello\n");
-        commit("a README");
+        repo.commit("a README");
         repo.ok(&["checkout", "-q", "main"]);
         repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
         let check = test.sealant(&["check", "dev"]).run();
@@ -648,23 +644,16 @@ fn a_rule_that_only_sends_makes_no_place_for_fewer() {
         test.read_text(".sops.yaml"),
         repo.recipient
     );
-    let commit = |subject: &str| {
-        repo.ok(&["add", "-A"]);
-        repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
-    };
     test.write(".sops.yaml", &rules);
-    commit("publish");
+    repo.commit("publish");
     repo.ok(&["checkout", "-q", "-b", "theirs"]);
     let prod = format!("^prod/\n    age: {}\n", repo.recipient);
     test.write(".sops.yaml", rules.replacen(&prod, &format!("^prod/\n    age: {}\n", moved.mallory), 1));
-    commit("for fewer");
+    repo.commit("for fewer");
     test.write(".sops.yaml", &rules);
-    commit("rules back");
-    let listed = moved.listed(&test.read_text("prod/s.yaml"));
-    std::fs::create_dir(test.path("open")).expect("a folder");
-    repo.ok(&["mv", "prod/s.yaml", "open/s.yaml"]);
-    test.write("open/s.yaml", listed);
-    commit("moved");
+    repo.commit("rules back");
+    moved.moves_to("open");
+    repo.commit("moved");
     repo.ok(&["checkout", "-q", "main"]);
     repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
     let check = test.sealant(&["check", "open"]).run();

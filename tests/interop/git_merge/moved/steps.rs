@@ -354,10 +354,6 @@ fn no_step_of_a_sequence_lets_anybody_in() {
         let (repo, test) = (&moved.repo, &moved.repo.test);
         let (ours, mallory) = (&repo.recipient, &moved.mallory);
         let both = format!("{ours},{mallory}");
-        let commit = |subject: &str| {
-            repo.ok(&["add", "-A"]);
-            repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
-        };
         let plain: String =
             (0..300).map(|line| format!("line{line}_unencrypted: this is no secret\n")).collect();
         let rules = test.read_text(".sops.yaml");
@@ -365,7 +361,7 @@ fn no_step_of_a_sequence_lets_anybody_in() {
         repo.ok(&["checkout", "-q", "-b", "theirs"]);
         if how == "--onto" {
             test.write(".sops.yaml", rules.replacen(&prod, &format!("^prod/\n    age: {both}\n"), 1));
-            commit("this one is left out");
+            repo.commit("this one is left out");
         }
         let at_both_ends = test.read_text(".sops.yaml");
         let first =
@@ -380,12 +376,12 @@ fn no_step_of_a_sequence_lets_anybody_in() {
             _ => test.write(".sops.yaml", rules.replacen(&prod, "^prod/\n", 1)),
         }
         // As Git notes where a rebase begins.
-        commit("fix (start): checkout something");
+        repo.commit("fix (start): checkout something");
         test.write("prod/s.yaml", moved.listed(&test.read_text("prod/s.yaml")));
-        commit("in the list");
+        repo.commit("in the list");
         test.write("prod/s.yaml", format!("a: one\nb: two\nc: x\nd: four\ne: six\n{plain}"));
         repo.sealant(&["encrypt", "-i", "--age", &both, "prod/s.yaml"]);
-        commit("under a data key of their own");
+        repo.commit("under a data key of their own");
         let _ = std::fs::remove_file(test.path("prod/.sops.yaml"));
         let groups = format!(
             "^prod/\n    shamir_threshold: 2\n    key_groups:\n      - age: [{ours}]\n      - age: [{mallory}]\n"
@@ -395,10 +391,10 @@ fn no_step_of_a_sequence_lets_anybody_in() {
             _ => test.write(".sops.yaml", &at_both_ends),
         }
         test.write("README", "hello\n");
-        commit("a README");
+        repo.commit("a README");
         repo.ok(&["checkout", "-q", "main"]);
         repo.set("prod/s.yaml", "b", "planted-new");
-        commit("ours");
+        repo.commit("ours");
         let patches = repo.ok(&["format-patch", "--stdout", "--full-index", "main..theirs"]).stdout;
         test.write("../patches", patches);
         let patches = test.path("../patches");
@@ -434,23 +430,19 @@ fn no_step_of_a_sequence_opens_another_place() {
             test.write(".sops.yaml", &rules);
             test.write("dev/app.yaml", &app);
         };
-        let commit = |subject: &str| {
-            repo.ok(&["add", "-A"]);
-            repo.ok(&["commit", "-q", "--no-verify", "--allow-empty", "-m", subject]);
-        };
         test.write("README", "hello\n");
         wide();
-        commit("wide");
+        repo.commit("wide");
         copied();
-        commit("copied");
+        repo.commit("copied");
         back();
-        commit("back");
+        repo.commit("back");
         repo.ok(&["checkout", "-q", "main"]);
         if how == "revert" {
             repo.ok(&["merge", "-q", "theirs"]);
         }
         repo.set("dev/app.yaml", "e", "harmless");
-        commit("ours");
+        repo.commit("ours");
         let args: &[&str] = match how {
             "rebase" => &["rebase", "main", "theirs"],
             "revert" => &["revert", "--no-edit", "theirs~3..theirs"],
@@ -660,28 +652,24 @@ fn a_link_into_another_repository_ends_no_sequence() {
     test.write(".sops.yaml", format!("creation_rules:\n  - path_regex: ^dev/\n    age: {both}\n"));
     test.write("lib/db.yaml", format!("a: one\nb: two\nc: x\n{clear}"));
     repo.sealant(&["encrypt", "-i", "--age", &repo.recipient, "lib/db.yaml"]);
-    let commit = |subject: &str| {
-        repo.ok(&["add", "-A"]);
-        repo.ok(&["commit", "-q", "--no-verify", "-m", subject]);
-    };
-    commit("lib");
+    repo.commit("lib");
     let rules = test.read_text(".sops.yaml");
     repo.ok(&["checkout", "-q", "-b", "theirs"]);
     test.write(".sops.yaml", format!("creation_rules:\n  - age: {both}\n"));
     repo.ok(&["mv", "lib/db.yaml", "db.yaml"]);
     let _ = std::fs::remove_dir(test.path("lib"));
     symlink("vendor", test.path("lib")).expect("a link");
-    commit("a link");
+    repo.commit("a link");
     std::fs::remove_file(test.path("lib")).expect("a link");
     test.write("lib/db.yaml", format!("a: one\nb: two\nc: theirs\n{clear}"));
     repo.sealant(&["encrypt", "-i", "--age", &both, "lib/db.yaml"]);
     repo.ok(&["rm", "-q", "-f", "db.yaml"]);
-    commit("a file");
+    repo.commit("a file");
     test.write(".sops.yaml", &rules);
-    commit("rules back");
+    repo.commit("rules back");
     repo.ok(&["checkout", "-q", "main"]);
     repo.set("lib/db.yaml", "b", "planted-new");
-    commit("ours");
+    repo.commit("ours");
     let output = repo.git(&["rebase", "main", "theirs"]).env("GIT_EDITOR", "true").run();
     assert!(output.status != 0 && output.stderr.contains("would have to be wrapped for"), "{output}");
 }
