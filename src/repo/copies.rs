@@ -175,9 +175,12 @@ pub fn lets_others_in(here: &KeySet, there: &KeySet) -> bool {
     is_wider(&Readers::of(here), &Readers::of(there))
 }
 
-/// These readers, and those of the others whom all of some rules name as well. Who can open together is compared as a whole.
+/// These readers, and those of the others whom all of some rules name as well, if there are any. Who can open together is compared as
+/// a whole.
 pub fn with_those_of_all(keys: KeySet, others: &KeySet, rules: &[Option<KeySet>]) -> KeySet {
-    let all = |is_so: &dyn Fn(&KeySet) -> bool| rules.iter().all(|rule| rule.as_ref().is_some_and(is_so));
+    let all = |is_so: &dyn Fn(&KeySet) -> bool| {
+        !rules.is_empty() && rules.iter().all(|rule| rule.as_ref().is_some_and(is_so))
+    };
     let ([own], [other]) = (&keys.groups[..], &others.groups[..]) else {
         return if all(&|rule| !lets_others_in(others, rule)) { others.clone() } else { keys };
     };

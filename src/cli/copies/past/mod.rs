@@ -2,21 +2,20 @@
 //!
 //! Owns which rules count for a place in the past: today's, those before a change if that is known, and for content
 //! that has left, the last ones that the place had while the content was there. Removing a rule along with the file, or
-//! putting another file in its place, changes nothing for the old content.
+//! putting another file in its place, changes nothing for the old content. How content left is in [`losses`] (on the way to
+//! HEAD) and [`beside`] (in other commits and merges), how it came in [`arrivals`].
 
 mod arrivals;
 mod beside;
 mod losses;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::iter;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use super::{
-    Holding, held_of, is_for_secrets, known_rule_of, past_rule_of, real, real_lookup, unknown_original,
-};
+use super::{Holding, held_of, is_for_secrets, past_rule_of, real, real_lookup, unknown_original};
 use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
@@ -24,10 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies;
-use crate::repo::copies::{
-    Audiences, Copies, Held, Leaving, Named, Places, Prints, Wrapped, alone, let_same_others_in,
-    lets_others_in,
-};
+use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, lets_others_in};
 use crate::repo::git::ancestry::{Ancestry, Line};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
@@ -35,8 +31,8 @@ use crate::repo::git::history::{History, is_shallow};
 use crate::repo::git::left::{self, EverConfig};
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, changes, sides};
-use crate::repo::states::States;
 use crate::shown::typed;
+pub(super) use rules::LastRules;
 
 /// Which of the past is added.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -224,6 +220,8 @@ struct Recorded<'g> {
     git: &'g Git<'g>,
     history: History,
     ancestry: OnceLock<Ancestry>,
+    /// The versions of the history by their paths.
+    by_place: OnceLock<HashMap<usize, Vec<usize>>>,
     /// The paths of the history on the disk.
     paths: Vec<PathBuf>,
     /// What is staged, and what of it is another on the disk.
@@ -236,11 +234,25 @@ impl<'g> Recorded<'g> {
         let history = sides::history(git)?;
         let paths = history.paths.iter().map(|path| git.top().join(path)).collect();
         let (index, unstaged) = (Tree::of_index(git)?, changes::unstaged(git)?);
-        Ok(Self { git, paths, history, ancestry: OnceLock::new(), index, unstaged })
+        let (ancestry, by_place) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { git, paths, history, ancestry, by_place, index, unstaged })
     }
 
     fn ancestry(&self) -> &Ancestry {
         self.ancestry.get_or_init(|| Ancestry::of(&self.history))
+    }
+
+    /// The commits that have brought contents to a place, with these.
+    fn came_to(&self, place: usize) -> impl Iterator<Item = (&ObjectId, &ObjectId)> {
+        let by_place = self.by_place.get_or_init(|| {
+            let mut by_place: HashMap<usize, Vec<usize>> = HashMap::new();
+            for (at, version) in self.history.versions.iter().enumerate() {
+                by_place.entry(version.path).or_default().push(at);
+            }
+            by_place
+        });
+        let versions = by_place.get(&place).into_iter().flatten().map(|at| &self.history.versions[*at]);
+        versions.map(|version| (self.name_of(version.commit), &self.history.blobs[version.blob].id))
     }
 
     /// The name of a commit of the history.
@@ -341,10 +353,9 @@ impl<'g> Recorded<'g> {
             let Some(today) = today.filter(|today| lets_others_in(keys, today)) else { continue };
             let lost = last.prints_of(path, content);
             let mut stays = Vec::new();
-            for version in self.history.versions.iter().filter(|version| version.path == place) {
-                let id = &self.history.blobs[version.blob].id;
+            for (commit, id) in self.came_to(place) {
                 if id == content || !last.prints_of(path, id).in_common(&lost).is_empty() {
-                    let configs = last.states.configs(self.name_of(version.commit).as_str())?;
+                    let configs = last.states.configs(commit.as_str())?;
                     stays.push(last.rule(&configs, path).cloned());
                     stays.extend(last.lists_of(path, id).into_iter().map(Some));
                 }
@@ -570,241 +581,6 @@ impl<'c> Elsewhere<'c> {
         let mut places = self.copies.places(of);
         self.asked.iter().for_each(|(path, prints)| places.add(path, prints));
         places
-    }
-}
-
-/// The rules that places had before files left them.
-pub(super) struct LastRules<'g> {
-    git: &'g Git<'g>,
-    states: States<'g, 'g>,
-    blobs: Blobs,
-    prints: HashMap<(Format, ObjectId), Arc<Prints>>,
-    /// By the configs, or the places.
-    leavings: HashMap<(Option<*const Configs>, BTreeSet<PathBuf>), Leaving>,
-    /// What states of the configs said of places.
-    rules: HashMap<(*const Configs, PathBuf), Option<KeySet>>,
-    /// What configs said in a commit and before it; `None` where that is unknown.
-    until: HashMap<ObjectId, Option<Rc<Vec<Arc<Configs>>>>>,
-    changes: OnceLock<Rc<BTreeSet<usize>>>,
-    /// How many more times we may ask what a state of the configs said about a place.
-    trials_left: usize,
-}
-
-impl<'g> LastRules<'g> {
-    fn of(git: &'g Git<'g>, lookup: Lookup, history: &History) -> Result<Self> {
-        let places = history.configs.keys().cloned().collect();
-        let states = States::of(git, lookup, places)?;
-        let (prints, leavings, rules, until) =
-            (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        let blobs = Blobs::open(git)?;
-        let (changes, trials_left) = (OnceLock::new(), MOST_TRIALS);
-        Ok(Self { git, states, blobs, prints, leavings, rules, until, changes, trials_left })
-    }
-
-    /// Those of the configs that a command looks up.
-    pub fn of_context(git: &'g Git<'g>, history: &History, context: &Context) -> Result<Self> {
-        let lookup = real_lookup(context)?;
-        Self::of(git, lookup, history)
-    }
-
-    /// The commits in which configs may have changed: any, where one is a link or was asked for by name.
-    fn changes(&self, (history, ancestry): (&History, &Ancestry)) -> Result<Rc<BTreeSet<usize>>> {
-        match self.states.has_named_config() || history.has_linked_configs {
-            true => Ok(Rc::new((0..history.commits.len()).collect())),
-            false => self.changes_by_name((history, ancestry)),
-        }
-    }
-
-    /// The commits in which what is a config by its name has changed. A merge that takes each from one of its parents may say what none
-    /// of them does.
-    fn changes_by_name(&self, (history, ancestry): (&History, &Ancestry)) -> Result<Rc<BTreeSet<usize>>> {
-        if let Some(known) = self.changes.get() {
-            return Ok(Rc::clone(known));
-        }
-        let configs: Vec<&Path> = history.configs.keys().map(PathBuf::as_path).collect();
-        let merges = left::merges_at(self.git, &configs)?;
-        let merges = merges.iter().filter_map(|merge| ancestry.number(merge));
-        let changes = history.config_changes.iter().copied().chain(merges).collect();
-        Ok(Rc::clone(self.changes.get_or_init(|| Rc::new(changes))))
-    }
-
-    /// What a state of the configs says of a place. It is kept, and so a state is no other one's later.
-    fn rule(&mut self, configs: &Arc<Configs>, place: &Path) -> Option<&KeySet> {
-        let key = (Arc::as_ptr(configs), place.to_path_buf());
-        self.rules.entry(key).or_insert_with(|| known_rule_of(place, configs)).as_ref()
-    }
-
-    /// The data keys of a content at a path, where that is one of our files.
-    fn keys_of(&mut self, path: &Path, id: &ObjectId) -> Option<Vec<Wrapped>> {
-        let format = Format::of_path(path);
-        let bytes = self.blobs.read(id, format.most_bytes() as u64).ok()?;
-        Some(Wrapped::all_of(&Holding::of(format, &bytes)?.ours?))
-    }
-
-    /// Whom it lists, of each data key.
-    fn lists_of(&mut self, path: &Path, id: &ObjectId) -> Vec<KeySet> {
-        self.keys_of(path, id).unwrap_or_default().iter().map(|key| key.listed().clone()).collect()
-    }
-
-    /// Whether a content at a path was made for its readers, in each of these commits. Where that cannot be told, it was not.
-    fn made_for_all_of(
-        &mut self,
-        history: (&History, &Ancestry),
-        path: &Path,
-        id: &ObjectId,
-        commits: &[&ObjectId],
-        today: Option<&KeySet>,
-    ) -> Result<bool> {
-        let Some(keys) = self.keys_of(path, id) else { return Ok(false) };
-        for (key, commit) in keys.iter().flat_map(|key| commits.iter().map(move |commit| (key, commit))) {
-            if !self.came_made(history, key, commit, path, today)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether a data key that came to a place by a commit lists all who read there `today` and could do so before: what the rule said
-    /// in between, if only in one commit, does not matter. A rule that comes along with it lets in whom it adds.
-    pub fn came_made(
-        &mut self,
-        history: (&History, &Ancestry),
-        key: &Wrapped,
-        commit: &ObjectId,
-        place: &Path,
-        today: Option<&KeySet>,
-    ) -> Result<bool> {
-        let (all, ancestry) = history;
-        let Some(number) = ancestry.number(commit) else { return Ok(false) };
-        if !self.is_ruled(commit, place) {
-            return Ok(false);
-        }
-        for parent in &all.commits[number].parents {
-            if self.had_readers(history, parent, place, key.listed(), today)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// The same of one that is in no commit, on top of this one.
-    pub fn is_made(
-        &mut self,
-        history: (&History, &Ancestry),
-        key: &Wrapped,
-        head: &ObjectId,
-        place: &Path,
-        today: Option<&KeySet>,
-    ) -> Result<bool> {
-        Ok(self.is_ruled(head, place) && !self.had_readers(history, head, place, key.listed(), today)?)
-    }
-
-    fn is_ruled(&mut self, commit: &ObjectId, place: &Path) -> bool {
-        let configs = self.states.configs(commit.as_str());
-        configs.is_ok_and(|configs| self.rule(&configs, place).is_some_and(|rule| !rule.is_only_sent()))
-    }
-
-    /// Whether some of a place's readers today could already read it in this commit or an earlier one, and are not among these, or we
-    /// cannot tell.
-    fn had_others(
-        &mut self,
-        history: (&History, &Ancestry),
-        commit: &ObjectId,
-        place: &Path,
-        keys: &KeySet,
-        today: Option<&KeySet>,
-    ) -> Result<bool> {
-        self.had(history, commit, place, &|then| let_same_others_in(then, today, keys))
-    }
-
-    /// The same without those to whom `publish` sends what is there: no list has them.
-    fn had_readers(
-        &mut self,
-        history: (&History, &Ancestry),
-        commit: &ObjectId,
-        place: &Path,
-        keys: &KeySet,
-        today: Option<&KeySet>,
-    ) -> Result<bool> {
-        let today = today.map(alone);
-        self.had(history, commit, place, &|then| let_same_others_in(&alone(then), today.as_ref(), keys))
-    }
-
-    fn had(
-        &mut self,
-        history: (&History, &Ancestry),
-        commit: &ObjectId,
-        place: &Path,
-        is_so: &dyn Fn(&KeySet) -> bool,
-    ) -> Result<bool> {
-        let Some(states) = self.states_until(history, commit)? else { return Ok(true) };
-        let Some(left) = self.trials_left.checked_sub(states.len()) else { return Ok(true) };
-        self.trials_left = left;
-        Ok(states.iter().any(|state| self.rule(state, place).is_some_and(is_so)))
-    }
-
-    /// What configs said in a commit and before it; `None` where that is not known by the commits that have changed one.
-    fn states_until(
-        &mut self,
-        (history, ancestry): (&History, &Ancestry),
-        commit: &ObjectId,
-    ) -> Result<Option<Rc<Vec<Arc<Configs>>>>> {
-        if let Some(known) = self.until.get(commit) {
-            return Ok(known.clone());
-        }
-        let states = match ancestry.number(commit).filter(|_| !history.has_linked_configs) {
-            None => None,
-            Some(number) => {
-                let line = ancestry.line([number]);
-                let named: HashSet<PathBuf> =
-                    self.states.places().filter(|place| !is_config(place)).cloned().collect();
-                let of_named =
-                    history.versions.iter().filter(|version| named.contains(&history.paths[version.path]));
-                let of_named = of_named.map(|version| version.commit).filter(|_| !named.is_empty());
-                let by_name = self.changes_by_name((history, ancestry))?;
-                let changing: BTreeSet<usize> = by_name.iter().copied().chain(of_named).collect();
-                let mut states: Vec<Arc<Configs>> = Vec::new();
-                for change in changing.into_iter().filter(|change| line.has(*change)) {
-                    let state = self.states.configs(history.commits[change].id.as_str())?;
-                    if !states.iter().any(|known| Arc::ptr_eq(known, &state)) {
-                        states.push(state);
-                    }
-                }
-                Some(Rc::new(states))
-            }
-        };
-        self.until.insert(commit.clone(), states.clone());
-        Ok(states)
-    }
-
-    /// What a content at a path holds: nothing that Git does not give.
-    fn prints_of(&mut self, path: &Path, id: &ObjectId) -> Arc<Prints> {
-        let format = Format::of_path(path);
-        if let Some(known) = self.prints.get(&(format, id.clone())) {
-            return Arc::clone(known);
-        }
-        let bytes = self.blobs.read(id, format.most_bytes() as u64);
-        let file = bytes.ok().and_then(|bytes| Holding::of(format, &bytes));
-        let prints = Arc::new(file.map(|file| file.prints()).unwrap_or_default());
-        self.prints.insert((format, id.clone()), Arc::clone(&prints));
-        prints
-    }
-
-    fn since(&mut self, came: Came, copies: &mut Copies) -> Result<Since> {
-        let (configs, places) = match came {
-            Came::Then { after: None, .. } => return Ok(Since::Now),
-            Came::Then { after: Some(after), but } => (Some(self.states.configs(after.as_str())?), but),
-            Came::Beside(places) => (None, places),
-        };
-        let known = self.leavings.entry((configs.as_ref().map(Arc::as_ptr), places.clone()));
-        let since = || match configs {
-            Some(configs) => copies::Since::Then {
-                readers: Box::new(move |path| known_rule_of(path, &configs)),
-                but: places,
-            },
-            None => copies::Since::Beside(places),
-        };
-        Ok(Since::Leaving(*known.or_insert_with(|| copies.add_leaving(since()))))
     }
 }
 
