@@ -141,9 +141,9 @@ impl<'r> Arrivals<'r> {
             having.iter().filter(is_new).map(|version| (&version.commit, version.is_merge)).collect();
         let came: Vec<(ObjectId, bool)> = came.into_iter().map(|(commit, is)| (commit.clone(), is)).collect();
         for (commit, is_merge) in &came {
-            if !self.came_for(commit, place, keys, &today, last)?
-                && !(*is_merge && self.had_it_at_own(commit, wish, (place, prints), &today, last)?)
-            {
+            let is_excused = self.came_for(commit, place, keys, &today, last)?
+                || (*is_merge && self.had_it_at_own(commit, wish, (place, prints), &today, last)?);
+            if !is_excused {
                 return Ok(false);
             }
         }

@@ -130,7 +130,7 @@ fn a_config_that_git_does_not_have_excuses_nobody() {
         repo.commit("base");
         repo.ok(&["checkout", "-q", "-b", "theirs"]);
         let say = |folder: &str, readers: &str| {
-            test.write(&format!("{folder}/.sops.yaml"), format!("creation_rules:\n  - age: {readers}\n"));
+            test.write(format!("{folder}/.sops.yaml"), format!("creation_rules:\n  - age: {readers}\n"));
         };
         say("dev", ours);
         say("prod", &moved.mallory);
