@@ -175,18 +175,44 @@ pub fn lets_others_in(here: &KeySet, there: &KeySet) -> bool {
     is_wider(&Readers::of(here), &Readers::of(there))
 }
 
-/// These readers, and those of the others whom all of some rules name as well, if there are any. Who can open together is compared as
-/// a whole.
-pub fn with_those_of_all(keys: KeySet, others: &KeySet, rules: &[Option<KeySet>]) -> KeySet {
-    let all = |is_so: &dyn Fn(&KeySet) -> bool| {
-        !rules.is_empty() && rules.iter().all(|rule| rule.as_ref().is_some_and(is_so))
-    };
-    let ([own], [other]) = (&keys.groups[..], &others.groups[..]) else {
-        return if all(&|rule| !lets_others_in(others, rule)) { others.clone() } else { keys };
-    };
-    let is_of_all = |key: &&MasterKey| all(&|rule| rule.groups.len() == 1 && key.is_among(&rule.groups[0]));
-    let more = other.iter().filter(is_of_all).filter(|key| !key.is_among(own));
-    KeySet { groups: vec![own.iter().chain(more).cloned().collect()], ..keys }
+/// Somebody who reads a place, or all who do, where several of them have to open it.
+pub struct Person(KeySet);
+
+impl Person {
+    /// All who read a place.
+    pub fn all_of(readers: &KeySet) -> Vec<Self> {
+        let [keys] = &readers.groups[..] else { return vec![Self(readers.clone())] };
+        let alone = |key: &MasterKey| Self(KeySet::any_of(vec![key.clone()]));
+        let sent = readers.sent_to.as_ref().map(|_| KeySet { groups: Vec::new(), ..readers.clone() });
+        keys.iter().map(alone).chain(sent.map(Self)).collect()
+    }
+
+    pub fn is_among(&self, readers: &KeySet) -> bool {
+        !lets_others_in(&self.0, readers)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.0.groups.len() < 2
+    }
+
+    /// Whether readers have them, or some of them, and those of before have not.
+    pub fn is_new(&self, readers: &KeySet, before: Option<&KeySet>) -> bool {
+        match self.is_alone() {
+            true => self.is_among(readers) && !before.is_some_and(|before| self.is_among(before)),
+            false => {
+                let nobody = KeySet::of_groups(Vec::new(), None);
+                let_same_others_in(readers, Some(&self.0), before.unwrap_or(&nobody))
+            }
+        }
+    }
+
+    /// Whether they can read what is for others, as far as they can what is for `readers`.
+    pub fn could_read(&self, readers: &KeySet, others: &KeySet) -> bool {
+        match self.is_alone() {
+            true => self.is_among(others),
+            false => !lets_others_in(readers, others),
+        }
+    }
 }
 
 /// Whether some who read here today, or with fewer keys, could do so then, and not there. `today` is `None` where that is unknown.
@@ -517,6 +543,16 @@ impl Prints {
         self.0.extend(&others.0);
     }
 
+    /// Parts of this, of each of which all or nothing is in each of these.
+    pub fn parts<'p>(&self, of: impl Iterator<Item = &'p Self>) -> Vec<Self> {
+        let mut parts = vec![self.clone()];
+        for other in of {
+            let split = |part: &Self| [part.in_common(other), part.without(other)];
+            parts = parts.iter().flat_map(split).filter(|part| !part.is_empty()).collect();
+        }
+        parts
+    }
+
     /// The part of this that others have, too.
     #[must_use]
     pub fn in_common(&self, others: &Self) -> Self {
@@ -528,6 +564,23 @@ impl Prints {
     pub fn without(&self, others: &Self) -> Self {
         Self(self.0.difference(&others.0).copied().collect())
     }
+}
+
+/// The values of a file that its next version has not, by their paths: the data key as well, if that has none of them.
+pub fn removed(held: &[(usize, Held)], next: &[(usize, Held)]) -> Prints {
+    let mut left: HashMap<&str, usize> = HashMap::new();
+    for (_, path) in next.iter().flat_map(|(_, held)| &held.values) {
+        *left.entry(path).or_default() += 1;
+    }
+    let mut had: HashMap<&str, Vec<Print>> = HashMap::new();
+    for (print, path) in held.iter().flat_map(|(_, held)| &held.values) {
+        had.entry(path).or_default().push(*print);
+    }
+    if !had.keys().any(|path| left.contains_key(path)) {
+        return Prints::of(held);
+    }
+    had.retain(|path, prints| left.get(path).is_none_or(|left| *left < prints.len()));
+    Prints(had.into_values().flatten().collect())
 }
 
 /// What all files that are there hold, by their paths.
@@ -569,20 +622,16 @@ fn are_same(one: &Readers, other: &Readers) -> bool {
     one == other || !(is_wider(one, other) || is_wider(other, one))
 }
 
-/// The readers that a rule named for a place at some time.
-pub type ReadersThen = Box<dyn Fn(&Path) -> Option<KeySet> + Send + Sync>;
-
-/// How it is known who has come to places since a file left its own: of those that were added.
+/// Where something of the past counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Leaving(usize);
 
 /// The same.
 pub enum Since {
-    /// By whom places were for when it had left, but for some to which it came when they were for others, or had been: its own may
-    /// be one, to which it has come back.
-    Then { readers: ReadersThen, but: BTreeSet<PathBuf> },
-    /// It was beside the commits that HEAD leads to. In these places whoever has come since has come by the rule.
-    Beside(BTreeSet<PathBuf>),
+    /// In all places but these.
+    Elsewhere(BTreeSet<PathBuf>),
+    /// In this one.
+    At(PathBuf),
 }
 
 /// A holder in one of the files.
@@ -858,12 +907,8 @@ impl Copies {
         let is_elsewhere = self.files[past.file].path != here;
         let Age::Left(Leaving(leaving)) = past.age else { return is_elsewhere };
         match &self.leavings[leaving] {
-            Since::Beside(places) => !places.contains(here),
-            Since::Then { but, .. } if but.contains(here) => true,
-            Since::Then { readers, .. } => {
-                let then = readers(here);
-                is_elsewhere && then.is_none_or(|then| is_wider(&Readers::of(&then), &past.held.readers))
-            }
+            Since::Elsewhere(places) => !places.contains(here),
+            Since::At(place) => here == place,
         }
     }
 

@@ -229,6 +229,13 @@ impl<'a> Neighbours<'a> {
     fn add_past(&self, copies: &mut Copies, mut roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
         let configs: Vec<&Configs> = iter::once(&self.configs).chain(&self.began).collect();
         let configs = &configs[..];
+        // What was in the place of a file is asked about as well.
+        let versions = self.with_versions.iter().flat_map(|path| {
+            let versions = self.versions.get().map(|versions| versions.of(path)).unwrap_or_default();
+            versions.iter().map(move |version| (real(path), version.holding.prints()))
+        });
+        let asked: past::Asked =
+            self.asked.iter().map(|(path, prints)| (path.clone(), prints.clone())).chain(versions).collect();
         let wanted = match &self.past {
             Past::Ruled => PastScope::Ruled,
             Past::RuledIfKnown => PastScope::RuledIfKnown,
@@ -237,7 +244,7 @@ impl<'a> Neighbours<'a> {
         if let Past::All(file) = &self.past {
             match Git::of_file(self.context.host, file) {
                 Ok((git, _)) => {
-                    past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
+                    past::add(copies, &git, configs, wanted, &asked, is_one, self.context)?;
                     roots.remove(git.top());
                 }
                 Err(_) if is_one => return Ok(()),
@@ -257,7 +264,7 @@ impl<'a> Neighbours<'a> {
                 }
                 Ok(None) | Err(_) => continue,
             };
-            past::add(copies, &git, configs, wanted, &self.asked, is_one, self.context)?;
+            past::add(copies, &git, configs, wanted, &asked, is_one, self.context)?;
         }
         Ok(())
     }

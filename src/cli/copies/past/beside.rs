@@ -5,10 +5,9 @@
 //! since, on the other branch, got access by a rule. People whom the branch removed, or never had, did not.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::arrivals::{Arrivals, Wish};
 use super::{Came, LastRules, Left, Looking, PastRule, PastScope, Recorded, Since, counts};
 use crate::cli::copies::past_rule_of;
 use crate::error::{Error, Result};
@@ -93,35 +92,24 @@ impl Recorded<'_> {
             {
                 continue;
             }
-            for keys in
-                self.readers_since(looking.configs, (place, content), &keys, last)?.into_iter().chain([keys])
-            {
-                found.push((candidate, keys, forks.of(commit, merge)));
-            }
+            found.push((candidate, keys, forks.of(commit, merge)));
         }
         let name = |place: usize| self.history.paths[place].as_path();
         let at_forks = found.iter().flat_map(|(candidate, _, forks)| {
             forks.iter().map(|fork| (self.name_of(*fork), name(candidate.place)))
         });
         let at_forks = AtPlaces::read(self.git, &at_forks.collect())?;
-        let (mut rest, mut wishes) = (Vec::new(), Vec::new());
+        let mut left = Vec::new();
         for (Candidate { place, content, merge, .. }, keys, forks) in found {
             let mut stayed = Prints::default();
             for id in forks.iter().filter_map(|fork| at_forks.get(self.name_of(*fork), name(place))) {
                 stayed.add(&last.prints_of(&self.paths[place], id));
             }
-            let places = others.of(&prints[&(place, content)].without(&stayed));
-            wishes.push(Wish { keys, own: self.paths[place].clone(), places });
-            rest.push((place, content, forks, merge, Arc::new(stayed)));
-        }
-        let arrivals = Arrivals::of(self, &wishes, elsewhere.asked_about())?;
-        let mut left = Vec::new();
-        for ((place, content, forks, merge, stayed), wish) in rest.into_iter().zip(wishes) {
-            let by_rule = match merge {
-                Some(_) => BTreeSet::new(),
-                None => self.come_by_rule(place, &forks, &wish, looking, &arrivals, last)?,
-            };
-            left.push(Left { place, content, keys: wish.keys, stayed, came: Came::Beside(by_rule) });
+            if merge.is_none() && self.has_come_by_rule(place, &forks, &keys, looking, last)? {
+                continue;
+            }
+            let (stayed, came) = (Arc::new(stayed), Came::At(self.paths[place].clone()));
+            left.push(Left { place, content, keys, stayed, came, is_on_the_way: false });
         }
         Ok(left)
     }
@@ -219,38 +207,29 @@ impl Recorded<'_> {
         Ok(false)
     }
 
-    /// The places to which all that read there today, and could not where this was, have come since by the rule.
-    fn come_by_rule(
+    /// Whether all that read there today, and could not by the rules of this, have come since by the rule.
+    fn has_come_by_rule(
         &self,
         place: usize,
         forks: &[usize],
-        wish: &Wish<'_>,
+        keys: &KeySet,
         looking: &Looking<'_>,
-        arrivals: &Arrivals<'_>,
         last: &mut LastRules<'_>,
-    ) -> Result<BTreeSet<PathBuf>> {
-        let own = &self.paths[place];
-        let mut found = BTreeSet::new();
-        for (here, prints) in &wish.places {
-            let today = (looking.today)(here);
-            let mut was_for_no_others = !forks.is_empty();
-            for fork in forks.iter().map(|fork| self.name_of(*fork)) {
-                let then = policy::readers_of_other_state(&*last.states.configs(fork.as_str())?, here);
-                was_for_no_others &= match then {
-                    Ok(Some(then)) => !let_same_others_in(&then, today.as_ref(), &wish.keys),
-                    Ok(None) => *here == own,
-                    Err(_) => false,
-                };
-                was_for_no_others = was_for_no_others
-                    && !arrivals.had_others(fork, here, &wish.keys, today.as_ref(), last)?;
-            }
-            if was_for_no_others
-                && (*here == own || arrivals.came_to_no_others(wish, (here, prints), looking.today, last)?)
-            {
-                found.insert(here.to_path_buf());
+    ) -> Result<bool> {
+        let place = &self.paths[place];
+        let today = (looking.today)(place);
+        for fork in forks.iter().map(|fork| self.name_of(*fork)) {
+            let then = policy::readers_of_other_state(&*last.states.configs(fork.as_str())?, place);
+            let was_for_others = match then {
+                Ok(then) => then.is_some_and(|then| let_same_others_in(&then, today.as_ref(), keys)),
+                Err(_) => true,
+            };
+            let history = (&self.history, self.ancestry());
+            if was_for_others || last.had_others(history, fork, place, keys, today.as_ref())? {
+                return Ok(false);
             }
         }
-        Ok(found)
+        Ok(!forks.is_empty())
     }
 }
 

@@ -2,12 +2,11 @@
 //!
 //! Owns which rules count for a place in the past: today's, those before a change if that is known, and for content
 //! that has left, the last ones that the place had while the content was there. Removing a rule along with the file, or
-//! putting another file in its place, changes nothing for the old content. How content left is in [`losses`] (on the way to
-//! HEAD) and [`beside`] (in other commits and merges), how it came in [`arrivals`].
+//! putting another file in its place, changes nothing for the old content. What is in other places since, or back,
+//! is [`moved`]'s; what other commits and merges have for the same place [`beside`]'s.
 
-mod arrivals;
 mod beside;
-mod losses;
+mod moved;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -243,7 +242,7 @@ impl<'g> Recorded<'g> {
     }
 
     /// The commits that have brought contents to a place, with these.
-    fn came_to(&self, place: usize) -> impl Iterator<Item = (&ObjectId, &ObjectId)> {
+    fn came_to(&self, place: usize) -> impl Iterator<Item = (usize, &ObjectId)> {
         let by_place = self.by_place.get_or_init(|| {
             let mut by_place: HashMap<usize, Vec<usize>> = HashMap::new();
             for (at, version) in self.history.versions.iter().enumerate() {
@@ -252,7 +251,7 @@ impl<'g> Recorded<'g> {
             by_place
         });
         let versions = by_place.get(&place).into_iter().flatten().map(|at| &self.history.versions[*at]);
-        versions.map(|version| (self.name_of(version.commit), &self.history.blobs[version.blob].id))
+        versions.map(|version| (version.commit, &self.history.blobs[version.blob].id))
     }
 
     /// The name of a commit of the history.
@@ -320,50 +319,23 @@ impl<'g> Recorded<'g> {
         let today: &dyn Fn(&Path) -> Option<KeySet> = &|path| today(path).filter(|_| is_known(path));
         // What is looked at has excuses of its own for what there was before a change.
         let configs = if wanted == PastScope::Shared { &configs[..configs.len().min(1)] } else { configs };
-        let looking = Looking { elsewhere: Elsewhere { copies: &*copies, asked }, wanted, configs, today };
+        let mut any_asked = Prints::default();
+        asked.iter().for_each(|(_, prints)| any_asked.add(prints));
+        let looking =
+            Looking { elsewhere: Elsewhere { copies: &*copies, asked, any_asked }, wanted, configs, today };
         let places = self.once_for_fewer(&lookup, wanted, today, copies)?;
         let mut found = LastReaders::default();
         if places.is_empty() {
             return Ok(found);
         }
         let mut last = LastRules::of(self.git, lookup.clone(), &self.history)?;
-        let mut left = self.left_on_the_way_to_head(&places, &looking, &mut last)?;
-        found.on_the_way = left.iter().map(|left| (left.place, left.content)).collect();
+        let mut left = self.moved(&places, &looking, &mut last)?;
         left.extend(self.beside_head(&places, &looking, &mut last)?);
-        for Left { place, content, keys, stayed, came } in left {
-            let rule = PastRule { keys: Some(keys), since: last.since(came, copies)?, stayed: Some(stayed) };
+        let on_the_way = left.iter().filter(|left| left.is_on_the_way);
+        found.on_the_way = on_the_way.map(|left| (left.place, left.content)).collect();
+        for Left { place, content, keys, stayed, came, .. } in left {
+            let rule = PastRule { keys: Some(keys), since: last.since(came, copies), stayed: Some(stayed) };
             found.rules.entry((place, content)).or_default().push(rule);
-        }
-        Ok(found)
-    }
-
-    /// Those readers of a content that has left its place, by its last rule there, who were not let in on the way alone: the place is
-    /// still for them, or was whenever some of it came there, as its own lists say. Empty where that leaves nobody out, or no rule of today is for the place.
-    fn readers_since(
-        &self,
-        configs: &[&Configs],
-        (place, content): (usize, &ObjectId),
-        keys: &KeySet,
-        last: &mut LastRules<'_>,
-    ) -> Result<Vec<KeySet>> {
-        let path = &self.paths[place];
-        let mut found = Vec::new();
-        for today in configs {
-            let today = past_rule_of(path, today).filter(|today| !today.is_only_sent());
-            let Some(today) = today.filter(|today| lets_others_in(keys, today)) else { continue };
-            let lost = last.prints_of(path, content);
-            let mut stays = Vec::new();
-            for (commit, id) in self.came_to(place) {
-                if id == content || !last.prints_of(path, id).in_common(&lost).is_empty() {
-                    let configs = last.states.configs(commit.as_str())?;
-                    stays.push(last.rule(&configs, path).cloned());
-                    stays.extend(last.lists_of(path, id).into_iter().map(Some));
-                }
-            }
-            found.extend(
-                Some(copies::with_those_of_all(today, keys, &stays))
-                    .filter(|rest| lets_others_in(keys, rest)),
-            );
         }
         Ok(found)
     }
@@ -491,7 +463,7 @@ impl<'g> Recorded<'g> {
             first.insert(version.path.clone());
             let leaving = leavings
                 .entry(first)
-                .or_insert_with_key(|first| copies.add_leaving(copies::Since::Beside(first.clone())));
+                .or_insert_with_key(|first| copies.add_leaving(copies::Since::Elsewhere(first.clone())));
             let of_today = version.rules.iter_mut().filter(|rule| rule.since == Since::Now);
             of_today.for_each(|rule| rule.since = Since::Leaving(*leaving));
         }
@@ -538,15 +510,17 @@ struct Left<'r> {
     keys: KeySet,
     stayed: Arc<Prints>,
     came: Came,
+    /// A commit that leads to HEAD has lost it, or it is lost since.
+    is_on_the_way: bool,
 }
 
-/// How we know who has been added to other places by their rules since.
+/// Where that counts.
 #[derive(PartialEq, Eq, Hash)]
 enum Came {
-    /// By their rules in the first commit without it, but for some; nobody has without such a commit.
-    Then { after: Option<ObjectId>, but: BTreeSet<PathBuf> },
-    /// It was beside what leads to HEAD: to these places all have.
-    Beside(BTreeSet<PathBuf>),
+    /// In all places but these.
+    Elsewhere(BTreeSet<PathBuf>),
+    /// In this one.
+    At(PathBuf),
 }
 
 /// What is looked for.
@@ -562,21 +536,22 @@ struct Looking<'c> {
 struct Elsewhere<'c> {
     copies: &'c Copies,
     asked: &'c Asked,
+    /// All that is asked about.
+    any_asked: Prints,
 }
 
 impl<'c> Elsewhere<'c> {
     /// Whether a file has some of it.
     fn have(&self, prints: &Prints) -> bool {
-        let mut asked = self.asked.iter();
-        asked.any(|(_, asked)| !prints.in_common(asked).is_empty()) || self.copies.share_prints(prints)
+        !prints.in_common(&self.any_asked).is_empty() || self.copies.share_prints(prints)
     }
 
-    /// The places that are asked about: what is there comes from elsewhere.
-    fn asked_about(&self) -> BTreeSet<PathBuf> {
-        self.asked.iter().map(|(path, _)| path.clone()).collect()
+    /// Where these are in files of today.
+    fn on_disk<'p>(&self, of: impl Iterator<Item = &'p Prints>) -> Places<'c> {
+        self.copies.places(of)
     }
 
-    /// Where these are.
+    /// The same with what is asked about.
     fn places<'p>(&self, of: impl Iterator<Item = &'p Prints>) -> Places<'c> {
         let mut places = self.copies.places(of);
         self.asked.iter().for_each(|(path, prints)| places.add(path, prints));

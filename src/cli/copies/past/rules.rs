@@ -30,8 +30,7 @@ pub struct LastRules<'g> {
     pub(super) states: States<'g, 'g>,
     blobs: Blobs,
     prints: HashMap<(Format, ObjectId), Arc<Prints>>,
-    /// By the configs, or the places.
-    leavings: HashMap<(Option<*const Configs>, BTreeSet<PathBuf>), Leaving>,
+    leavings: HashMap<Came, Leaving>,
     /// What states of the configs said of places.
     rules: HashMap<(*const Configs, PathBuf), Option<KeySet>>,
     /// What configs said in a commit and before it; `None` where that is unknown.
@@ -66,6 +65,23 @@ impl<'g> LastRules<'g> {
         }
     }
 
+    /// The commits in which configs have changed, and one that was asked for by name; `None` where that is unknown, since a config is or
+    /// was a link.
+    pub(super) fn changing(
+        &self,
+        (history, ancestry): (&History, &Ancestry),
+    ) -> Result<Option<BTreeSet<usize>>> {
+        if history.has_linked_configs {
+            return Ok(None);
+        }
+        let named: HashSet<PathBuf> =
+            self.states.places().filter(|place| !is_config(place)).cloned().collect();
+        let of_named = history.versions.iter().filter(|version| named.contains(&history.paths[version.path]));
+        let of_named = of_named.map(|version| version.commit).filter(|_| !named.is_empty());
+        let by_name = self.changes_by_name((history, ancestry))?;
+        Ok(Some(by_name.iter().copied().chain(of_named).collect()))
+    }
+
     /// The commits in which what is a config by its name has changed. A merge that takes each from one of its parents may say what none
     /// of them does.
     fn changes_by_name(&self, (history, ancestry): (&History, &Ancestry)) -> Result<Rc<BTreeSet<usize>>> {
@@ -85,16 +101,27 @@ impl<'g> LastRules<'g> {
         self.rules.entry(key).or_insert_with(|| known_rule_of(place, configs)).as_ref()
     }
 
-    /// The data keys of a content at a path, where that is one of our files.
-    fn keys_of(&mut self, path: &Path, id: &ObjectId) -> Option<Vec<Wrapped>> {
+    fn holding_of(&mut self, path: &Path, id: &ObjectId) -> Option<Holding> {
         let format = Format::of_path(path);
         let bytes = self.blobs.read(id, format.most_bytes() as u64).ok()?;
-        Some(Wrapped::all_of(&Holding::of(format, &bytes)?.ours?))
+        Holding::of(format, &bytes)
     }
 
-    /// Whom it lists, of each data key.
-    pub(super) fn lists_of(&mut self, path: &Path, id: &ObjectId) -> Vec<KeySet> {
-        self.keys_of(path, id).unwrap_or_default().iter().map(|key| key.listed().clone()).collect()
+    /// The data keys of a content at a path, where that is one of our files.
+    fn keys_of(&mut self, path: &Path, id: &ObjectId) -> Option<Vec<Wrapped>> {
+        Some(Wrapped::all_of(&self.holding_of(path, id)?.ours?))
+    }
+
+    /// The values of a content that the next one at a path has not, whatever they may be there.
+    pub(super) fn removed(&mut self, path: &Path, id: &ObjectId, next: &ObjectId) -> Prints {
+        let next = self.holding_of(path, next);
+        self.removed_by(path, id, next.as_ref())
+    }
+
+    pub(super) fn removed_by(&mut self, path: &Path, id: &ObjectId, next: Option<&Holding>) -> Prints {
+        let held = self.holding_of(path, id).and_then(|holding| holding.held(None)).unwrap_or_default();
+        let next = next.and_then(|next| next.held(None)).unwrap_or_default();
+        copies::removed(&held, &next)
     }
 
     /// Whether a content at a path was made for its readers, in each of these commits. Where that cannot be told, it was not.
@@ -207,13 +234,7 @@ impl<'g> LastRules<'g> {
             None => None,
             Some(number) => {
                 let line = ancestry.line([number]);
-                let named: HashSet<PathBuf> =
-                    self.states.places().filter(|place| !is_config(place)).cloned().collect();
-                let of_named =
-                    history.versions.iter().filter(|version| named.contains(&history.paths[version.path]));
-                let of_named = of_named.map(|version| version.commit).filter(|_| !named.is_empty());
-                let by_name = self.changes_by_name((history, ancestry))?;
-                let changing: BTreeSet<usize> = by_name.iter().copied().chain(of_named).collect();
+                let changing = self.changing((history, ancestry))?.unwrap_or_default();
                 let mut states: Vec<Arc<Configs>> = Vec::new();
                 for change in changing.into_iter().filter(|change| line.has(*change)) {
                     let state = self.states.configs(history.commits[change].id.as_str())?;
@@ -241,20 +262,13 @@ impl<'g> LastRules<'g> {
         prints
     }
 
-    pub(super) fn since(&mut self, came: Came, copies: &mut Copies) -> Result<Since> {
-        let (configs, places) = match came {
-            Came::Then { after: None, .. } => return Ok(Since::Now),
-            Came::Then { after: Some(after), but } => (Some(self.states.configs(after.as_str())?), but),
-            Came::Beside(places) => (None, places),
-        };
-        let known = self.leavings.entry((configs.as_ref().map(Arc::as_ptr), places.clone()));
-        let since = || match configs {
-            Some(configs) => copies::Since::Then {
-                readers: Box::new(move |path| known_rule_of(path, &configs)),
-                but: places,
-            },
-            None => copies::Since::Beside(places),
-        };
-        Ok(Since::Leaving(*known.or_insert_with(|| copies.add_leaving(since()))))
+    pub(super) fn since(&mut self, came: Came, copies: &mut Copies) -> Since {
+        let leaving = self.leavings.entry(came).or_insert_with_key(|came| {
+            copies.add_leaving(match came {
+                Came::Elsewhere(excused) => copies::Since::Elsewhere(excused.clone()),
+                Came::At(place) => copies::Since::At(place.clone()),
+            })
+        });
+        Since::Leaving(*leaving)
     }
 }
