@@ -401,7 +401,23 @@ impl Resolve<'_> {
         }
         let sides = [&file.stages.ours, &file.stages.theirs].map(Option::as_ref);
         let mut rule = rule.unwrap_or_else(|| merging::listed_in_both(file.source.format, sides));
-        rule.groups.iter_mut().for_each(|group| group.extend_from_slice(&self.allowed));
+        let named = policy::keys_of_file(&self.context.configs()?, file.path)?;
+        let is_one = rule.groups.len() < 2;
+        let is_named = |key: &&MasterKey| {
+            named.as_ref().is_some_and(|named| named.groups.iter().any(|group| key.is_among(group)))
+        };
+        if let Some(unnamed) = self.allowed.iter().find(|key| !is_one && !is_named(key)) {
+            let message =
+                format!("it takes keys from several groups, and its creation rule has {unnamed} in none");
+            return Err(Error::new(Kind::Conflict, message)
+                .advise("Put the recipient into a group of the rule first."));
+        }
+        for (at, group) in rule.groups.iter_mut().enumerate() {
+            // Each group is for some people, so who is let in comes into those that the rule has for them.
+            let named = named.as_ref().and_then(|named| named.groups.get(at));
+            let is_let = |key: &&MasterKey| is_one || named.is_some_and(|named| key.is_among(named));
+            group.extend(self.allowed.iter().filter(is_let).cloned());
+        }
         Ok(Some(rule))
     }
 
