@@ -235,6 +235,29 @@ fn one_side_as_it_was_is_no_merge() {
     repo.sealant(&["resolve", "--ours", name]);
 }
 
+/// Git starts the driver once more to bring what ended the conflict before into it, by the file with the conflict.
+#[test]
+fn a_conflict_that_git_knows_again_is_told_as_it_is() {
+    let name = "s.yaml";
+    let repo = Repo::new(&[(name, TEXT)]);
+    repo.ok(&["config", "rerere.enabled", "true"]);
+    repo.branches(|| repo.set(name, "a", "ours"), || repo.set(name, "a", "theirs"));
+    let first = repo.merge().code(1);
+    repo.sealant(&["resolve", "--theirs", name]);
+    repo.commit("merged");
+    assert!(first.to_string().contains("Recorded preimage"), "{first}");
+    repo.ok(&["reset", "-q", "--hard", "HEAD~1"]);
+    let again = repo.merge().code(1);
+    let text = again.to_string();
+    assert!(
+        text.contains("both sides changed") && text.contains(&format!("sealant resolve {name}")),
+        "{again}"
+    );
+    assert!(!text.contains("common ancestors") && !text.contains("not merged"), "{again}");
+    repo.sealant(&["resolve", "--ours", name]);
+    assert_eq!(repo.plain(name), TEXT.replace("one", "ours"));
+}
+
 /// Each side lets somebody in, so the config is in conflict as well: that is what is said, at its own name.
 #[test]
 fn a_config_in_conflict_comes_before_the_files_of_its_rules() {
