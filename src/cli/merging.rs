@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::copies::{ToEncrypt, real, real_lookup};
-use crate::config::{Configs, absolute};
+use crate::config::{self, Configs, Policy, Searches, Selection, Weaker, absolute};
 use crate::document::Format;
 use crate::encrypted_file::{EncryptedFile, format_in};
 use crate::error::{Error, Kind, Result};
@@ -48,7 +48,7 @@ pub fn listed_in_both(format: Format, [one, other]: [Option<&SecretBytes>; 2]) -
     narrowed(listed(one), &listed(other))
 }
 
-/// Tells of those who read these files only by what a step says.
+/// Tells of those who read these files only by what a step says, and of values that only by that stay in plaintext.
 pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p Path>) -> Result<()> {
     if context.is_sops() {
         return Ok(());
@@ -156,18 +156,24 @@ impl<'a> Watch<'a> {
         Ok(top)
     }
 
-    /// Tells of those among these readers, or among all whom the rule names, whom only a step names. Whether there was something to
-    /// tell.
+    /// Tells of those among these readers, or among all whom the rule names, whom only a step names, and of values that only by a step
+    /// stay in plaintext. Whether there was something to tell.
     fn tell(&mut self, path: &Path, readers: Option<&KeySet>) -> Result<bool> {
         let context = self.context;
         let under_way = self.of(path)?;
         if under_way.is_empty() {
             return Ok(false);
         }
-        let rule = policy::keys_of_file(&context.configs()?, path)?;
+        let configs = context.configs()?;
+        let rule = policy::keys_of_file(&configs, path)?;
         let mut limited = rule.clone();
-        for under_way in under_way {
+        for under_way in &under_way {
             limited = under_way.limited(path, limited, None)?;
+        }
+        let today = configs.matching_policy(path)?;
+        let mut weaker = Vec::new();
+        for under_way in under_way {
+            weaker.extend(today.as_ref().map(|today| under_way.weaker(path, today)).transpose()?.flatten());
         }
         let is_in = |key: &MasterKey, keys: &KeySet| keys.groups.iter().any(|group| key.is_among(group));
         let strangers: Vec<String> = rule
@@ -179,8 +185,13 @@ impl<'a> Watch<'a> {
             .map(|key| format!("  {key}"))
             .collect();
         let shown = path.display();
-        let is_told = !strangers.is_empty();
-        if is_told {
+        let is_told = !strangers.is_empty() || !weaker.is_empty();
+        if let Some((before, today)) = weaker.first() {
+            context.ui.warning(format!(
+                "{shown}: {UNDER_WAY}; its rule encrypted more before (`{before}`, and now `{today}`)"
+            ));
+        }
+        if !strangers.is_empty() {
             let message = format!("{shown}: {UNDER_WAY}; its rule did not name these before");
             context.ui.warning_list(message, strangers);
         } else if rule.is_none() && limited.is_some() && readers.is_none() {
@@ -275,6 +286,25 @@ impl<'a> UnderWay<'a> {
         let tree::Entry::File(id) = began.tree.get(name)? else { return None };
         let format = Format::of_path(name);
         list_of(format, Blobs::open(&self.git).ok()?.read(id, format.most_bytes() as u64).ok()?)
+    }
+
+    /// Which values the rule had encrypted where it began, and which today, where those are fewer.
+    fn weaker(&self, path: &Path, today: &Policy) -> Result<Option<(Selection, Selection)>> {
+        if self.is_own(path)? {
+            return Ok(None);
+        }
+        let searches = Searches::default();
+        let places = self.places(path);
+        let before = self.began.iter().flat_map(|began| {
+            // One that cannot be read says nothing of values, and names nobody.
+            let before = |place: &PathBuf| began.configs.rules_of_other_state(place).ok()?.0;
+            places.iter().filter_map(before)
+        });
+        let mut weaker = before.flat_map(|before| config::than(&before, Some(today), &searches));
+        Ok(weaker.find_map(|weaker| match weaker {
+            Weaker::Selection { before, today, .. } => Some((before, today)),
+            _ => None,
+        }))
     }
 
     /// Whether the config of a file is the person's own: one that they named, or above the repository.

@@ -37,6 +37,11 @@ impl Moved {
 
     /// A repository with a config and these files, and with a branch `theirs` that lets Mallory in; nothing is under way.
     fn repository(&self, folder: &str, files: &[&str]) {
+        self.repository_with(folder, files, &self.rules(true));
+    }
+
+    /// With this config on the branch.
+    fn repository_with(&self, folder: &str, files: &[&str], theirs: &str) {
         let test = &self.repo.test;
         test.write(format!("{folder}/.sops.yaml"), self.rules(false));
         let _ = self.git_in(folder, &["init", "-q", "-b", "main"]).ok();
@@ -46,7 +51,7 @@ impl Moved {
         }
         self.commit_in(folder);
         let _ = self.git_in(folder, &["checkout", "-q", "-b", "theirs"]).ok();
-        test.write(format!("{folder}/.sops.yaml"), self.rules(true));
+        test.write(format!("{folder}/.sops.yaml"), theirs);
         self.commit_in(folder);
         test.write(format!("{folder}/README"), "theirs\n");
         self.commit_in(folder);
@@ -59,7 +64,7 @@ impl Moved {
     fn stop(&self, folder: &str) {
         let output = self.git_in(folder, &["rebase", "-q", "main", "theirs"]);
         let config = self.repo.test.read_text(format!("{folder}/.sops.yaml"));
-        assert!(output.status != 0 && config == self.rules(true), "{folder}: {output}");
+        assert!(output.status != 0 && config != self.rules(false), "{folder}: {output}");
     }
 
     #[track_caller]
@@ -236,5 +241,28 @@ fn a_step_of_the_repository_around_is_told_of_no_file_of_another_config() {
         assert!(!output.stderr.contains("under way"), "{cwd}: {output}");
         let output = test.sealant(&["publish", "--yes", file]).cwd(cwd).run();
         assert!(output.stderr.contains("127.0.0.1:1"), "{cwd}: {output}");
+    }
+}
+
+#[test]
+fn values_that_one_step_alone_leaves_in_plaintext_are_told() {
+    let moved = Moved::new();
+    let test = &moved.repo.test;
+    let rules = moved.rules(false);
+    for (selection, is_told) in [("encrypted_regex: ^nothing$", true), ("encrypted_regex: .*", false)] {
+        let folder = format!("../{is_told}");
+        let theirs = rules.replacen("    age:", &format!("    {selection}\n    age:"), 1);
+        moved.repository_with(&folder, &[], &theirs);
+        moved.stop(&folder);
+        test.write(format!("{folder}/new.yaml"), "a: planted\n");
+        let editor = test.editor("echo 'a: planted' > \"$1\"");
+        for words in [["encrypt", "new.yaml"], ["edit", "edited.yaml"]] {
+            let output = test.sealant(&words).cwd(&folder).env("EDITOR", &editor).run().ok();
+            let told = format!(
+                "its rule encrypted more before (`unencrypted_suffix: _unencrypted`, and now `{selection}`)"
+            );
+            assert_eq!(output.stderr.contains(&told), is_told, "{words:?}: {output}");
+            assert_eq!(output.stderr.contains("under way"), is_told, "{words:?}: {output}");
+        }
     }
 }
