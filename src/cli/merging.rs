@@ -126,7 +126,7 @@ impl<'a> Watch<'a> {
     /// What is under way for a file.
     fn of(&mut self, path: &Path) -> Result<Vec<&UnderWay<'a>>> {
         let mut tops = BTreeSet::new();
-        for folder in folders_for(&self.configs, path)? {
+        for folder in folders_for(&self.configs, path) {
             tops.extend(self.top_of(&folder)?);
         }
         if self.is_merged {
@@ -205,13 +205,14 @@ impl<'a> Watch<'a> {
 
 /// The folders whose repositories matter for a file: in which its name is, each link on the way to it, the file itself, and its config,
 /// where that is found and where it really is.
-fn folders_for(configs: &Configs, path: &Path) -> Result<BTreeSet<PathBuf>> {
-    let config = configs.config_for(path)?;
+fn folders_for(configs: &Configs, path: &Path) -> BTreeSet<PathBuf> {
+    // One that cannot be read is told by whoever needs it.
+    let config = configs.config_for(path).ok().flatten();
     let of_config = config.iter().flat_map(|config| [spelled(config.path()), real(config.path())]);
     let name = spelled(path);
     let links = name.ancestors().skip(1).filter(|above| above.is_symlink()).map(Path::to_path_buf);
     let files = links.chain(of_config).chain([path.to_path_buf(), real(path)]);
-    Ok(files.map(|file| folder_of(&file)).collect())
+    files.map(|file| folder_of(&file)).collect()
 }
 
 /// Something that Git has begun and not ended.
@@ -321,12 +322,13 @@ impl<'a> UnderWay<'a> {
         let (spelled, real) = (spelled(path), real(path));
         let there = path.file_name().map_or_else(|| real.clone(), |name| folder_of(path).join(name));
         let mut places = vec![spelled];
-        // What is in a repository within is no file of this one, if something else is.
-        let is_of_other = root_of(&real).is_some_and(|root| root != top && root.starts_with(top));
         if !places.contains(&there) {
             places.push(there);
         }
-        if !places.contains(&real) && !(is_of_other && places.iter().any(|place| place.starts_with(top))) {
+        // What is in a repository within is no file of this one, if something else is.
+        let is_within = root_of(&real).is_some_and(|root| root != top && root.starts_with(top));
+        let is_of_other = is_within && places.iter().any(|place| place.starts_with(top));
+        if !is_of_other && !places.contains(&real) {
             places.push(real);
         }
         // The repository may be that of the config alone.
