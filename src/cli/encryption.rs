@@ -356,7 +356,7 @@ impl<'a> Encrypt<'a> {
         files: Vec<Plain>,
         encrypt: impl FnOnce(&[Plain]) -> Vec<Result<sops::Ciphertext>>,
     ) -> Vec<Result<Option<Output>>> {
-        let done = copies::encrypt_allowed(self.context, files, to_encrypt, |files| encrypt(&files));
+        let done = copies::encrypt_allowed(self.context, false, files, to_encrypt, |files| encrypt(&files));
         done.into_iter().map(|file| Ok(Some(Output::from(file?)))).collect()
     }
 

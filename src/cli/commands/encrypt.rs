@@ -10,7 +10,6 @@ use crate::cli::committed::tell_plaintext_of_last_commit;
 use crate::cli::context::{Context, block_on};
 use crate::cli::encryption::Encrypt;
 use crate::cli::failures::Failures;
-use crate::cli::merging;
 use crate::cli::pipeline::{Item, LEFT_ALONE, Pipeline, Summary, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::cli::unnamed::Unnamed;
@@ -84,7 +83,6 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             "--onto names the old state of one file, but several files were given",
         ));
     }
-    merging::tell_of_rules(context, inputs.inputs.iter().filter_map(|input| input.name.as_deref()))?;
     let formats = args.formats.formats(context);
     let mut encrypt = Encrypt::new(context, formats, &args.keys.using(&args.aws, context), &args.rules)?;
     inputs.advise_missing(|file| encrypt.advice_to_make(file));

@@ -80,9 +80,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         true => fs::walk(std::slice::from_ref(&root)).files,
         false => vec![root.clone()],
     };
-    for file in &files {
-        merging::refuse_to_send(context, file)?;
-    }
+    merging::refuse_to_send(context, files.iter().map(PathBuf::as_path))?;
     let started_by = if context.is_sops() { StartedBy::Sops } else { StartedBy::Person };
     let publisher = Publisher {
         neighbours: Neighbours::of(context, files.iter().map(PathBuf::as_path))?,

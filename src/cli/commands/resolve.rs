@@ -127,6 +127,11 @@ fn is_same_text(one: &[u8], other: &[u8]) -> bool {
     one == other || (one.len() != other.len() && lines(one) == lines(other))
 }
 
+/// Whether an error is about a file other than the one that is merged, so that its advice is, too.
+fn is_of_other(error: &Error, path: &Path) -> bool {
+    error.file().is_some_and(|file| file != path)
+}
+
 /// A file on the disk, and what Git knows of it.
 struct File<'f> {
     path: &'f Path,
@@ -141,6 +146,8 @@ impl Resolve<'_> {
         let Some(stages) = Stages::read(self.context.host, path)? else {
             return self.without_conflict(path, &source);
         };
+        // The rule that is merged decides who gets what is in the file, so a config in conflict comes first.
+        self.context.configs()?.matching_policy(path)?;
         // With markers in it a file is of no type.
         if self.formats.input.is_none() {
             source.format = format_among(source.format, stages.all());
@@ -219,10 +226,13 @@ impl Resolve<'_> {
     /// Where the sides cannot be merged, nobody knows whether what is there now has the changes of both.
     fn tell_of_refusal(&self, file: &File<'_>) -> Result<()> {
         if let merge::MergeResult::Refused(error) = self.merged_again(file)? {
+            let why = match is_of_other(&error, file.path) {
+                true => error.headline(),
+                false => error.message().to_owned(),
+            };
             self.context.ui.warning(format!(
-                "{}: the sides were not merged, so look whether all changes of both are in it: {}",
+                "{}: the sides were not merged, so look whether all changes of both are in it: {why}",
                 file.path.display(),
-                error.message()
             ));
         }
         Ok(())
@@ -301,12 +311,15 @@ impl Resolve<'_> {
         let mut advice = format!(
             "If you want that, say so: `sealant resolve {flag} FILE`. To merge again: `git checkout -m FILE`."
         );
+        let mut listed = Vec::new();
         let why = match self.merged_again(file)? {
+            merge::MergeResult::Refused(error) if is_of_other(&error, file.path) => return Err(error),
             merge::MergeResult::Refused(error) => {
                 if let Some(first) = error.advice() {
                     let first = first.trim_end_matches('.');
                     advice = format!("{first}. To keep this side as it is: `sealant resolve {flag} FILE`");
                 }
+                listed.extend_from_slice(error.lines());
                 format!(": {}", error.message())
             }
             merge::MergeResult::Conflict { file: merged, .. } if how == As::Written => {
@@ -324,7 +337,7 @@ impl Resolve<'_> {
             outcome => return self.settle(file, outcome),
         };
         let message = format!("this is {this} side, without any change of {other}{why}");
-        Err(Error::new(Kind::Other, message).advise(advice))
+        Err(Error::new(Kind::Other, message).listing(listed).advise(advice))
     }
 
     fn marked(&self, file: &File<'_>, marked: Marked) -> Result<bool> {
@@ -388,7 +401,23 @@ impl Resolve<'_> {
         }
         let sides = [&file.stages.ours, &file.stages.theirs].map(Option::as_ref);
         let mut rule = rule.unwrap_or_else(|| merging::listed_in_both(file.source.format, sides));
-        rule.groups.iter_mut().for_each(|group| group.extend_from_slice(&self.allowed));
+        let named = policy::keys_of_file(&self.context.configs()?, file.path)?;
+        let is_one = rule.groups.len() < 2;
+        let is_named = |key: &&MasterKey| {
+            named.as_ref().is_some_and(|named| named.groups.iter().any(|group| key.is_among(group)))
+        };
+        if let Some(unnamed) = self.allowed.iter().find(|key| !is_one && !is_named(key)) {
+            let message =
+                format!("it takes keys from several groups, and its creation rule has {unnamed} in none");
+            return Err(Error::new(Kind::Conflict, message)
+                .advise("Put the recipient into a group of the rule first."));
+        }
+        for (at, group) in rule.groups.iter_mut().enumerate() {
+            // Each group is for some people, so who is let in comes into those that the rule has for them.
+            let named = named.as_ref().and_then(|named| named.groups.get(at));
+            let is_let = |key: &&MasterKey| is_one || named.is_some_and(|named| key.is_among(named));
+            group.extend(self.allowed.iter().filter(is_let).cloned());
+        }
         Ok(Some(rule))
     }
 

@@ -1,8 +1,8 @@
 //! What Git has at the places of files that are about to be encrypted, whoever has encrypted it, and wherever links lead.
 //!
 //! Owns that a file which was decrypted in its place does not come to more readers by being encrypted again: it is held against
-//! what the index or the last commit has there, as if its data key were to be wrapped for them. `encrypt`, `seal` and `migrate` ask
-//! here.
+//! what the index or the last commit has there, as if its data key were to be wrapped for them. Also that readers whom only a step of
+//! what is under way names are told. `encrypt`, `seal`, `migrate` and `--fix` ask here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Holding, Neighbours, Place, held_of, is_for_secrets, real, rule_of, unknown_original};
 use crate::cli::context::Context;
+use crate::cli::merging;
 use crate::config::{Configs, RealPaths};
 use crate::document::Format;
 use crate::encrypted_file::no_answer;
@@ -36,14 +37,20 @@ pub fn refuse_earlier(context: &Context, file: ToEncrypt<'_>) -> Result<()> {
     refused(context, &[file])?.into_iter().collect()
 }
 
-/// Encrypts those of some files that were for no fewer readers when Git got them. Results are in the order of the files.
+/// Encrypts those of some files that were for no fewer readers when Git got them, or all if somebody `allows_copied`. Results are in
+/// the order of the files.
 pub fn encrypt_allowed<T, R>(
     context: &Context,
+    allows_copied: bool,
     mut files: Vec<T>,
     wanted: impl Fn(&T) -> ToEncrypt<'_>,
     encrypt: impl FnOnce(Vec<T>) -> Vec<Result<R>>,
 ) -> Vec<Result<R>> {
-    let refused = refused(context, &files.iter().map(wanted).collect::<Vec<_>>());
+    let to_encrypt: Vec<ToEncrypt<'_>> = files.iter().map(wanted).collect();
+    let refused = match allows_copied {
+        true => merging::tell_of_new(context, &to_encrypt).map(|()| files.iter().map(|_| Ok(())).collect()),
+        false => refused(context, &to_encrypt),
+    };
     let refused = refused.unwrap_or_else(|error| {
         let others = files.iter().skip(1).map(|_| Err(Error::new(error.kind(), "not encrypted, as above")));
         let others: Vec<Result<()>> = others.collect();
@@ -63,6 +70,7 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     if context.is_sops() {
         return Ok(refused);
     }
+    merging::tell_of_new(context, files)?;
     let each = files.iter().enumerate();
     let places: Vec<(usize, &Path)> = each
         .flat_map(|(file, ToEncrypt { places, .. })| places.iter().map(move |path| (file, *path)))

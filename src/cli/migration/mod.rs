@@ -28,7 +28,6 @@ use crate::cli::args::{
 use crate::cli::context::Context;
 use crate::cli::copies::{self, Neighbours, ToEncrypt};
 use crate::cli::failures::Failures;
-use crate::cli::merging;
 use crate::cli::pipeline::{Item, LEFT_ALONE, Output, Passed, Pipeline, Summary, Taken, in_two_steps};
 use crate::cli::repository::inputs_to_write;
 use crate::encrypted_file::EncryptedFile;
@@ -125,7 +124,6 @@ impl<'a> Tools<'a> {
         let typed = wanted.keys.iter().flat_map(|keys| keys.groups.iter().flatten());
         let service = IdentityArgs::default().key_service(context)?.naming(typed);
         let inputs = inputs_to_write(&InputArgs { files: args.paths(), filename_override: None }, context)?;
-        merging::tell_of_rules(context, inputs.inputs.iter().filter_map(|input| input.path.as_deref()))?;
         let allows_copied = copies.allow_copied;
         let neighbours = match allows_copied || origin.is_plaintext() {
             true => None,
@@ -175,10 +173,7 @@ impl<'a> Tools<'a> {
         wanted: impl Fn(&T) -> ToEncrypt<'_>,
         encrypt: impl FnOnce(Vec<T>) -> Vec<Result<R>>,
     ) -> Vec<Result<R>> {
-        match self.allows_copied {
-            true => encrypt(files),
-            false => copies::encrypt_allowed(self.context, files, wanted, encrypt),
-        }
+        copies::encrypt_allowed(self.context, self.allows_copied, files, wanted, encrypt)
     }
 
     /// What becomes of a file that has nothing of the source: that is an error for one that was named, unless it is what others become.

@@ -140,9 +140,13 @@ pub fn root_of(folder: &Path) -> Option<&Path> {
 
 /// The top of the working tree that the environment names, which may have no `.git`.
 pub fn named_top(host: &dyn Host) -> Option<PathBuf> {
-    let is_named = [GIT_DIR, "GIT_WORK_TREE"].iter().any(|name| host.env(name).is_some());
-    let git = is_named.then(|| Git::of(host, Path::new(".")).ok()).flatten()?;
+    let git = is_named(host).then(|| Git::of(host, Path::new(".")).ok()).flatten()?;
     real(git.top()).ok()
+}
+
+/// Whether the environment names a repository or a working tree.
+pub(super) fn is_named(host: &dyn Host) -> bool {
+    [GIT_DIR, GIT_WORK_TREE].iter().any(|name| host.env(name).is_some())
 }
 
 /// The real path of a folder. Parts of it that no longer exist keep their names below those that do.

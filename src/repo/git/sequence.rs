@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-use super::{Git, root_of};
+use super::{Git, place, root_of};
 use crate::error::{Error, Kind, Result};
 use crate::fs::{self, Mode};
 use crate::host::Host;
@@ -164,11 +164,15 @@ fn commits(said: &[u8]) -> Vec<String> {
 }
 
 /// Whether something can be under way in the repository of a folder, without asking Git.
-pub fn may_be_under_way(folder: &Path) -> bool {
-    let state = root_of(folder).map(|top| top.join(".git"));
-    let names = || FOLDERS.iter().chain(&STOPPED);
-    // What is not a folder leads to one, and without one the environment may name a repository.
-    state.is_none_or(|state| !state.is_dir() || names().any(|name| state.join(name).exists()))
+pub fn may_be_under_way(host: &dyn Host, folder: &Path) -> bool {
+    // Which of them the environment is about is for Git to say.
+    if place::is_named(host) {
+        return true;
+    }
+    let Ok(folder) = place::real(folder) else { return true };
+    let Some(top) = root_of(&folder) else { return false };
+    place::git_dir_of(top)
+        .map_or(true, |state| FOLDERS.iter().chain(&STOPPED).any(|name| state.join(name).exists()))
 }
 
 fn is_whole_name(name: &str) -> bool {

@@ -1,6 +1,8 @@
 //! Conflicts: what is in the working tree, and how a person finishes them.
 
-use super::repo::Repo;
+use std::fs;
+
+use super::repo::{Repo, new_identity};
 
 const TEXT: &str = "a: one\nfill1: 1\nfill2: 1\nfill3: 1\nb: two\n";
 
@@ -231,6 +233,68 @@ fn one_side_as_it_was_is_no_merge() {
     repo.ok(&["checkout", "-m", name]);
     let _ = repo.test.sealant(&["resolve", name]).run().code(1);
     repo.sealant(&["resolve", "--ours", name]);
+}
+
+/// Git starts the driver once more to bring what ended the conflict before into it, by the file with the conflict.
+#[test]
+fn a_conflict_that_git_knows_again_is_told_as_it_is() {
+    let name = "s.yaml";
+    let repo = Repo::new(&[(name, TEXT)]);
+    repo.ok(&["config", "rerere.enabled", "true"]);
+    repo.branches(|| repo.set(name, "a", "ours"), || repo.set(name, "a", "theirs"));
+    let first = repo.merge().code(1);
+    repo.sealant(&["resolve", "--theirs", name]);
+    repo.commit("merged");
+    assert!(first.to_string().contains("Recorded preimage"), "{first}");
+    repo.ok(&["reset", "-q", "--hard", "HEAD~1"]);
+    let again = repo.merge().code(1);
+    let text = again.to_string();
+    assert!(
+        text.contains("both sides changed") && text.contains(&format!("sealant resolve {name}")),
+        "{again}"
+    );
+    assert!(!text.contains("common ancestors") && !text.contains("not merged"), "{again}");
+    repo.sealant(&["resolve", "--ours", name]);
+    assert_eq!(repo.plain(name), TEXT.replace("one", "ours"));
+}
+
+/// Each side lets somebody in, so the config is in conflict as well: that is what is said, at its own name.
+#[test]
+fn a_config_in_conflict_comes_before_the_files_of_its_rules() {
+    let name = "s.yaml";
+    let repo = Repo::new(&[(name, TEXT)]);
+    let test = &repo.test;
+    let joins = |who: &str, key: &str| {
+        let more = new_identity(test, &test.home(format!("{who}.txt")));
+        repo.rule(&format!("{},{more}", repo.recipient), "");
+        repo.sealant(&["updatekeys", "--rotate", "--yes", name]);
+        repo.set(name, key, who);
+    };
+    repo.branches(|| joins("ours", "a"), || joins("theirs", "b"));
+    let said = repo.merge().code(1);
+    // The driver may be asked before the config is in conflict.
+    assert!(!said.stderr.contains(&format!("git checkout --ours {name}")), "{said}");
+    let ours = test.read_text(name);
+    assert!(test.read_text(".sops.yaml").contains("<<<<<<<"));
+    for words in [&["resolve", name][..], &["resolve", "--ours", name], &["resolve", "--theirs", name]] {
+        let output = test.sealant(words).run();
+        let (is_of_config, is_of_file) =
+            (output.stderr.contains(".sops.yaml:2: "), output.stderr.contains(&format!(" {name}")));
+        assert!(output.status != 0 && is_of_config && !is_of_file, "{words:?}: {output}");
+        assert!(output.stderr.contains("git checkout --ours") && test.read_text(name) == ours, "{output}");
+    }
+    let key = |who: &str| {
+        let identity = fs::read_to_string(test.home(format!("{who}.txt"))).expect("an identity");
+        let key = identity.lines().find_map(|line| line.strip_prefix("# public key: "));
+        key.expect("its recipient").to_owned()
+    };
+    let theirs = &key("theirs");
+    repo.rule(&format!("{},{},{theirs}", repo.recipient, key("ours")), "");
+    repo.ok(&["add", ".sops.yaml"]);
+    let told = test.sealant(&["resolve", name]).run();
+    assert!(told.status != 0 && told.stderr.contains(theirs), "{told}");
+    repo.sealant(&["resolve", "--allow-recipient", theirs, name]);
+    assert_eq!(repo.plain(name), TEXT.replace("one", "ours").replace("two", "theirs"));
 }
 
 /// All that are in conflict, one of which somebody has finished.

@@ -19,7 +19,6 @@ use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inpu
 use crate::cli::context::{Context, block_on};
 use crate::cli::copies::{self, real};
 use crate::cli::encryption::Encrypt;
-use crate::cli::merging;
 use crate::cli::pipeline::{chunks, read};
 use crate::cli::repository::{self, Purpose};
 use crate::cli::ui;
@@ -212,7 +211,6 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             inputs.inputs.into_iter().map(|input| Input { path: Some(plain_path(input.shown())), ..input });
         let inputs = inputs.filter(|input| clear.contains(input.shown()));
         let inputs: Vec<Input> = inputs.collect();
-        merging::tell_of_rules(context, inputs.iter().filter_map(|input| input.name.as_deref()))?;
         fix::encrypt(inputs, formats, &encrypt, context)?;
     }
     if args.format == Report::Text {

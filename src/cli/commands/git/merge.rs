@@ -9,7 +9,7 @@ use crate::cli::host::Terminal;
 use crate::cli::merging;
 use crate::config::absolute;
 use crate::document::{Format, MAX_BINARY};
-use crate::encrypted_file::format_among;
+use crate::encrypted_file::{format_among, meant};
 use crate::error::Result;
 use crate::fs::{self, Mode};
 use crate::host::Host;
@@ -106,6 +106,9 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let has_made = |key: &DataKey| Sequence::of_path(&host, path).has_made(key);
     let each = [versions.base.as_ref(), Some(&versions.ours), Some(&versions.theirs)];
     let format = format_among(Format::of_path(path), each.into_iter().flatten().rev());
+    if !is_inner && is_conflict_again(&versions, format) {
+        return Ok(false);
+    }
     let rule = || merging::rule_of(context, path, format, Some(&versions.ours));
     let files = [args.base.as_path(), args.ours.as_path(), args.theirs.as_path()];
     let let_in = |keys: &KeySet, opened: &[&DataKey]| {
@@ -138,6 +141,15 @@ impl Args {
             .unwrap_or_default()
             .clamp(markers::MARKER_SIZE, markers::LONGEST_MARKER)
     }
+}
+
+/// Whether Git brings how a conflict was ended once into the same conflict (`rerere`): then it is the base, and our side too. Another
+/// run has told of it, and its ciphertexts are others each time.
+fn is_conflict_again(versions: &Versions<SecretBytes>, format: Format) -> bool {
+    let is_marked = |file: &SecretBytes| !matches!(markers::Marked::read(file), Ok(None));
+    versions.base.as_ref().is_some_and(is_marked)
+        && is_marked(&versions.ours)
+        && meant(format, &versions.theirs).is_some()
 }
 
 /// Whether Git merges common ancestors of what it is asked to merge: then it calls the driver that `git install` names for that, or,

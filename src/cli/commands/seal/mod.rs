@@ -227,8 +227,6 @@ impl Seal<'_> {
     /// Seals the Secrets of files.
     fn files(&mut self) -> Result<ExitCode> {
         let inputs = inputs_to_write(&self.args.inputs, self.context)?;
-        let names = inputs.inputs.iter().filter_map(|input| input.name.as_deref());
-        merging::tell_of_rules(self.context, names)?;
         let destination = self.args.outputs.destination(&inputs)?;
         if inputs.many && (self.args.onto.is_some() || self.args.place.name.is_some()) {
             let flag = if self.args.onto.is_some() { "--onto" } else { "--name" };
@@ -257,7 +255,7 @@ impl Seal<'_> {
                 None => self.seal(files),
             };
             in_two_steps(items, prepare, |files| {
-                copies::encrypt_allowed(self.context, files, Prepared::to_encrypt, seal)
+                copies::encrypt_allowed(self.context, false, files, Prepared::to_encrypt, seal)
             })
         });
         if let Err(error) = self.unnamed.refuse_nothing(&self.args.outputs.shown_in("seal"), &folders) {

@@ -124,6 +124,9 @@ async fn new_data_key(service: &KeyService<'_>, keys: &KeySet) -> Result<Chosen,
     Ok(Chosen { key, wrapped, is_new: true })
 }
 
+const MATCH_THE_RULE: &str =
+    "Make both sides match the creation rule with `sealant updatekeys --rotate FILE`, and merge again.";
+
 /// An error if a group would give a data key to somebody whom neither the rule names nor, without a rule, both sides.
 fn refuse_unsettled(
     new: &[Vec<MasterKey>],
@@ -131,7 +134,7 @@ fn refuse_unsettled(
     rule: Option<&KeySet>,
 ) -> Result<()> {
     let sides = sides.map(names);
-    let mut strangers: Vec<&MasterKey> = Vec::new();
+    let (mut strangers, mut misplaced) = (Vec::<&MasterKey>::new(), Vec::<&MasterKey>::new());
     for (index, key) in
         new.iter().enumerate().flat_map(|(index, group)| group.iter().map(move |key| (index, key)))
     {
@@ -141,11 +144,21 @@ fn refuse_unsettled(
             Some(groups) => is_in(groups),
             None => sides.iter().all(|groups| is_in(groups)),
         };
-        if !is_settled && !strangers.contains(&key) {
-            strangers.push(key);
+        // To let somebody in is for the groups of the rule that have them.
+        let is_elsewhere = rule.is_some_and(|rule| rule.groups.iter().any(|group| key.is_among(group)));
+        let found = if is_elsewhere { &mut misplaced } else { &mut strangers };
+        if !is_settled && !found.contains(&key) {
+            found.push(key);
         }
     }
-    if strangers.is_empty() { Ok(()) } else { Err(unsettled(&strangers, rule.is_some())) }
+    match (strangers.is_empty(), misplaced.is_empty()) {
+        (true, true) => Ok(()),
+        (false, _) => Err(unsettled(&strangers, rule.is_some())),
+        (true, false) => {
+            Err(wrapped_for(&misplaced, "whom its creation rule has in another key group")
+                .advise(MATCH_THE_RULE))
+        }
+    }
 }
 
 /// If new shares are made, the file takes as many keys to open as the rule says, or as on both sides.
@@ -160,9 +173,8 @@ fn refuse_weaker(sides: [&WrappedDataKey; 2], keys: &KeySet, rule: Option<&KeySe
         return Ok(());
     }
     let message = format!("decrypting the file would need keys from {} of {} groups", merged.1, merged.0);
-    Err(Error::new(Kind::Conflict, format!("{message}, and no rule says that this is enough")).advise(
-        "Make both sides match the creation rule with `sealant updatekeys --rotate FILE`, and merge again.",
-    ))
+    Err(Error::new(Kind::Conflict, format!("{message}, and no rule says that this is enough"))
+        .advise(MATCH_THE_RULE))
 }
 
 fn no_answer() -> Error {
@@ -181,13 +193,16 @@ fn unsettled(strangers: &[&MasterKey], by_rule: bool) -> Error {
          sides match the rule, and merge again: `sealant updatekeys --rotate FILE`",
         flags.join(" ")
     );
+    wrapped_for(strangers, why).advise(advice)
+}
+
+fn wrapped_for(keys: &[&MasterKey], why: &str) -> Error {
     let message = "the data key would have to be wrapped for";
-    let error = match strangers {
+    match keys {
         [one] => Error::new(Kind::Conflict, format!("{message} {one}, {why}")),
         several => Error::new(Kind::Conflict, format!("{message} these, {why}:"))
             .listing(several.iter().map(|key| format!("  {key}"))),
-    };
-    error.advise(advice)
+    }
 }
 
 /// Whether one of the sides has a data key that is that of the merge, if it may stay.

@@ -405,3 +405,72 @@ fn what_a_branch_of_before_brings_to_another_place_is_for_nobody_else() {
         moved.reads_nothing(how);
     }
 }
+
+/// Whoever is let in needs keys of as many others as the rule says, whatever the list of their own version has.
+#[test]
+fn who_is_let_in_comes_into_the_key_groups_of_the_rule_alone() {
+    for (case, listed, named) in [
+        ("in all groups of the list", &[true, true], &[false, true]),
+        ("in one group of both", &[false, true], &[false, true]),
+        ("in no group of the rule", &[false, true], &[false, false]),
+    ] {
+        let repo = Repo::empty("");
+        let test = &repo.test;
+        let mallory = &new_identity(test, &test.home("mallory.txt"));
+        let second = new_identity(test, &test.home("second.txt"));
+        let rules = |with: &[bool; 2]| {
+            let group = |at: usize, key: &str| {
+                let more = if with[at] { format!(", {mallory}") } else { String::new() };
+                format!("      - age: [{key}{more}]\n")
+            };
+            let groups = group(0, &repo.recipient) + &group(1, &second);
+            test.write(
+                ".sops.yaml",
+                format!("creation_rules:\n  - path_regex: ^prod/\n    shamir_threshold: 2\n    key_groups:\n{groups}"),
+            );
+        };
+        let identities = |name: &str| std::fs::read_to_string(test.home(name)).expect("an identity");
+        test.write("../both.txt", identities("second.txt") + &identities(".config/sops/age/keys.txt"));
+        let as_both = |words: &[&str]| test.sealant(words).env("SOPS_AGE_KEY_FILE", test.path("../both.txt"));
+        rules(&[false, false]);
+        repo.encrypted("prod/s.yaml", "a: one\nb: two\nc: three\n");
+        repo.commit("groups");
+        repo.branches(
+            || _ = as_both(&["set", "prod/s.yaml", "[\"b\"]", "\"planted-new\""]).run().ok(),
+            || {
+                rules(listed);
+                repo.encrypted("prod/s.yaml", "a: one\nb: two\nc: theirs\n");
+                rules(named);
+            },
+        );
+        let merge = repo.git(&["merge", "-m", "merged", "theirs"]);
+        let merge = merge.env("SOPS_AGE_KEY_FILE", test.path("../both.txt")).run();
+        assert!(merge.status != 0 && merge.stderr.contains(mallory), "{case}: {merge}");
+        // As the advice says: who can open it together is let in, or is not, as a whole.
+        let let_in = |keys: &[&String]| {
+            let allowed = keys.iter().flat_map(|key| ["--allow-recipient", key.as_str()]);
+            as_both(&[&["resolve"], &allowed.collect::<Vec<_>>()[..], &["prod/s.yaml"]].concat()).run()
+        };
+        let resolved = match case {
+            "in no group of the rule" => let_in(&[mallory]),
+            _ => let_in(&[&repo.recipient, &second, mallory]),
+        };
+        let is_told = |why: &str| resolved.status != 0 && resolved.stderr.contains(why);
+        match case {
+            "in one group of both" => {
+                assert!(
+                    resolved.status == 0 && test.read_text("prod/s.yaml").matches(mallory).count() == 1,
+                    "{case}: {resolved}"
+                );
+            }
+            "in no group of the rule" => {
+                assert!(is_told(&format!("its creation rule has {mallory} in none")), "{case}: {resolved}");
+            }
+            _ => assert!(is_told("whom its creation rule has in another key group"), "{case}: {resolved}"),
+        }
+        let run = test.sops(&["decrypt", "--ignore-mac", "prod/s.yaml"]);
+        let run = run.env("SOPS_AGE_KEY_FILE", test.home("mallory.txt"));
+        let read = run.env("XDG_CONFIG_HOME", test.tmp()).run();
+        assert!(read.status != 0 && !read.text().contains("planted-new"), "{case}: {read}");
+    }
+}

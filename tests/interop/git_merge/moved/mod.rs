@@ -8,6 +8,7 @@ mod merges;
 mod rules;
 mod shallow;
 mod steps;
+mod told;
 
 use super::repo::{Repo, new_identity};
 

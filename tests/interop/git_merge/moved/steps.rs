@@ -282,59 +282,6 @@ fn readers_of_both_ends_are_in_no_way_of_a_sequence() {
     }
 }
 
-/// Where a rebase stops, the config of somebody's commit is in the working tree.
-#[test]
-fn whom_a_rule_names_in_one_step_only_is_told() {
-    let moved = Moved::new();
-    let (repo, test) = (&moved.repo, &moved.repo.test);
-    let sent = "destination_rules:\n  - path_regex: ^prod/\n    vault_path: shop\n    vault_address: http://127.0.0.1:1\n";
-    test.write(".sops.yaml", format!("{}{sent}", test.read_text(".sops.yaml")));
-    let rules = test.read_text(".sops.yaml");
-    let prod = format!("^prod/\n    age: {}", repo.recipient);
-    test.write("README", "hello\n");
-    repo.commit("a README");
-    repo.ok(&["checkout", "-q", "-b", "theirs"]);
-    test.write(".sops.yaml", rules.replacen(&prod, &format!("{prod},{}", moved.mallory), 1));
-    repo.commit("wide");
-    test.write("README", "theirs\n");
-    repo.commit("stops here");
-    test.write(".sops.yaml", &rules);
-    repo.commit("rules back");
-    repo.ok(&["checkout", "-q", "main"]);
-    test.write("README", "ours\n");
-    repo.commit("ours");
-    let output = repo.git(&["rebase", "-q", "main", "theirs"]).env("GIT_EDITOR", "true").run();
-    assert!(output.status != 0 && test.read_text(".sops.yaml") != rules, "{output}");
-    let secret =
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\nstringData: {a: planted}\n";
-    for (file, text) in
-        [("new", "a: planted\n"), ("fix", "a: planted\n"), ("seal", secret), ("migrate", secret)]
-    {
-        test.write(format!("prod/{file}.yaml"), text);
-    }
-    for words in [
-        &["check", "--fix", "prod/fix.yaml"][..],
-        &["seal", "-i", "prod/seal.yaml"],
-        &["migrate", "secrets", "prod/migrate.yaml"],
-        &["rotate", "-i", "prod/s.yaml"],
-        &["updatekeys", "--yes", "prod"],
-        &["encrypt", "-i", "prod/new.yaml"],
-        &["set", "prod/s.yaml", "[\"a\"]", "\"x\""],
-    ] {
-        let output = test.sealant(words).run();
-        let (told, names) = (output.stderr.contains("its rule did not name these before"), &moved.mallory);
-        assert!(told && output.stderr.contains(names), "{words:?}: {output}");
-    }
-    let publish = || test.sealant(&["publish", "--yes", "prod/s.yaml"]).run();
-    let output = publish();
-    assert!(output.status == 8 && output.stderr.contains("say where files are sent"), "{output}");
-    repo.ok(&["rebase", "--abort"]);
-    let output = publish();
-    assert!(output.status != 8 && output.stderr.contains("127.0.0.1:1"), "{output}");
-    let output = test.sealant(&["rotate", "-i", "prod/s.yaml"]).run();
-    assert!(!output.stderr.contains("under way"), "{output}");
-}
-
 /// Whatever a branch says of readers between its two ends, or in a commit that is left out: nobody gets what is ours.
 #[test]
 fn no_step_of_a_sequence_lets_anybody_in() {
