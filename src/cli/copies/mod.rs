@@ -232,7 +232,9 @@ impl<'a> Neighbours<'a> {
         // What was in the place of a file is asked about as well.
         let versions = self.with_versions.iter().flat_map(|path| {
             let versions = self.versions.get().map(|versions| versions.of(path)).unwrap_or_default();
-            versions.iter().map(move |version| (real(path), version.holding.prints()))
+            let path = real(path);
+            let here = versions.iter().filter(|version| version.was_at(&path));
+            here.map(|version| (path.clone(), version.holding.prints())).collect::<Vec<_>>()
         });
         let asked: past::Asked =
             self.asked.iter().map(|(path, prints)| (path.clone(), prints.clone())).chain(versions).collect();

@@ -56,6 +56,11 @@ impl Earlier {
         Self { holding, wrapped, came }
     }
 
+    /// Whether it was in this place, and not where the file was before that.
+    pub fn was_at(&self, place: &Path) -> bool {
+        self.came.as_ref().is_none_or(|came| came.place == place)
+    }
+
     /// Those of its data keys that are this one, as far as that can be told.
     fn having<'e>(&'e self, key: &'e Key<'_>) -> impl Iterator<Item = &'e Wrapped> {
         let is_opened = matches!(key, Key::Opened(trial) if self.holding.is_of(trial));

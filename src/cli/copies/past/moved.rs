@@ -1,15 +1,13 @@
 //! What has left a place, and is in another one today, or back in its own.
 //!
-//! Owns one rule: of what was once elsewhere, or gone, nothing is for somebody whom a rule did not name where it was, unless they
-//! could read it in every commit that first named them where it is now. Whoever writes commits can add to these, and take none of
-//! them away: rules that are for others on the way only refuse more.
+//! Owns which part of a content that is, and whom the rules of that place named while it was there, in any commit. Who may have it
+//! where it is now is [`FirstNamed`]'s to say.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 
+use super::first_named::{FirstNamed, Wish};
 use super::{Came, Elsewhere, Holding, LastRules, Left, Looking, PastScope, Recorded};
 use crate::cli::copies::past_rule_of;
 use crate::document::Format;
@@ -17,7 +15,6 @@ use crate::error::Result;
 use crate::fs;
 use crate::keys::KeySet;
 use crate::repo::copies::{Person, Places, Prints, lets_others_in};
-use crate::repo::git::ancestry::Line;
 use crate::repo::git::arrivals::AtPlaces;
 use crate::repo::git::history::not_understood;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -38,9 +35,8 @@ impl Recorded<'_> {
         let losses = self.losses(&contents)?;
         let left = self.what_left(&contents, &losses, looking, last)?;
         let rules = self.rules_of(&left, &contents, &losses, last)?;
-        let today = elsewhere.places(left.iter().map(|left| &left.prints));
         let first = FirstNamed::of(self, looking, last)?;
-        let wishes = self.wishes(&left, &rules, &today, &contents, &first, last)?;
+        let wishes = self.wishes(&left, &rules, &contents, looking, &first, last)?;
         let there = AtPlaces::read(self.git, &wishes.iter().flat_map(|wish| first.asked(wish)).collect())?;
         let mut excused: BTreeMap<(usize, usize), BTreeSet<PathBuf>> = BTreeMap::new();
         for wish in &wishes {
@@ -243,8 +239,8 @@ impl Recorded<'_> {
         &'w self,
         left: &'w [HasLeft<'_>],
         rules: &[Vec<KeySet>],
-        today: &'w Places<'_>,
         contents: &Contents<'_>,
+        looking: &Looking<'w>,
         first: &FirstNamed<'_, '_>,
         last: &mut LastRules<'_>,
     ) -> Result<Vec<Wish<'w>>>
@@ -263,6 +259,7 @@ impl Recorded<'_> {
             };
             self.came_to(number).filter(|(_, id)| has(id)).map(|(commit, _)| commit).collect()
         };
+        let today = looking.elsewhere.places(left.iter().map(|left| &left.prints));
         let numbers: HashMap<&Path, usize> =
             self.paths.iter().enumerate().map(|(at, path)| (path.as_path(), at)).collect();
         let mut found = Vec::new();
@@ -272,7 +269,7 @@ impl Recorded<'_> {
                 if (place == own) != left.is_back {
                     continue;
                 }
-                let readers = (first.looking.today)(place).filter(|readers| !readers.is_only_sent());
+                let readers = (looking.today)(place).filter(|readers| !readers.is_only_sent());
                 let Some(readers) = readers else { continue };
                 let elsewhere = ever.of(&prints).into_iter();
                 let elsewhere = elsewhere.filter(|(_, held)| prints.without(held).is_empty());
@@ -325,219 +322,6 @@ struct Counting<'c, 'r> {
     keys: &'c KeySet,
     came: Came,
     prints: Prints,
-}
-
-/// Who reads something of that in a place today, and could not where it was by one of the rules there.
-struct Wish<'w> {
-    left: usize,
-    /// The number of that rule.
-    keys: usize,
-    place: &'w Path,
-    prints: Prints,
-    /// The place that it has left.
-    own: &'w Path,
-    /// The commits that brought all of it to the place; of what is back there, none.
-    came: Vec<usize>,
-    /// Those that brought it to its own.
-    made: Vec<usize>,
-    /// Where all of this ever was.
-    elsewhere: Vec<&'w Path>,
-    people: Vec<(Option<Rc<Vec<Naming>>>, Person)>,
-}
-
-/// A commit whose rule for a place names somebody, and whose parents' rules do not.
-struct Naming {
-    /// What they may have read before: in the parents; in the commit itself, if it is the first one.
-    before: Vec<ObjectId>,
-    /// The commit; `None` for the working tree.
-    commit: Option<ObjectId>,
-    keys: KeySet,
-}
-
-/// Which commits that lead to HEAD first named somebody for a place.
-struct FirstNamed<'a, 'r> {
-    recorded: &'a Recorded<'r>,
-    looking: &'a Looking<'a>,
-    head: Option<ObjectId>,
-    /// Of these, those in which configs may have changed, with those in which that was last so for their parents; `None` where that is
-    /// unknown.
-    changes: Option<Vec<Change>>,
-    lines: RefCell<HashMap<Vec<ObjectId>, Rc<Line>>>,
-}
-
-/// A commit in which configs may have changed, and those that say what its parents' configs said.
-struct Change {
-    commit: usize,
-    before: Vec<usize>,
-}
-
-impl<'a, 'r> FirstNamed<'a, 'r> {
-    fn of(recorded: &'a Recorded<'r>, looking: &'a Looking<'a>, last: &mut LastRules<'_>) -> Result<Self> {
-        let ancestry = recorded.ancestry();
-        let head = changes::head_id(recorded.git)?;
-        let changing = last.changing((&recorded.history, ancestry))?;
-        let number = head.as_ref().and_then(|head| ancestry.number(head));
-        let changes = changing.zip(number).map(|(changing, head)| {
-            let line: Line = ancestry.line([head]);
-            let is_first = |commit: usize| ancestry.parents(commit).is_empty();
-            let counts = |commit: usize| changing.contains(&commit) || is_first(commit);
-            let mut known: HashMap<usize, usize> = HashMap::new();
-            // What a commit changes no config in says what any of its parents says.
-            let mut said_by = |parent: usize| {
-                let (mut at, mut seen) = (parent, Vec::new());
-                while let (false, None) = (counts(at), known.get(&at)) {
-                    seen.push(at);
-                    at = ancestry.parents(at)[0];
-                }
-                let found = known.get(&at).copied().unwrap_or(at);
-                known.extend(seen.into_iter().map(|seen| (seen, found)));
-                found
-            };
-            let commits = (0..recorded.history.commits.len()).filter(|at| line.has(*at) && counts(*at));
-            let change = |commit: usize| Change {
-                commit,
-                before: ancestry.parents(commit).iter().map(|parent| said_by(*parent)).collect(),
-            };
-            commits.map(change).collect()
-        });
-        Ok(Self { recorded, looking, head, changes, lines: RefCell::default() })
-    }
-
-    fn line(&self, to: &[ObjectId]) -> Rc<Line> {
-        let ancestry = self.recorded.ancestry();
-        let line = || Rc::new(ancestry.line(to.iter().filter_map(|commit| ancestry.number(commit))));
-        Rc::clone(self.lines.borrow_mut().entry(to.to_vec()).or_insert_with(line))
-    }
-
-    /// Where somebody was first named for a place: in commits, and in the working tree. `None` where that is unknown.
-    fn naming(
-        &self,
-        place: &Path,
-        person: &Person,
-        last: &mut LastRules<'_>,
-    ) -> Result<Option<Rc<Vec<Naming>>>> {
-        let (Some(changes), Some(head)) = (&self.changes, &self.head) else { return Ok(None) };
-        let recorded = self.recorded;
-        let mut rule = |commit: &ObjectId| {
-            let configs = last.states.configs(commit.as_str())?;
-            Ok::<_, crate::error::Error>(last.rule(&configs, place).cloned())
-        };
-        let mut found = Vec::new();
-        for Change { commit, before } in changes {
-            let name = recorded.name_of(*commit);
-            let Some(keys) = rule(name)? else { continue };
-            let mut is_first = person.is_new(&keys, None);
-            for parent in before {
-                is_first = is_first && person.is_new(&keys, rule(recorded.name_of(*parent))?.as_ref());
-            }
-            if is_first {
-                let parents = recorded.history.commits[*commit].parents.clone();
-                let before = if parents.is_empty() { vec![name.clone()] } else { parents };
-                found.push(Naming { before, commit: Some(name.clone()), keys });
-            }
-        }
-        if let Some(keys) = (self.looking.today)(place)
-            && person.is_new(&keys, rule(head)?.as_ref())
-        {
-            found.push(Naming { before: vec![head.clone()], commit: None, keys });
-        }
-        Ok(Some(Rc::new(found)))
-    }
-
-    /// The places in commits to look at, from the top.
-    fn asked<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = (&'w ObjectId, &'w Path)> {
-        let namings = wish.people.iter().filter_map(|(naming, _)| naming.as_deref()).flatten();
-        let commits = namings.flat_map(|naming| &naming.before);
-        commits.flat_map(move |commit| self.places_of(wish).map(move |name| (commit, name)))
-    }
-
-    fn places_of<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = &'w Path> {
-        let all = [wish.place].into_iter().chain(wish.elsewhere.iter().copied());
-        all.filter_map(|path| path.strip_prefix(self.recorded.git.top()).ok())
-    }
-
-    /// Whether all these people could read all of this whenever they were first named for the place: there, or where today's rule
-    /// still names them.
-    fn could_read(&self, wish: &Wish<'_>, there: &AtPlaces, last: &mut LastRules<'_>) -> Result<bool> {
-        for (naming, person) in &wish.people {
-            let Some(naming) = naming.as_ref().filter(|naming| !naming.is_empty()) else { return Ok(false) };
-            for naming in naming.iter() {
-                if !self.could_then(wish, person, naming, there, last)? {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// What today's rules say of somebody at a place, and those of where something that is under way began: of each whether it names
-    /// them, if it names anybody.
-    fn are_named_today<'s>(
-        &'s self,
-        path: &'s Path,
-        person: &'s Person,
-    ) -> impl Iterator<Item = Option<bool>> {
-        let rules = self.looking.configs.iter().map(move |configs| past_rule_of(path, configs));
-        rules.map(|keys| keys.map(|keys| person.is_among(&keys)))
-    }
-
-    fn could_then(
-        &self,
-        wish: &Wish<'_>,
-        person: &Person,
-        Naming { before, commit, keys }: &Naming,
-        there: &AtPlaces,
-        last: &mut LastRules<'_>,
-    ) -> Result<bool> {
-        // It was there, or has been: what is there again is judged by itself.
-        let line = self.line(before);
-        let was_there = |commits: &[usize]| commits.iter().any(|commit| line.has(*commit));
-        if was_there(&wish.came) {
-            return Ok(true);
-        }
-        for name in self.places_of(wish) {
-            let path = self.recorded.git.top().join(name);
-            // Where today's rule leaves them out, they have left.
-            if path != wish.place
-                && self.are_named_today(&path, person).any(|is_named| is_named == Some(false))
-            {
-                continue;
-            }
-            for parent in before {
-                let Some(id) = there.get(parent, name) else { continue };
-                if !wish.prints.without(&last.prints_of(&path, id)).is_empty() {
-                    continue;
-                }
-                for commit in [Some(parent), commit.as_ref()] {
-                    let then = match commit {
-                        Some(commit) => {
-                            let configs = last.states.configs(commit.as_str())?;
-                            last.rule(&configs, &path).cloned()
-                        }
-                        None => (self.looking.today)(&path),
-                    };
-                    if then.is_some_and(|then| person.could_read(keys, &then)) {
-                        return Ok(true);
-                    }
-                }
-            }
-        }
-        // What came later to a place whose rules have always named them whenever those here did was never for fewer.
-        Ok(!was_there(&wish.made) && self.is_always_with(wish, person, last)?)
-    }
-
-    /// Whether all rules for the place that name somebody, and today's, come with rules for the other place that do so.
-    fn is_always_with(&self, wish: &Wish<'_>, person: &Person, last: &mut LastRules<'_>) -> Result<bool> {
-        for Change { commit, .. } in self.changes.iter().flatten() {
-            let configs = last.states.configs(self.recorded.name_of(*commit).as_str())?;
-            let nobody = KeySet::of_groups(Vec::new(), None);
-            let [here, own] = [wish.place, wish.own].map(|path| last.rule(&configs, path).cloned());
-            if here.is_some_and(|here| person.is_new(&here, Some(own.as_ref().unwrap_or(&nobody)))) {
-                return Ok(false);
-            }
-        }
-        Ok(self.are_named_today(wish.own, person).all(|is_named| is_named == Some(true)))
-    }
 }
 
 impl Recorded<'_> {

@@ -7,28 +7,39 @@ use crate::git_merge::repo::{Repo, new_identity};
 impl Moved {
     /// Rules for `dev/` and `prod/`.
     fn say(&self, dev: &str, prod: &str) {
-        let rules = format!(
-            "creation_rules:\n  - path_regex: ^dev/\n    age: {dev}\n  - path_regex: ^prod/\n    age: {prod}\n"
-        );
-        self.repo.test.write(".sops.yaml", rules);
+        self.names(&[("dev", dev), ("prod", prod)]);
     }
 
     fn both(&self) -> String {
         format!("{},{}", self.repo.recipient, self.mallory)
     }
 
-    /// Takes over their branch, where the file is at `place`, and asserts that this lets nobody in.
+    /// A rule for each of these folders.
+    fn names(&self, folders: &[(&str, &str)]) {
+        let rule =
+            |(folder, readers): &(&str, &str)| format!("  - path_regex: ^{folder}/\n    age: {readers}\n");
+        let rules: String = folders.iter().map(rule).collect();
+        self.repo.test.write(".sops.yaml", format!("creation_rules:\n{rules}"));
+    }
+
     #[track_caller]
     fn lets_nobody_in(&self, place: &str, how: &str) {
+        self.lets_nobody_in_from("prod/s.yaml", place, how);
+    }
+
+    /// Takes over their branch, where the file is at `place`, and asserts that this lets nobody in.
+    #[track_caller]
+    fn lets_nobody_in_from(&self, from: &str, place: &str, how: &str) {
         let (repo, test) = (&self.repo, &self.repo.test);
+        let from = format!("{from} of commit");
         repo.ok(&["checkout", "-q", "main"]);
-        repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
+        repo.ok(&["merge", "-q", "--ff", "--no-edit", "theirs"]);
         let check = test.sealant(&["check"]).run().code(1);
-        let is_told = |line: &str| line.starts_with(place) && line.contains("prod/s.yaml of commit");
+        let is_told = |line: &str| line.starts_with(place) && line.contains(&from);
         assert!(check.text().lines().any(is_told), "{how}: {check}");
         for words in [&["updatekeys", "--yes", "--rotate"][..], &["rotate", "-i"]] {
             let output = test.sealant(&[words, &[place]].concat()).run();
-            let is_refused = output.status == 8 && output.stderr.contains("prod/s.yaml of commit");
+            let is_refused = output.status == 8 && output.stderr.contains(&from);
             // What no rule is for has no keys to update.
             assert!(
                 is_refused || (words[0] == "updatekeys" && place.starts_with("misc/")),
@@ -169,4 +180,224 @@ fn a_rule_that_names_more_than_the_list_excuses_nobody() {
     moved.say(&both, ours);
     repo.commit("rules back");
     moved.lets_nobody_in("dev/s.yaml", "the list");
+}
+
+/// `dev/` is for us alone at first, and so are others; then Mallory joins it.
+fn before_mallory(folders: &[&str]) -> Moved {
+    let repo = Repo::empty("");
+    let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+    let moved = Moved { repo, mallory };
+    let ours = moved.repo.recipient.clone();
+    let all: Vec<(&str, &str)> = folders.iter().map(|folder| (*folder, ours.as_str())).collect();
+    moved.names(&all);
+    moved.repo.encrypted("dev/app.yaml", OTHER);
+    moved
+}
+
+/// A colleague's branch has a new folder for us alone. Theirs has it as well, and widens its rule before it takes the file away.
+#[test]
+fn what_a_branch_has_in_a_folder_of_its_own_is_for_nobody_else() {
+    for how in ["a copy", "merged", "nested"] {
+        let moved = before_mallory(&["dev"]);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, both) = (repo.recipient.as_str(), moved.both());
+        moved.names(&[("dev", &both)]);
+        repo.sealant(&["updatekeys", "--yes", "dev"]);
+        repo.commit("base");
+        let rules = test.read_text(".sops.yaml");
+        repo.ok(&["checkout", "-q", "-b", "feature"]);
+        moved.names(&[("dev", &both), ("vault", ours)]);
+        repo.encrypted("vault/s.yaml", SECRET);
+        repo.commit("a vault");
+        let file = test.read_text("vault/s.yaml");
+        repo.ok(&["checkout", "-q", "-b", "theirs", "main"]);
+        match how {
+            "merged" => drop(repo.ok(&["merge", "-q", "feature"])),
+            "nested" => {
+                test.write("vault/s.yaml", &file);
+                test.write("vault/.sops.yaml", format!("creation_rules:\n  - age: {ours}\n"));
+                repo.commit("a vault");
+            }
+            _ => {
+                test.write("vault/s.yaml", &file);
+                moved.names(&[("dev", &both), ("vault", ours)]);
+                repo.commit("a vault");
+            }
+        }
+        match how {
+            "nested" => test.write("vault/.sops.yaml", format!("creation_rules:\n  - age: {both}\n")),
+            _ => moved.names(&[("dev", &both), ("vault", &both)]),
+        }
+        repo.commit("wide");
+        repo.ok(&["rm", "-q", "-r", "vault"]);
+        test.write("dev/s.yaml", moved.listed(&file));
+        test.write(".sops.yaml", &rules);
+        repo.commit("moved");
+        moved.lets_nobody_in_from("vault/s.yaml", "dev/s.yaml", how);
+    }
+}
+
+/// A value has left its file for another place before Mallory came, and a branch of before brings it back to the same path.
+#[test]
+fn what_was_gone_when_somebody_came_comes_back_for_nobody_else() {
+    for how in ["merge", "cherry-pick", "revert"] {
+        let moved = before_mallory(&["dev", "prod"]);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, both) = (repo.recipient.as_str(), moved.both());
+        repo.encrypted("dev/s.yaml", "a: one\n");
+        repo.commit("start");
+        repo.set("dev/s.yaml", "c", "planted-prod");
+        repo.commit("a secret");
+        repo.encrypted("prod/s.yaml", "c: planted-prod\n");
+        repo.encrypted("dev/s.yaml", "a: one\n");
+        repo.commit("moved to prod");
+        moved.names(&[("dev", &both), ("prod", ours)]);
+        repo.sealant(&["updatekeys", "--yes", "."]);
+        repo.commit("Mallory reads dev");
+        repo.ok(&["checkout", "-q", "-b", "theirs", "main~3"]);
+        repo.ok(&["checkout", "-q", "main~2", "--", "dev/s.yaml"]);
+        repo.commit("as it was");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.set("dev/s.yaml", "b", "two");
+        repo.commit("ours");
+        let _ = match how {
+            "revert" => repo.git(&["revert", "--no-edit", "main~2"]).run(),
+            "merge" => repo.git(&["merge", "-m", "merged", "theirs"]).run(),
+            _ => repo.git(&["cherry-pick", "theirs"]).run(),
+        };
+        moved.reads_nothing(how);
+        for words in
+            [&["resolve", "dev/s.yaml"][..], &["updatekeys", "--yes", "dev"], &["rotate", "-i", "dev/s.yaml"]]
+        {
+            let _ = test.sealant(words).run();
+            moved.reads_nothing(how);
+        }
+    }
+}
+
+/// It was replaced before Mallory came to both places, and their own branch puts it back for one commit.
+#[test]
+fn what_is_put_back_for_one_commit_excuses_nobody() {
+    for how in ["--ff-only", "--no-ff"] {
+        let moved = before_mallory(&["dev", "prod"]);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let both = moved.both();
+        repo.encrypted("prod/s.yaml", SECRET);
+        repo.commit("start");
+        let listed = moved.listed(&test.read_text("prod/s.yaml"));
+        repo.encrypted("prod/s.yaml", OTHER);
+        repo.commit("replaced");
+        moved.names(&[("dev", &both), ("prod", &both)]);
+        repo.sealant(&["updatekeys", "--yes", "."]);
+        repo.commit("Mallory reads both");
+        repo.ok(&["checkout", "-q", "-b", "side", "main~2"]);
+        test.write("dev/s.yaml", &listed);
+        repo.commit("a copy");
+        repo.ok(&["checkout", "-q", "-b", "theirs", "main"]);
+        test.write("prod/s.yaml", &listed);
+        repo.commit("as it was");
+        repo.ok(&["merge", "-q", "-m", "merged", "side"]);
+        repo.ok(&["checkout", "-q", "main", "--", "prod/s.yaml"]);
+        repo.commit("as it is");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.ok(&["merge", "-q", how, "-m", "merged", "theirs"]);
+        moved.lets_nobody_in_from("prod/s.yaml", "dev/s.yaml", how);
+    }
+}
+
+/// Of two that were in one file, one came to `dev/` before Mallory did. The other one comes later, to the same file.
+#[test]
+fn what_came_before_excuses_nothing_that_comes_after() {
+    let moved = before_mallory(&["dev", "prod"]);
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let both = moved.both();
+    let secret = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: shop}}\nstringData: {{password: planted-{name}}}\n"
+        )
+    };
+    for name in ["db", "api"] {
+        test.write(format!("prod/{name}.yaml"), secret(name));
+        repo.sealant(&["seal", "-i", &format!("prod/{name}.yaml")]);
+    }
+    let [db, api] = ["db", "api"].map(|name| test.read_text(format!("prod/{name}.yaml")));
+    for name in ["db", "api"] {
+        std::fs::remove_file(test.path(format!("prod/{name}.yaml"))).expect("a file");
+    }
+    test.write("prod/s.yaml", format!("{db}---\n{api}"));
+    repo.commit("start");
+    repo.ok(&["rm", "-q", "prod/s.yaml"]);
+    test.write("dev/s.yaml", &db);
+    moved.names(&[("dev", &repo.recipient)]);
+    repo.commit("db to dev, api is retired");
+    moved.names(&[("dev", &both)]);
+    repo.sealant(&["updatekeys", "--yes", "dev"]);
+    repo.commit("Mallory reads dev");
+    let now = test.read_text("dev/s.yaml");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    test.write("dev/s.yaml", format!("{now}---\n{api}"));
+    repo.commit("one more");
+    moved.lets_nobody_in_from("prod/s.yaml", "dev/s.yaml", "a second one");
+}
+
+/// `main` has dropped the rule of a place, and a branch puts a wide one there for one commit.
+#[test]
+fn a_rule_that_is_wide_after_it_was_dropped_lets_nobody_in() {
+    let moved = before_mallory(&["dev", "prod"]);
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let (ours, both) = (repo.recipient.as_str(), moved.both());
+    moved.names(&[("dev", &both), ("prod", ours)]);
+    repo.sealant(&["updatekeys", "--yes", "dev"]);
+    repo.encrypted("prod/s.yaml", SECRET);
+    repo.commit("start");
+    moved.names(&[("dev", &both)]);
+    repo.commit("no rule for prod");
+    let rules = test.read_text(".sops.yaml");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    moved.names(&[("dev", &both), ("prod", &both)]);
+    repo.commit("wide");
+    moved.moves();
+    test.write(".sops.yaml", &rules);
+    repo.commit("moved");
+    moved.lets_nobody_in("dev/s.yaml", "dropped");
+}
+
+/// Folders are renamed with their rules, and people join before and after.
+#[test]
+fn whoever_joins_reads_what_is_renamed_with_its_rule() {
+    let moved = before_mallory(&["dev"]);
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let (ours, both) = (repo.recipient.as_str(), moved.both());
+    let anna = new_identity(test, &test.home("anna.txt"));
+    let all = format!("{both},{anna}");
+    let is_quiet = |paths: &str| {
+        repo.sealant(&["updatekeys", "--yes", paths]);
+        repo.sealant(&["check"]);
+        repo.sealant(&["rotate", "-i", paths]);
+        repo.sealant(&["check"]);
+    };
+    moved.names(&[("dev", ours), ("web", ours)]);
+    repo.encrypted("web/s.yaml", SECRET);
+    repo.commit("web");
+    moved.names(&[("dev", ours), ("web", &both)]);
+    repo.sealant(&["updatekeys", "--yes", "web"]);
+    repo.commit("Mallory joins");
+    repo.ok(&["mv", "web", "site"]);
+    moved.names(&[("dev", ours), ("site", &both)]);
+    repo.commit("renamed");
+    repo.sealant(&["check"]);
+    moved.names(&[("dev", ours), ("site", &all)]);
+    is_quiet("site");
+    repo.commit("Anna joins");
+    // While a branch renames it, somebody else comes.
+    let nina = new_identity(test, &test.home("nina.txt"));
+    let with_nina = format!("{all},{nina}");
+    let renames = || drop(repo.ok(&["mv", "site/s.yaml", "site/t.yaml"]));
+    let joins = || {
+        moved.names(&[("dev", ours), ("site", &with_nina)]);
+        repo.sealant(&["updatekeys", "--yes", "site"]);
+    };
+    repo.branches(joins, renames);
+    repo.ok(&["merge", "-q", "-m", "merged", "theirs"]);
+    is_quiet("site");
 }

@@ -1,0 +1,281 @@
+//! Who could read what has moved when a commit first named them.
+//!
+//! Owns one rule: of what was once elsewhere, or gone, nothing is for somebody whom a rule left out there, unless they could read it
+//! in every commit that first named them where it is now: it was there already, or in another place that is for them, too.
+//! Whoever writes commits can add to these, and take none of them away: rules that are for others on the way only refuse more.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::{LastRules, Looking, Recorded};
+use crate::cli::copies::past_rule_of;
+use crate::error::{Error, Result};
+use crate::keys::KeySet;
+use crate::repo::copies::{Person, Prints};
+use crate::repo::git::ancestry::Line;
+use crate::repo::git::arrivals::AtPlaces;
+use crate::repo::git::changes;
+use crate::repo::git::tree::ObjectId;
+
+/// Who reads something of that in a place today, and could not where it was by one of the rules there.
+pub(super) struct Wish<'w> {
+    pub left: usize,
+    /// The number of that rule.
+    pub keys: usize,
+    pub place: &'w Path,
+    pub prints: Prints,
+    /// The place that it has left.
+    pub own: &'w Path,
+    /// The commits that brought all of it to the place; of what is back there, none.
+    pub came: Vec<usize>,
+    /// Those that brought it to its own.
+    pub made: Vec<usize>,
+    /// Where all of this ever was.
+    pub elsewhere: Vec<&'w Path>,
+    pub people: Vec<(Option<Rc<Vec<Naming>>>, Person)>,
+}
+
+/// A commit whose rule for a place names somebody, and whose parents' rules do not.
+pub(super) struct Naming {
+    /// What they may have read before: in the parents; in the commit itself, if it is the first one.
+    before: Vec<ObjectId>,
+    /// The commit; `None` for the working tree.
+    commit: Option<ObjectId>,
+    keys: KeySet,
+}
+
+/// Which commits that lead to HEAD first named somebody for a place.
+pub(super) struct FirstNamed<'a, 'r> {
+    recorded: &'a Recorded<'r>,
+    looking: &'a Looking<'a>,
+    head: Option<ObjectId>,
+    /// Of these, those in which configs may have changed, with those in which that was last so for their parents; `None` where that is
+    /// unknown.
+    changes: Option<Vec<Change>>,
+    /// All commits in which configs have changed.
+    all: BTreeSet<usize>,
+    lines: RefCell<HashMap<Vec<ObjectId>, Rc<Line>>>,
+    told: RefCell<HashMap<PathBuf, Rc<Vec<Told>>>>,
+}
+
+/// What the rule for a place says in a commit, and in its parents.
+struct Told {
+    commit: usize,
+    keys: KeySet,
+    before: Vec<Option<KeySet>>,
+}
+
+/// A commit in which configs may have changed, and those that say what its parents' configs said.
+struct Change {
+    commit: usize,
+    before: Vec<usize>,
+}
+
+impl<'a, 'r> FirstNamed<'a, 'r> {
+    pub fn of(
+        recorded: &'a Recorded<'r>,
+        looking: &'a Looking<'a>,
+        last: &mut LastRules<'_>,
+    ) -> Result<Self> {
+        let ancestry = recorded.ancestry();
+        let head = changes::head_id(recorded.git)?;
+        let changing = last.changing((&recorded.history, ancestry))?;
+        let number = head.as_ref().and_then(|head| ancestry.number(head));
+        let all = changing.clone().unwrap_or_default();
+        let changes = changing.zip(number).map(|(changing, head)| {
+            let line: Line = ancestry.line([head]);
+            let is_first = |commit: usize| ancestry.parents(commit).is_empty();
+            let counts = |commit: usize| changing.contains(&commit) || is_first(commit);
+            let mut known: HashMap<usize, usize> = HashMap::new();
+            // What a commit changes no config in says what any of its parents says.
+            let mut said_by = |parent: usize| {
+                let (mut at, mut seen) = (parent, Vec::new());
+                while let (false, None) = (counts(at), known.get(&at)) {
+                    seen.push(at);
+                    at = ancestry.parents(at)[0];
+                }
+                let found = known.get(&at).copied().unwrap_or(at);
+                known.extend(seen.into_iter().map(|seen| (seen, found)));
+                found
+            };
+            let commits = (0..recorded.history.commits.len()).filter(|at| line.has(*at) && counts(*at));
+            let change = |commit: usize| Change {
+                commit,
+                before: ancestry.parents(commit).iter().map(|parent| said_by(*parent)).collect(),
+            };
+            commits.map(change).collect()
+        });
+        let (lines, told) = (RefCell::default(), RefCell::default());
+        Ok(Self { recorded, looking, head, changes, all, lines, told })
+    }
+
+    fn line(&self, to: &[ObjectId]) -> Rc<Line> {
+        let ancestry = self.recorded.ancestry();
+        let line = || Rc::new(ancestry.line(to.iter().filter_map(|commit| ancestry.number(commit))));
+        Rc::clone(self.lines.borrow_mut().entry(to.to_vec()).or_insert_with(line))
+    }
+
+    /// Where somebody was first named for a place: in commits, and in the working tree. `None` where that is unknown.
+    pub fn naming(
+        &self,
+        place: &Path,
+        person: &Person,
+        last: &mut LastRules<'_>,
+    ) -> Result<Option<Rc<Vec<Naming>>>> {
+        let Some(head) = self.head.as_ref().filter(|_| self.changes.is_some()) else { return Ok(None) };
+        let mut found = Vec::new();
+        for Told { commit, keys, before } in self.told(place, last)?.iter() {
+            let is_new = |before: &Option<KeySet>| person.is_new(keys, before.as_ref());
+            if person.is_new(keys, None) && before.iter().all(is_new) {
+                let name = self.recorded.name_of(*commit);
+                let parents = self.recorded.history.commits[*commit].parents.clone();
+                let before = if parents.is_empty() { vec![name.clone()] } else { parents };
+                found.push(Naming { before, commit: Some(name.clone()), keys: keys.clone() });
+            }
+        }
+        if let Some(keys) = (self.looking.today)(place) {
+            let configs = last.states.configs(head.as_str())?;
+            if person.is_new(&keys, last.rule(&configs, place)) {
+                found.push(Naming { before: vec![head.clone()], commit: None, keys });
+            }
+        }
+        Ok(Some(Rc::new(found)))
+    }
+
+    /// The commits whose rule for a place is another one than that of each of their parents.
+    fn told(&self, place: &Path, last: &mut LastRules<'_>) -> Result<Rc<Vec<Told>>> {
+        if let Some(known) = self.told.borrow().get(place) {
+            return Ok(Rc::clone(known));
+        }
+        let mut rule = |commit: usize| {
+            let configs = last.states.configs(self.recorded.name_of(commit).as_str())?;
+            Ok::<_, Error>(last.rule(&configs, place).cloned())
+        };
+        let mut found = Vec::new();
+        for Change { commit, before } in self.changes.iter().flatten() {
+            let Some(keys) = rule(*commit)? else { continue };
+            let before = before.iter().map(|parent| rule(*parent)).collect::<Result<Vec<_>>>()?;
+            if !before.iter().any(|before| before.as_ref() == Some(&keys)) {
+                found.push(Told { commit: *commit, keys, before });
+            }
+        }
+        let found = Rc::new(found);
+        self.told.borrow_mut().insert(place.to_path_buf(), Rc::clone(&found));
+        Ok(found)
+    }
+
+    /// The places in commits to look at, from the top.
+    pub fn asked<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = (&'w ObjectId, &'w Path)> {
+        let namings = wish.people.iter().filter_map(|(naming, _)| naming.as_deref()).flatten();
+        let commits = namings.flat_map(|naming| &naming.before);
+        commits.flat_map(move |commit| self.places_of(wish).map(move |name| (commit, name)))
+    }
+
+    fn places_of<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = &'w Path> {
+        let all = [wish.place].into_iter().chain(wish.elsewhere.iter().copied());
+        all.filter_map(|path| path.strip_prefix(self.recorded.git.top()).ok())
+    }
+
+    /// Whether all these people could read all of this whenever they were first named for the place: there, or where today's rule
+    /// still names them.
+    pub fn could_read(&self, wish: &Wish<'_>, there: &AtPlaces, last: &mut LastRules<'_>) -> Result<bool> {
+        for (naming, person) in &wish.people {
+            let Some(naming) = naming else { return Ok(false) };
+            let mut could_once = false;
+            for naming in naming.iter() {
+                let could = self.could_then(wish, person, naming, there, last)?;
+                could_once = could_once || could;
+                if !could && !self.is_superseded(wish, person, naming, last)? {
+                    return Ok(false);
+                }
+            }
+            if !could_once {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether what they were named for was nothing of this: it came later, and rules have always named them for its own place, too,
+    /// whenever they named them here.
+    fn is_superseded(
+        &self,
+        wish: &Wish<'_>,
+        person: &Person,
+        naming: &Naming,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        let line = self.line(&naming.before);
+        let was_made = wish.made.iter().any(|commit| line.has(*commit));
+        Ok(!was_made && self.is_always_with(wish, person, last)?)
+    }
+
+    /// What today's rules say of somebody at a place, and those of where something that is under way began: of each whether it names
+    /// them, if it names anybody.
+    fn are_named_today<'s>(
+        &'s self,
+        path: &'s Path,
+        person: &'s Person,
+    ) -> impl Iterator<Item = Option<bool>> {
+        let rules = self.looking.configs.iter().map(move |configs| past_rule_of(path, configs));
+        rules.map(|keys| keys.map(|keys| person.is_among(&keys)))
+    }
+
+    fn could_then(
+        &self,
+        wish: &Wish<'_>,
+        person: &Person,
+        Naming { before, commit, keys }: &Naming,
+        there: &AtPlaces,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        // It was there, or has been: what is there again is judged by itself.
+        let line = self.line(before);
+        if wish.came.iter().any(|commit| line.has(*commit)) {
+            return Ok(true);
+        }
+        for name in self.places_of(wish) {
+            let path = self.recorded.git.top().join(name);
+            // Where today's rule leaves them out, they have left.
+            if path != wish.place
+                && self.are_named_today(&path, person).any(|is_named| is_named == Some(false))
+            {
+                continue;
+            }
+            for parent in before {
+                let Some(id) = there.get(parent, name) else { continue };
+                if !wish.prints.without(&last.prints_of(&path, id)).is_empty() {
+                    continue;
+                }
+                for commit in [Some(parent), commit.as_ref()] {
+                    let then = match commit {
+                        Some(commit) => {
+                            let configs = last.states.configs(commit.as_str())?;
+                            last.rule(&configs, &path).cloned()
+                        }
+                        None => (self.looking.today)(&path),
+                    };
+                    if then.is_some_and(|then| person.could_read(keys, &then)) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether in all commits, and today, a rule for the place that names somebody comes with one for the other place that does so.
+    fn is_always_with(&self, wish: &Wish<'_>, person: &Person, last: &mut LastRules<'_>) -> Result<bool> {
+        for commit in self.all.iter().chain(&wish.made) {
+            let configs = last.states.configs(self.recorded.name_of(*commit).as_str())?;
+            let nobody = KeySet::of_groups(Vec::new(), None);
+            let [here, own] = [wish.place, wish.own].map(|path| last.rule(&configs, path).cloned());
+            if here.is_some_and(|here| person.is_new(&here, Some(own.as_ref().unwrap_or(&nobody)))) {
+                return Ok(false);
+            }
+        }
+        Ok(self.are_named_today(wish.own, person).all(|is_named| is_named == Some(true)))
+    }
+}
