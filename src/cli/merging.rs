@@ -57,8 +57,14 @@ pub fn tell_of_rules<'p>(context: &Context, paths: impl IntoIterator<Item = &'p 
     paths.into_iter().try_for_each(|path| watch.tell(path, None).map(drop))
 }
 
-/// The same of what is about to be encrypted, once for each.
-pub fn tell_of_new(context: &Context, files: &[ToEncrypt<'_>]) -> Result<()> {
+/// The same of what is about to be encrypted, once for each. It keeps nothing in plaintext.
+pub fn tell_of_new(context: &Context, files: &[ToEncrypt<'_>]) {
+    if let Err(error) = tell_of_all(context, files) {
+        context.ui.warning_of(&error);
+    }
+}
+
+fn tell_of_all(context: &Context, files: &[ToEncrypt<'_>]) -> Result<()> {
     if context.is_sops() {
         return Ok(());
     }

@@ -566,23 +566,6 @@ impl Prints {
     }
 }
 
-/// The values of a file that its next version has not, by their paths: the data key as well, if that has none of them.
-pub fn removed(held: &[(usize, Held)], next: &[(usize, Held)]) -> Prints {
-    let mut left: HashMap<&str, usize> = HashMap::new();
-    for (_, path) in next.iter().flat_map(|(_, held)| &held.values) {
-        *left.entry(path).or_default() += 1;
-    }
-    let mut had: HashMap<&str, Vec<Print>> = HashMap::new();
-    for (print, path) in held.iter().flat_map(|(_, held)| &held.values) {
-        had.entry(path).or_default().push(*print);
-    }
-    if !had.keys().any(|path| left.contains_key(path)) {
-        return Prints::of(held);
-    }
-    had.retain(|path, prints| left.get(path).is_none_or(|left| *left < prints.len()));
-    Prints(had.into_values().flatten().collect())
-}
-
 /// What all files that are there hold, by their paths.
 #[derive(Default)]
 pub struct Places<'c>(HashMap<Print, BTreeSet<&'c Path>>);
@@ -626,10 +609,18 @@ fn are_same(one: &Readers, other: &Readers) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Leaving(usize);
 
+/// Places where what was elsewhere is for all who read there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Excused {
+    pub places: BTreeSet<PathBuf>,
+    /// Those where that is so only of what was there once, and is not any more.
+    pub earlier: BTreeSet<PathBuf>,
+}
+
 /// The same.
 pub enum Since {
     /// In all places but these.
-    Elsewhere(BTreeSet<PathBuf>),
+    Elsewhere(Excused),
     /// In this one.
     At(PathBuf),
 }
@@ -691,6 +682,8 @@ struct Asking<'a> {
     /// Those of the place, by its rule or else the file's list.
     here: &'a Readers,
     by_rule: bool,
+    /// It is about what was in the place once.
+    is_earlier: bool,
 }
 
 /// What two files have in common.
@@ -888,7 +881,7 @@ impl Copies {
         let is_narrower = |other: &Unit, print: Print| {
             other.is_past()
                 && is_wider(&unit.held.readers, &other.held.readers)
-                && self.is_of_move(other, here)
+                && self.is_of_move(other, here, false)
                 && !(other.age == Age::Before && self.had_before(here, print, &other.held.readers))
         };
         let (what, other) = self.shared(unit, is_narrower)?;
@@ -902,12 +895,14 @@ impl Copies {
 
     /// Whether some may read at `here` who could not where something of the past was: by its having moved there. A place that no
     /// rule was for at that time is judged as it is now.
-    fn is_of_move(&self, past: &Unit, here: &Path) -> bool {
+    fn is_of_move(&self, past: &Unit, here: &Path, is_earlier: bool) -> bool {
         // Content that stays in place has not moved: `config-change` reports readers that a rule adds there.
         let is_elsewhere = self.files[past.file].path != here;
         let Age::Left(Leaving(leaving)) = past.age else { return is_elsewhere };
         match &self.leavings[leaving] {
-            Since::Elsewhere(places) => !places.contains(here),
+            Since::Elsewhere(excused) => {
+                !excused.places.contains(here) && !(is_earlier && excused.earlier.contains(here))
+            }
             Since::At(place) => here == place,
         }
     }
@@ -941,12 +936,12 @@ impl Copies {
     /// read it, or, where the other one is for more, a new data key would hide that it is a copy. An error of kind
     /// [`Kind::Conflict`] with what is shared; what to do about it is the caller's to say.
     pub fn refuse(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
-        self.refuse_among(path, held, keys, &|_| true)
+        self.refuse_among(path, held, keys, false)
     }
 
     /// The same for what this place held earlier, as far as it came from elsewhere.
     pub fn refuse_earlier(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
-        self.refuse_among(path, held, keys, &|unit| self.files[unit.file].path != path)
+        self.refuse_among(path, held, keys, true)
     }
 
     fn refuse_among(
@@ -954,13 +949,15 @@ impl Copies {
         path: &Path,
         held: &[(usize, Held)],
         keys: &KeySet,
-        counts: &dyn Fn(&Unit) -> bool,
+        is_earlier: bool,
     ) -> Result<()> {
+        let counts = |unit: &Unit| !is_earlier || self.files[unit.file].path != path;
         let wanted = Readers::of(keys);
         let ways: [fn(&Self, &Asking<'_>, &Unit) -> bool; 2] = [Self::is_denied, Self::is_ruled_there_alone];
         for is_refused in ways {
             for (_, held) in held {
-                let asking = Asking { path, wanted: &wanted, here: &held.readers, by_rule: held.by_rule };
+                let asking =
+                    Asking { path, wanted: &wanted, here: &held.readers, by_rule: held.by_rule, is_earlier };
                 let places = held.prints().filter_map(|print| self.by_print.get(&print)).flatten();
                 let units = places.flat_map(|same| [Some(same.first), same.second]).flatten();
                 let mut units = units.map(|unit| &self.units[unit]);
@@ -983,7 +980,7 @@ impl Copies {
     ) -> Result<()> {
         let (wanted, trial) = (Readers::of(keys), Trial::of(data_key));
         let (here, by_rule) = Readers::of_place(rule, || wanted.clone());
-        let asking = Asking { path, wanted: &wanted, here: &here, by_rule };
+        let asking = Asking { path, wanted: &wanted, here: &here, by_rule, is_earlier: false };
         let shared = Shared { has_key: true, values: Vec::new() };
         let is_refused = |unit: &&Unit| {
             (self.is_denied(&asking, unit) || self.is_ruled_there_alone(&asking, unit))
@@ -1003,7 +1000,7 @@ impl Copies {
         unit.held.by_rule
             && !asking.by_rule
             && self.files[unit.file].path != asking.path
-            && (!unit.is_past() || self.is_of_move(unit, asking.path))
+            && (!unit.is_past() || self.is_of_move(unit, asking.path, asking.is_earlier))
     }
 
     /// Whom nothing of another place may be given that is asked for; `None` where all may have it.
@@ -1014,9 +1011,9 @@ impl Copies {
         let there = unit.readers_beside(asking.by_rule);
         // With a new data key, nobody would see any more that the two places have different readers.
         match unit.is_past() {
-            true => [asking.wanted, asking.here]
-                .into_iter()
-                .find(|asked| is_wider(asked, &there) && self.is_of_move(unit, asking.path)),
+            true => [asking.wanted, asking.here].into_iter().find(|asked| {
+                is_wider(asked, &there) && self.is_of_move(unit, asking.path, asking.is_earlier)
+            }),
             false => (is_wider(asking.wanted, &there) || is_wider(&unit.held.readers, asking.wanted))
                 .then_some(asking.wanted),
         }

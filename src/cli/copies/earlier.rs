@@ -48,7 +48,10 @@ pub fn encrypt_allowed<T, R>(
 ) -> Vec<Result<R>> {
     let to_encrypt: Vec<ToEncrypt<'_>> = files.iter().map(wanted).collect();
     let refused = match allows_copied {
-        true => merging::tell_of_new(context, &to_encrypt).map(|()| files.iter().map(|_| Ok(())).collect()),
+        true => {
+            merging::tell_of_new(context, &to_encrypt);
+            Ok(files.iter().map(|_| Ok(())).collect())
+        }
         false => refused(context, &to_encrypt),
     };
     let refused = refused.unwrap_or_else(|error| {
@@ -70,7 +73,7 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
     if context.is_sops() {
         return Ok(refused);
     }
-    merging::tell_of_new(context, files)?;
+    merging::tell_of_new(context, files);
     let each = files.iter().enumerate();
     let places: Vec<(usize, &Path)> = each
         .flat_map(|(file, ToEncrypt { places, .. })| places.iter().map(move |path| (file, *path)))

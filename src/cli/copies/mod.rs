@@ -38,7 +38,7 @@ use crate::shown::typed;
 use crate::sops::Trial;
 use crate::{repo, sops};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
-use past::{PastRule, PastScope, Version};
+use past::{Asked, PastRule, PastScope, Version};
 use trail::Key;
 
 /// Which versions out of the history count: a file may have been elsewhere before.
@@ -67,7 +67,7 @@ pub(super) struct Neighbours<'a> {
     is_whole: bool,
     past: Past,
     /// Files that we are asked about, and that may not be on the disk.
-    asked: past::Asked,
+    asked: Vec<Asked>,
     /// Files whose earlier versions count as well: what Git has at their places may be of other places.
     with_versions: Vec<PathBuf>,
     versions: OnceLock<trail::Versions>,
@@ -132,7 +132,17 @@ impl<'a> Neighbours<'a> {
     }
 
     fn ask_about_prints(&mut self, path: &Path, prints: Prints) {
-        self.asked.push((real(path), prints));
+        self.asked.push(Asked { path: real(path), brought: prints.clone(), prints });
+    }
+
+    /// The same of a merge, which brings what two sides have and their base has not.
+    fn ask_about_merge(&mut self, path: &Path, base: Option<&EncryptedFile>, sides: &[&EncryptedFile]) {
+        let base = base.map(|base| Prints::of(&held(base, None))).unwrap_or_default();
+        for side in sides {
+            let prints = Prints::of(&held(side, None));
+            self.asked.push(Asked { path: real(path), brought: prints.without(&base), prints });
+        }
+        self.asked.push(Asked { path: real(path), brought: Prints::default(), prints: base });
     }
 
     /// Like [`Neighbours::refuse`], for what another program encrypted and that will become ours.
@@ -236,8 +246,8 @@ impl<'a> Neighbours<'a> {
             let here = versions.iter().filter(|version| version.was_at(&path));
             here.map(|version| (path.clone(), version.holding.prints())).collect::<Vec<_>>()
         });
-        let asked: past::Asked =
-            self.asked.iter().map(|(path, prints)| (path.clone(), prints.clone())).chain(versions).collect();
+        let versions = versions.map(|(path, prints)| Asked { path, prints, brought: Prints::default() });
+        let asked: Vec<Asked> = self.asked.iter().cloned().chain(versions).collect();
         let wanted = match &self.past {
             Past::Ruled => PastScope::Ruled,
             Past::RuledIfKnown => PastScope::RuledIfKnown,
@@ -420,7 +430,8 @@ pub(super) fn refuse_versions(
     };
     let [base, ours, theirs] = [versions.base.flatten(), versions.ours, versions.theirs].map(parse);
     let (base, ours, theirs) = (base?, ours?, theirs?);
-    neighbours.ask_about(path, [&base, &ours, &theirs].into_iter().flatten());
+    let sides: Vec<&EncryptedFile> = [&ours, &theirs].into_iter().flatten().collect();
+    neighbours.ask_about_merge(path, base.as_ref(), &sides);
     let is_known =
         |theirs: &EncryptedFile| ours.as_ref().is_some_and(|ours| are_of_one_key(ours, theirs, opened));
     // It may come from a place that we have not looked at, even if everything here is for the same people.

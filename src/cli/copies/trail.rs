@@ -86,7 +86,7 @@ impl Versions {
     /// reads a file, nothing. `asked` is what else will be in them.
     ///
     /// Where all rules of today name the same readers (`is_one`), repositories count in which others have been named.
-    pub fn read(context: &Context, files: &[PathBuf], asked: &Asked, is_one: bool) -> Result<Self> {
+    pub fn read(context: &Context, files: &[PathBuf], asked: &[Asked], is_one: bool) -> Result<Self> {
         let configs = context.configs()?;
         let ruled: Vec<(&PathBuf, PathBuf)> = files
             .iter()
@@ -115,7 +115,7 @@ impl Versions {
         let mut keys = Keys::default();
         repositories.iter().for_each(|repository| keys.add_all(repository.keys()));
         keys.add_all(ruled.par_iter().filter_map(|(_, place)| on_disk(place)).collect::<Vec<_>>());
-        keys.add_all(asked.iter().map(|(place, prints)| (place.clone(), prints.clone())));
+        keys.add_all(asked.iter().map(|asked| (asked.path.clone(), asked.prints.clone())));
         keys.add_all(staged.iter().filter_map(|State { place, holding, .. }| {
             Some((real(paths[*place]), Prints::of_keys(holding.ours.as_ref()?)))
         }));

@@ -7,13 +7,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::beside::commits_in;
-use super::tree::{ObjectId, Tree};
+use super::tree::{Entry, ObjectId, Tree};
 use super::{Git, history};
 use crate::error::{Error, Kind, Result};
 use crate::os;
 
 /// The most places of commits that are asked for: several seconds of Git's time.
 const MOST: usize = 5_000_000;
+
+/// Of a commit that is asked for more, all is read at once: else Git looks each of them up in the whole of its folder.
+const MANY: usize = 100;
 
 /// The most bytes that their names may have together.
 const MOST_BYTES: usize = 512 << 20;
@@ -32,6 +35,20 @@ impl AtPlaces {
                 .advise("Work in a clone of recent history: `git clone --depth 1000 URL`."));
         }
         let mut found = Self::default();
+        let mut count: HashMap<&ObjectId, usize> = HashMap::new();
+        asked.iter().for_each(|(commit, _)| *count.entry(commit).or_default() += 1);
+        let (many, few): (BTreeSet<_>, BTreeSet<_>) =
+            asked.iter().partition(|(commit, _)| count[*commit] >= MANY);
+        for commit in many.iter().map(|(commit, _)| *commit).collect::<BTreeSet<_>>() {
+            let tree = Tree::of_commit(git, commit.as_str())?;
+            for (_, place) in many.range((commit, Path::new(""))..).take_while(|(other, _)| *other == commit)
+            {
+                if let Some(Entry::File(id)) = tree.get(place) {
+                    found.add(commit, place, id.clone());
+                }
+            }
+        }
+        let asked = &few;
         // Git reads a line for each, and a name may have an end of line in it.
         let is_odd = |place: &Path| place.as_os_str().as_encoded_bytes().contains(&b'\n');
         let (odd, even): (Vec<_>, Vec<_>) = asked.iter().partition(|(_, place)| is_odd(place));

@@ -102,7 +102,8 @@ impl Sequence {
 
 /// Where what is under way began: a rebase, a merge that has stopped, or cherry-picks, reverts or patches.
 pub struct Course {
-    /// The commit, or all of which it may be one; none where that is unknown.
+    /// The commit, or all of which it may be one, and HEAD: Git leaves notes of where something began that is long over. None where it is
+    /// unknown.
     pub began: Vec<String>,
     /// It is one step: our side is then what it began on.
     pub is_one_step: bool,
@@ -135,13 +136,29 @@ pub fn course(git: &Git<'_>) -> Result<Option<Course>> {
         }
         None => return Ok(None),
     };
-    Ok(Some(Course { began, is_one_step: false }))
+    let mut found = Vec::new();
+    for commit in began {
+        // The notes of what is long over may name what Git has not any more.
+        if git.ask(["cat-file", "-e", &format!("{commit}^{{commit}}")])?.code == Some(0) {
+            found.push(commit);
+        } else {
+            found.extend(Course::of_head(git)?.began);
+        }
+    }
+    if !found.is_empty() {
+        found.extend(Course::of_head(git)?.began);
+    }
+    found.dedup();
+    Ok(Some(Course { began: found, is_one_step: false }))
 }
 
 /// Where patches began, of which this is the number of the next: on one of so many commits, since some may have been left out, or
 /// where Git says as well. None of too many.
 fn before_patches(git: &Git<'_>, next: &str, noted: Vec<String>) -> Result<Vec<String>> {
     if !next.parse::<usize>().is_ok_and(|next| (1..=MOST_PATCHES).contains(&next)) {
+        return Ok(Vec::new());
+    }
+    if Course::of_head(git)?.began.is_empty() {
         return Ok(Vec::new());
     }
     let mut found = commits(&git.run(["rev-list", "--first-parent", "-n", next, "HEAD", "--"])?);

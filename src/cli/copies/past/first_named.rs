@@ -37,12 +37,14 @@ pub(super) struct Wish<'w> {
     pub people: Vec<(Option<Rc<Vec<Naming>>>, Person)>,
 }
 
-/// A commit whose rule for a place names somebody, and whose parents' rules do not.
+/// A commit whose rule for a place names somebody, and with parents whose rules do not.
 pub(super) struct Naming {
-    /// What they may have read before: in the parents; in the commit itself, if it is the first one.
+    /// Those parents.
     before: Vec<ObjectId>,
     /// The commit; `None` for the working tree.
     commit: Option<ObjectId>,
+    /// No parent's rule names them.
+    is_first: bool,
     keys: KeySet,
 }
 
@@ -127,24 +129,29 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         let Some(head) = self.head.as_ref().filter(|_| self.changes.is_some()) else { return Ok(None) };
         let mut found = Vec::new();
         for Told { commit, keys, before } in self.told(place, last)?.iter() {
+            if !person.is_new(keys, None) {
+                continue;
+            }
+            let name = self.recorded.name_of(*commit);
+            let parents = &self.recorded.history.commits[*commit].parents;
             let is_new = |before: &Option<KeySet>| person.is_new(keys, before.as_ref());
-            if person.is_new(keys, None) && before.iter().all(is_new) {
-                let name = self.recorded.name_of(*commit);
-                let parents = self.recorded.history.commits[*commit].parents.clone();
-                let before = if parents.is_empty() { vec![name.clone()] } else { parents };
-                found.push(Naming { before, commit: Some(name.clone()), keys: keys.clone() });
+            let new = parents.iter().zip(before).filter(|(_, before)| is_new(before));
+            let new: Vec<ObjectId> = new.map(|(parent, _)| parent.clone()).collect();
+            if parents.is_empty() || !new.is_empty() {
+                let is_first = new.len() == parents.len();
+                found.push(Naming { before: new, commit: Some(name.clone()), is_first, keys: keys.clone() });
             }
         }
         if let Some(keys) = (self.looking.today)(place) {
             let configs = last.states.configs(head.as_str())?;
             if person.is_new(&keys, last.rule(&configs, place)) {
-                found.push(Naming { before: vec![head.clone()], commit: None, keys });
+                found.push(Naming { before: vec![head.clone()], commit: None, is_first: true, keys });
             }
         }
         Ok(Some(Rc::new(found)))
     }
 
-    /// The commits whose rule for a place is another one than that of each of their parents.
+    /// The commits whose rule for a place is another one than that of one of their parents.
     fn told(&self, place: &Path, last: &mut LastRules<'_>) -> Result<Rc<Vec<Told>>> {
         if let Some(known) = self.told.borrow().get(place) {
             return Ok(Rc::clone(known));
@@ -157,7 +164,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         for Change { commit, before } in self.changes.iter().flatten() {
             let Some(keys) = rule(*commit)? else { continue };
             let before = before.iter().map(|parent| rule(*parent)).collect::<Result<Vec<_>>>()?;
-            if !before.iter().any(|before| before.as_ref() == Some(&keys)) {
+            if before.is_empty() || before.iter().any(|before| before.as_ref() != Some(&keys)) {
                 found.push(Told { commit: *commit, keys, before });
             }
         }
@@ -169,7 +176,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
     /// The places in commits to look at, from the top.
     pub fn asked<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = (&'w ObjectId, &'w Path)> {
         let namings = wish.people.iter().filter_map(|(naming, _)| naming.as_deref()).flatten();
-        let commits = namings.flat_map(|naming| &naming.before);
+        let commits = namings.flat_map(|naming| naming.before.iter().chain(&naming.commit));
         commits.flat_map(move |commit| self.places_of(wish).map(move |name| (commit, name)))
     }
 
@@ -178,15 +185,22 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         all.filter_map(|path| path.strip_prefix(self.recorded.git.top()).ok())
     }
 
-    /// Whether all these people could read all of this whenever they were first named for the place: there, or where today's rule
-    /// still names them.
-    pub fn could_read(&self, wish: &Wish<'_>, there: &AtPlaces, last: &mut LastRules<'_>) -> Result<bool> {
+    /// Whether all these people could read all of this whenever they were first named for the place. `is_earlier`: of what was in the
+    /// place once it is enough that it was there before.
+    pub fn could_read(
+        &self,
+        wish: &Wish<'_>,
+        is_earlier: bool,
+        there: &AtPlaces,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
         for (naming, person) in &wish.people {
             let Some(naming) = naming else { return Ok(false) };
             let mut could_once = false;
             for naming in naming.iter() {
-                let could = self.could_then(wish, person, naming, there, last)?;
-                could_once = could_once || could;
+                let could = (is_earlier && self.had_come(wish, naming))
+                    || self.could_then(wish, person, naming, there, last)?;
+                could_once = could_once || (could && naming.is_first);
                 if !could && !self.is_superseded(wish, person, naming, last)? {
                     return Ok(false);
                 }
@@ -198,6 +212,11 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         Ok(true)
     }
 
+    fn had_come(&self, wish: &Wish<'_>, naming: &Naming) -> bool {
+        let line = self.line(&naming.before);
+        wish.came.iter().any(|commit| line.has(*commit))
+    }
+
     /// Whether what they were named for was nothing of this: it came later, and rules have always named them for its own place, too,
     /// whenever they named them here.
     fn is_superseded(
@@ -207,7 +226,8 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         naming: &Naming,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        let line = self.line(&naming.before);
+        let before = if naming.before.is_empty() { naming.commit.as_slice() } else { &naming.before };
+        let line = self.line(before);
         let was_made = wish.made.iter().any(|commit| line.has(*commit));
         Ok(!was_made && self.is_always_with(wish, person, last)?)
     }
@@ -223,47 +243,85 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         rules.map(|keys| keys.map(|keys| person.is_among(&keys)))
     }
 
+    /// Whether they could read it: by a parent's rules in that parent, or by the rules of the commit, both where it was and where it
+    /// is then. Each rule is held against the files of its own commit, for what is taken away from them as they are named was not
+    /// theirs.
     fn could_then(
         &self,
         wish: &Wish<'_>,
         person: &Person,
-        Naming { before, commit, keys }: &Naming,
+        Naming { before, commit, is_first, keys }: &Naming,
         there: &AtPlaces,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        // It was there, or has been: what is there again is judged by itself.
-        let line = self.line(before);
-        if wish.came.iter().any(|commit| line.has(*commit)) {
-            return Ok(true);
-        }
-        for name in self.places_of(wish) {
-            let path = self.recorded.git.top().join(name);
-            // Where today's rule leaves them out, they have left.
-            if path != wish.place
-                && self.are_named_today(&path, person).any(|is_named| is_named == Some(false))
-            {
-                continue;
-            }
-            for parent in before {
-                let Some(id) = there.get(parent, name) else { continue };
-                if !wish.prints.without(&last.prints_of(&path, id)).is_empty() {
-                    continue;
+        for parent in before {
+            for path in self.having(wish, parent, there, last) {
+                if self.is_named(wish, person, (Some(parent), keys), &path, last)? {
+                    return Ok(true);
                 }
-                for commit in [Some(parent), commit.as_ref()] {
-                    let then = match commit {
-                        Some(commit) => {
-                            let configs = last.states.configs(commit.as_str())?;
-                            last.rule(&configs, &path).cloned()
-                        }
-                        None => (self.looking.today)(&path),
-                    };
-                    if then.is_some_and(|then| person.could_read(keys, &then)) {
-                        return Ok(true);
-                    }
+            }
+        }
+        let after = match commit {
+            Some(commit) => self.having(wish, commit, there, last),
+            None => vec![wish.place.to_path_buf()],
+        };
+        let mut could = false;
+        for path in after {
+            could = could || self.is_named(wish, person, (commit.as_ref(), keys), &path, last)?;
+        }
+        if !could || before.is_empty() || !is_first {
+            return Ok(could);
+        }
+        for parent in before {
+            for path in self.having(wish, parent, there, last) {
+                if self.is_named(wish, person, (commit.as_ref(), keys), &path, last)? {
+                    return Ok(true);
                 }
             }
         }
         Ok(false)
+    }
+
+    /// The places where a commit has all of it.
+    fn having(
+        &self,
+        wish: &Wish<'_>,
+        commit: &ObjectId,
+        there: &AtPlaces,
+        last: &mut LastRules<'_>,
+    ) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for name in self.places_of(wish) {
+            let path = self.recorded.git.top().join(name);
+            let Some(id) = there.get(commit, name) else { continue };
+            if wish.prints.without(&last.prints_of(&path, id)).is_empty() {
+                found.push(path);
+            }
+        }
+        found
+    }
+
+    /// Whether a commit's rule for a place lets them read it, and today's does not leave them out. Without a commit, today's alone.
+    fn is_named(
+        &self,
+        wish: &Wish<'_>,
+        person: &Person,
+        (commit, keys): (Option<&ObjectId>, &KeySet),
+        path: &Path,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        // Where today's rule leaves them out, they have left.
+        if path != wish.place && self.are_named_today(path, person).any(|is_named| is_named == Some(false)) {
+            return Ok(false);
+        }
+        let then = match commit {
+            Some(commit) => {
+                let configs = last.states.configs(commit.as_str())?;
+                last.rule(&configs, path).cloned()
+            }
+            None => (self.looking.today)(path),
+        };
+        Ok(then.is_some_and(|then| person.could_read(keys, &then)))
     }
 
     /// Whether in all commits, and today, a rule for the place that names somebody comes with one for the other place that does so.

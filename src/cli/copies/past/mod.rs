@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies;
-use crate::repo::copies::{Audiences, Copies, Held, Leaving, Named, Places, Prints, lets_others_in};
+use crate::repo::copies::{Audiences, Copies, Excused, Held, Leaving, Named, Places, Prints, lets_others_in};
 use crate::repo::git::ancestry::{Ancestry, Line};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
@@ -87,8 +87,14 @@ const MOST_TRIALS: usize = 2_000_000;
 /// How many commits are walked by to see where contents were first: seconds.
 const MOST_STEPS_OF_LINES: usize = 200_000_000;
 
-/// The paths that somebody asks about, which need not be on the disk.
-pub(super) type Asked = Vec<(PathBuf, Prints)>;
+/// A path that somebody asks about, which need not be on the disk.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub path: PathBuf,
+    pub prints: Prints,
+    /// What comes to the path.
+    pub brought: Prints,
+}
 
 /// A content that was once at a place.
 pub(super) struct Version {
@@ -105,7 +111,7 @@ pub(super) fn add(
     git: &Git,
     configs: &[&Configs],
     wanted: PastScope,
-    asked: &Asked,
+    asked: &[Asked],
     is_one: bool,
     context: &Context,
 ) -> Result<()> {
@@ -310,7 +316,7 @@ impl<'g> Recorded<'g> {
         copies: &mut Copies,
         configs: &[&Configs],
         wanted: PastScope,
-        asked: &Asked,
+        asked: &[Asked],
         today: &dyn Fn(&Path) -> Option<KeySet>,
         context: &Context,
     ) -> Result<LastReaders<'_>> {
@@ -321,7 +327,7 @@ impl<'g> Recorded<'g> {
         // What is looked at has excuses of its own for what there was before a change.
         let configs = if wanted == PastScope::Shared { &configs[..configs.len().min(1)] } else { configs };
         let mut any_asked = Prints::default();
-        asked.iter().for_each(|(_, prints)| any_asked.add(prints));
+        asked.iter().for_each(|asked| any_asked.add(&asked.prints));
         let looking =
             Looking { elsewhere: Elsewhere { copies: &*copies, asked, any_asked }, wanted, configs, today };
         let places = self.once_for_fewer(&lookup, wanted, today, copies)?;
@@ -332,8 +338,15 @@ impl<'g> Recorded<'g> {
         let mut last = LastRules::of(self.git, lookup.clone(), &self.history)?;
         let mut left = self.moved(&places, &looking, &mut last)?;
         left.extend(self.beside_head(&places, &looking, &mut last)?);
+        // Where today's rule is one that it left under, or for fewer, that still counts.
+        let is_for_others = |left: &Left| {
+            today(&self.paths[left.place]).is_none_or(|today| lets_others_in(&today, &left.keys))
+        };
+        let of_today = left.iter().filter(|left| !is_for_others(left));
+        let of_today: HashSet<_> = of_today.map(|left| (left.place, left.content)).collect();
         let on_the_way = left.iter().filter(|left| left.is_on_the_way);
-        found.on_the_way = on_the_way.map(|left| (left.place, left.content)).collect();
+        let on_the_way = on_the_way.map(|left| (left.place, left.content));
+        found.on_the_way = on_the_way.filter(|left| !of_today.contains(left)).collect();
         for Left { place, content, keys, stayed, came, .. } in left {
             let rule = PastRule { keys: Some(keys), since: last.since(came, copies), stayed: Some(stayed) };
             found.rules.entry((place, content)).or_default().push(rule);
@@ -462,9 +475,12 @@ impl<'g> Recorded<'g> {
                 continue;
             }
             first.insert(version.path.clone());
-            let leaving = leavings
-                .entry(first)
-                .or_insert_with_key(|first| copies.add_leaving(copies::Since::Elsewhere(first.clone())));
+            let leaving = leavings.entry(first).or_insert_with_key(|first| {
+                copies.add_leaving(copies::Since::Elsewhere(Excused {
+                    places: first.clone(),
+                    ..Excused::default()
+                }))
+            });
             let of_today = version.rules.iter_mut().filter(|rule| rule.since == Since::Now);
             of_today.for_each(|rule| rule.since = Since::Leaving(*leaving));
         }
@@ -519,7 +535,7 @@ struct Left<'r> {
 #[derive(PartialEq, Eq, Hash)]
 enum Came {
     /// In all places but these.
-    Elsewhere(BTreeSet<PathBuf>),
+    Elsewhere(Excused),
     /// In this one.
     At(PathBuf),
 }
@@ -536,7 +552,7 @@ struct Looking<'c> {
 /// What is in files of today, or asked about.
 struct Elsewhere<'c> {
     copies: &'c Copies,
-    asked: &'c Asked,
+    asked: &'c [Asked],
     /// All that is asked about.
     any_asked: Prints,
 }
@@ -547,6 +563,13 @@ impl<'c> Elsewhere<'c> {
         !prints.in_common(&self.any_asked).is_empty() || self.copies.share_prints(prints)
     }
 
+    /// What comes to a path.
+    fn brought_to(&self, path: &Path) -> Prints {
+        let mut brought = Prints::default();
+        self.asked.iter().filter(|asked| asked.path == path).for_each(|asked| brought.add(&asked.brought));
+        brought
+    }
+
     /// Where these are in files of today.
     fn on_disk<'p>(&self, of: impl Iterator<Item = &'p Prints>) -> Places<'c> {
         self.copies.places(of)
@@ -555,7 +578,7 @@ impl<'c> Elsewhere<'c> {
     /// The same with what is asked about.
     fn places<'p>(&self, of: impl Iterator<Item = &'p Prints>) -> Places<'c> {
         let mut places = self.copies.places(of);
-        self.asked.iter().for_each(|(path, prints)| places.add(path, prints));
+        self.asked.iter().for_each(|asked| places.add(&asked.path, &asked.prints));
         places
     }
 }

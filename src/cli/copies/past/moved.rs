@@ -4,7 +4,7 @@
 //! where it is now is [`FirstNamed`]'s to say.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::first_named::{FirstNamed, Wish};
@@ -14,7 +14,7 @@ use crate::document::Format;
 use crate::error::Result;
 use crate::fs;
 use crate::keys::KeySet;
-use crate::repo::copies::{Person, Places, Prints, lets_others_in};
+use crate::repo::copies::{Excused, Person, Places, Prints, lets_others_in};
 use crate::repo::git::arrivals::AtPlaces;
 use crate::repo::git::history::not_understood;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -33,15 +33,18 @@ impl Recorded<'_> {
             return Ok(Vec::new());
         }
         let losses = self.losses(&contents)?;
-        let left = self.what_left(&contents, &losses, looking, last)?;
+        let left = self.what_left(&contents, &losses, looking)?;
         let rules = self.rules_of(&left, &contents, &losses, last)?;
         let first = FirstNamed::of(self, looking, last)?;
         let wishes = self.wishes(&left, &rules, &contents, looking, &first, last)?;
         let there = AtPlaces::read(self.git, &wishes.iter().flat_map(|wish| first.asked(wish)).collect())?;
-        let mut excused: BTreeMap<(usize, usize), BTreeSet<PathBuf>> = BTreeMap::new();
+        let mut excused: BTreeMap<(usize, usize), Excused> = BTreeMap::new();
         for wish in &wishes {
-            if first.could_read(wish, &there, last)? {
-                excused.entry((wish.left, wish.keys)).or_default().insert(wish.place.to_path_buf());
+            let excused = excused.entry((wish.left, wish.keys)).or_default();
+            if first.could_read(wish, false, &there, last)? {
+                excused.places.insert(wish.place.to_path_buf());
+            } else if first.could_read(wish, true, &there, last)? {
+                excused.earlier.insert(wish.place.to_path_buf());
             }
         }
         let mut found: Vec<Counting> = Vec::new();
@@ -49,12 +52,12 @@ impl Recorded<'_> {
             for (number, keys) in rules[at].iter().enumerate() {
                 let mut excused = excused.remove(&(at, number)).unwrap_or_default();
                 let own = &self.paths[left.place];
-                let came = match (left.is_back, excused.contains(own)) {
+                let came = match (left.is_back, excused.places.contains(own)) {
                     (true, true) => continue,
                     (true, false) => Came::At(own.clone()),
                     (false, _) => {
                         // What other branches have for its own place is `beside`'s.
-                        excused.insert(own.clone());
+                        excused.places.insert(own.clone());
                         Came::Elsewhere(excused)
                     }
                 };
@@ -101,7 +104,6 @@ impl Recorded<'_> {
         contents: &Contents<'r>,
         losses: &[Lost<'r>],
         looking: &Looking<'_>,
-        last: &mut LastRules<'_>,
     ) -> Result<Vec<HasLeft<'r>>> {
         let Looking { elsewhere, wanted, .. } = looking;
         let next = self.next_contents(losses)?;
@@ -112,28 +114,21 @@ impl Recorded<'_> {
         let mut back: HashMap<(usize, &ObjectId), Prints> = HashMap::new();
         for loss in losses {
             let back = back.entry((loss.place, loss.content)).or_default();
-            let Some(held) = &contents[&(loss.place, loss.content)] else { continue };
+            // What HEAD has there is not gone yet.
+            let held = contents[&(loss.place, loss.content)].as_ref().filter(|_| loss.is_committed);
+            let Some(held) = held else { continue };
             let nothing = Prints::default();
             let stayed = match &loss.next {
                 Next::Nothing => &nothing,
                 Next::Content(id) => next.get(&(loss.place, id)).map_or(&nothing, |next| &**next),
-                Next::OnDisk(next) => &next.prints(),
+                Next::OnDisk(next) => next,
             };
             let path = &self.paths[loss.place];
             let lost = held.without(stayed);
             let at_place = |places: &Places| places.of(&lost).remove(path.as_path()).unwrap_or_default();
             let here = at_place(&on_disk);
             back.add(&here);
-            let asked = at_place(&all).without(&here);
-            if asked.is_empty() {
-                continue;
-            }
-            // What is merged may have a new data key there: it is gone if the next file has no value of its name.
-            back.add(&match &loss.next {
-                Next::Nothing => asked,
-                Next::Content(id) => last.removed(path, loss.content, id).in_common(&asked),
-                Next::OnDisk(next) => last.removed_by(path, loss.content, Some(next)).in_common(&asked),
-            });
+            back.add(&elsewhere.brought_to(path).in_common(&lost));
         }
         let mut of_place: HashMap<usize, Vec<&Prints>> = HashMap::new();
         for ((place, _), held) in contents {
@@ -365,12 +360,12 @@ impl Recorded<'_> {
             let Some(&place) = by_name.get(&*loss.path) else { continue };
             let Some(&content) = ids.get(&loss.content) else { continue };
             let next = loss.next.map_or(Next::Nothing, Next::Content);
-            found.push(Lost { place, content, next, before: loss.before });
+            found.push(Lost { place, content, next, before: loss.before, is_committed: true });
         }
         for &(place, content) in contents.keys() {
             let is_there = tree.get(&self.history.paths[place]) == Some(&Entry::File(content.clone()));
             if let Some(next) = self.next_since(place, content).filter(|_| is_there) {
-                found.push(Lost { place, content, next, before: vec![commit.clone()] });
+                found.push(Lost { place, content, next, before: vec![commit.clone()], is_committed: false });
             }
         }
         Ok(found)
@@ -385,7 +380,7 @@ impl Recorded<'_> {
                 let format = Format::of_path(path);
                 let bytes = fs::read_found(path, format.most_bytes() as u64).ok();
                 let file = bytes.and_then(|bytes| Holding::of(format, &bytes));
-                Some(file.map_or(Next::Nothing, |file| Next::OnDisk(Box::new(file))))
+                Some(file.map_or(Next::Nothing, |file| Next::OnDisk(file.prints())))
             }
             Some(Entry::File(id)) => (id != content).then(|| Next::Content(id.clone())),
             _ => None,
@@ -411,7 +406,7 @@ impl Recorded<'_> {
 enum Next {
     Nothing,
     Content(ObjectId),
-    OnDisk(Box<Holding>),
+    OnDisk(Prints),
 }
 
 /// A content that has left its place, as [`left::Loss`]. What is not committed yet has no commit after it.
@@ -420,4 +415,5 @@ struct Lost<'r> {
     content: &'r ObjectId,
     next: Next,
     before: Vec<ObjectId>,
+    is_committed: bool,
 }

@@ -112,18 +112,6 @@ impl<'g> LastRules<'g> {
         Some(Wrapped::all_of(&self.holding_of(path, id)?.ours?))
     }
 
-    /// The values of a content that the next one at a path has not, whatever they may be there.
-    pub(super) fn removed(&mut self, path: &Path, id: &ObjectId, next: &ObjectId) -> Prints {
-        let next = self.holding_of(path, next);
-        self.removed_by(path, id, next.as_ref())
-    }
-
-    pub(super) fn removed_by(&mut self, path: &Path, id: &ObjectId, next: Option<&Holding>) -> Prints {
-        let held = self.holding_of(path, id).and_then(|holding| holding.held(None)).unwrap_or_default();
-        let next = next.and_then(|next| next.held(None)).unwrap_or_default();
-        copies::removed(&held, &next)
-    }
-
     /// Whether a content at a path was made for its readers, in each of these commits. Where that cannot be told, it was not.
     pub(super) fn made_for_all_of(
         &mut self,

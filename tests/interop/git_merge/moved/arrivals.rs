@@ -5,23 +5,6 @@ use super::{Moved, OTHER, SECRET};
 use crate::git_merge::repo::{Repo, new_identity};
 
 impl Moved {
-    /// Rules for `dev/` and `prod/`.
-    fn say(&self, dev: &str, prod: &str) {
-        self.names(&[("dev", dev), ("prod", prod)]);
-    }
-
-    fn both(&self) -> String {
-        format!("{},{}", self.repo.recipient, self.mallory)
-    }
-
-    /// A rule for each of these folders.
-    fn names(&self, folders: &[(&str, &str)]) {
-        let rule =
-            |(folder, readers): &(&str, &str)| format!("  - path_regex: ^{folder}/\n    age: {readers}\n");
-        let rules: String = folders.iter().map(rule).collect();
-        self.repo.test.write(".sops.yaml", format!("creation_rules:\n{rules}"));
-    }
-
     #[track_caller]
     fn lets_nobody_in(&self, place: &str, how: &str) {
         self.lets_nobody_in_from("prod/s.yaml", place, how);

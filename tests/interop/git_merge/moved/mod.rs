@@ -39,6 +39,23 @@ impl Moved {
         Self { repo, mallory }
     }
 
+    /// Rules for `dev/` and `prod/`.
+    fn say(&self, dev: &str, prod: &str) {
+        self.names(&[("dev", dev), ("prod", prod)]);
+    }
+
+    fn both(&self) -> String {
+        format!("{},{}", self.repo.recipient, self.mallory)
+    }
+
+    /// A rule for each of these folders.
+    fn names(&self, folders: &[(&str, &str)]) {
+        let rule =
+            |(folder, readers): &(&str, &str)| format!("  - path_regex: ^{folder}/\n    age: {readers}\n");
+        let rules: String = folders.iter().map(rule).collect();
+        self.repo.test.write(".sops.yaml", format!("creation_rules:\n{rules}"));
+    }
+
     /// The file with Mallory in its list, by an entry that was made for somebody else.
     fn listed(&self, file: &str) -> String {
         let ours = &self.repo.recipient;

@@ -650,3 +650,50 @@ fn a_folder_that_is_renamed_with_its_rule_is_merged() {
     assert!(plain.contains("a: one more") && plain.contains("d: four more"), "{plain}");
     assert!(text.contains(&nina) && !text.contains(&moved.mallory), "{text}");
 }
+
+/// Git keeps its notes of cherry-picks that were given up by `git reset --hard`.
+#[test]
+fn what_was_given_up_lets_nobody_in_and_is_in_nobodys_way() {
+    for how in ["left", "pruned"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, both) = (repo.recipient.as_str(), moved.both());
+        moved.say(&both, &both);
+        repo.sealant(&["updatekeys", "--yes", "prod"]);
+        test.write("x", "1");
+        repo.commit("Mallory reads all");
+        let writes = || {
+            test.write("x", "2");
+            repo.commit("two");
+            test.write("x", "3");
+        };
+        repo.branches(|| test.write("x", "9"), writes);
+        let _ = repo.git(&["cherry-pick", "theirs~1", "theirs"]).run().code(1);
+        repo.ok(&["reset", "-q", "--hard"]);
+        assert!(test.path(".git/sequencer/head").exists(), "Git has cleared up");
+        if how == "pruned" {
+            test.write(".git/sequencer/head", format!("{}\n", "12".repeat(20)));
+        }
+        moved.say(&both, ours);
+        repo.sealant(&["updatekeys", "--yes", "--rotate", "prod"]);
+        repo.commit("Mallory has left prod");
+        repo.ok(&["checkout", "-q", "-b", "back"]);
+        moved.say(&both, &both);
+        test.write("prod/s.yaml", super::SECRET.replace("five", "six"));
+        repo.sealant(&["encrypt", "-i", "prod/s.yaml"]);
+        repo.commit("Mallory reads prod");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.set("prod/s.yaml", "c", "planted-new");
+        repo.commit("a new value");
+        let merged = repo.git(&["merge", "-m", "merged", "back"]).run();
+        assert!(merged.status != 0, "{how}: {merged}");
+        let output = test.sealant(&["resolve", "prod/s.yaml"]).run();
+        assert!(output.status != 0 && output.stderr.contains(&moved.mallory), "{how}: {output}");
+        assert!(!test.read_text("prod/s.yaml").contains(&moved.mallory), "{how}");
+        test.write("prod/new.yaml", "a: planted-new\n");
+        let output = test.sealant(&["encrypt", "-i", "prod/new.yaml"]).run().ok();
+        assert!(output.stderr.contains(&moved.mallory), "{how}: {output}");
+        repo.ok(&["checkout", "-q", "-f", "main"]);
+        repo.set("prod/s.yaml", "d", "more");
+    }
+}
