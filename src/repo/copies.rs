@@ -901,7 +901,8 @@ impl Copies {
         let Age::Left(Leaving(leaving)) = past.age else { return is_elsewhere };
         match &self.leavings[leaving] {
             Since::Elsewhere(excused) => {
-                !excused.places.contains(here) && !(is_earlier && excused.earlier.contains(here))
+                let is_excused = excused.places.contains(here);
+                !(is_excused || (is_earlier && excused.earlier.contains(here)))
             }
             Since::At(place) => here == place,
         }

@@ -384,3 +384,111 @@ fn whoever_joins_reads_what_is_renamed_with_its_rule() {
     repo.ok(&["merge", "-q", "-m", "merged", "theirs"]);
     is_quiet("site");
 }
+
+/// In one commit Mallory comes to `dev/`, and what is not for her moves to `prod/`; or a file was in `dev/` before that had a rule.
+#[test]
+fn what_was_taken_away_as_somebody_came_is_for_nobody_else() {
+    for how in ["live", "live, with a blank", "retired", "without a rule"] {
+        let moved = before_mallory(&["dev", "prod"]);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, both) = (repo.recipient.as_str(), moved.both());
+        let anna = new_identity(test, &test.home("anna.txt"));
+        if how == "without a rule" {
+            moved.names(&[("prod", ours)]);
+            test.write("dev/s.yaml", SECRET);
+            repo.sealant(&["encrypt", "-i", "--age", ours, "dev/s.yaml"]);
+        } else {
+            repo.encrypted("dev/s.yaml", SECRET);
+        }
+        repo.encrypted("prod/app.yaml", OTHER);
+        let file = test.read_text("dev/s.yaml");
+        repo.commit("start");
+        repo.ok(&["mv", "dev/s.yaml", "prod/s.yaml"]);
+        let dev = if how == "without a rule" { ours } else { both.as_str() };
+        moved.names(&[("dev", dev), ("prod", ours)]);
+        repo.sealant(&["updatekeys", "--yes", "dev"]);
+        repo.commit("Mallory reads dev, but not this");
+        if !how.starts_with("live") {
+            repo.ok(&["rm", "-q", "prod/s.yaml"]);
+        }
+        moved.names(&[("dev", &both), ("prod", &format!("{ours},{anna}"))]);
+        repo.sealant(&["updatekeys", "--yes", "."]);
+        repo.commit("Anna reads prod");
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        if how.starts_with("live") {
+            repo.ok(&["rm", "-q", "prod/s.yaml"]);
+        }
+        test.write("dev/s.yaml", if how.ends_with("blank") { file.replacen(": ", ":  ", 1) } else { file });
+        repo.commit("back");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
+        let check = test.sealant(&["check"]).run().code(1);
+        let is_told = |line: &str| line.starts_with("dev/s.yaml:") && line.ends_with("[moved]");
+        assert!(check.text().lines().any(is_told), "{how}: {check}");
+        for words in [&["updatekeys", "--yes", "dev"][..], &["rotate", "-i", "dev/s.yaml"]] {
+            let output = test.sealant(words).run().code(8);
+            assert!(output.stderr.contains("s.yaml of commit"), "{how}: {output}");
+            moved.reads_nothing(how);
+        }
+    }
+}
+
+/// A value was replaced and its data key as well before Mallory came; her branch puts the whole file back as it was.
+#[test]
+fn what_was_replaced_when_somebody_came_is_merged_for_nobody_else() {
+    for how in ["merge", "cherry-pick", "rebase"] {
+        let moved = before_mallory(&["dev"]);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        repo.encrypted("dev/s.yaml", "a: planted-old\nb: two\nc: three\nd: four\n");
+        repo.commit("start");
+        let file = test.read_text("dev/s.yaml");
+        repo.set("dev/s.yaml", "a", "new");
+        repo.sealant(&["rotate", "-i", "dev/s.yaml"]);
+        repo.commit("a new value, and a new data key");
+        moved.names(&[("dev", &moved.both())]);
+        repo.sealant(&["updatekeys", "--yes", "dev"]);
+        repo.commit("Mallory reads dev");
+        let theirs = || test.write("dev/s.yaml", &file);
+        repo.branches(|| repo.set("dev/s.yaml", "d", "more"), theirs);
+        match how {
+            "merge" => drop(repo.git(&["merge", "-m", "merged", "theirs"]).run()),
+            "cherry-pick" => drop(repo.git(&["cherry-pick", "theirs"]).run()),
+            _ => drop(repo.git(&["rebase", "-q", "main", "theirs"]).run()),
+        }
+        for words in
+            [&["resolve", "dev/s.yaml"][..], &["updatekeys", "--yes", "dev"], &["rotate", "-i", "dev/s.yaml"]]
+        {
+            let _ = test.sealant(words).run();
+            moved.reads_nothing(how);
+        }
+    }
+}
+
+/// A branch names Mallory while it has a file, which is gone at its tip; another one brings that file.
+#[test]
+fn what_only_the_commit_that_names_somebody_has_is_for_nobody_else() {
+    let moved = before_mallory(&["dev", "prod"]);
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let (ours, both) = (repo.recipient.as_str(), moved.both());
+    repo.encrypted("prod/s.yaml", SECRET);
+    repo.commit("start");
+    let file = test.read_text("prod/s.yaml");
+    repo.ok(&["rm", "-q", "prod/s.yaml"]);
+    repo.commit("retired");
+    let joins = || {
+        test.write("dev/z.yaml", &file);
+        repo.commit("z");
+        moved.names(&[("dev", &both), ("prod", ours)]);
+        repo.commit("Mallory reads dev");
+        std::fs::remove_file(test.path("dev/z.yaml")).expect("a file");
+    };
+    repo.branches(|| test.write("ours", ""), joins);
+    repo.ok(&["merge", "-q", "--no-ff", "-m", "Mallory reads dev", "theirs"]);
+    repo.ok(&["branch", "-q", "-D", "theirs"]);
+    repo.sealant(&["updatekeys", "--yes", "dev"]);
+    repo.commit("so she does");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    test.write("dev/s.yaml", &file);
+    repo.commit("one more");
+    moved.lets_nobody_in("dev/s.yaml", "in between");
+}
