@@ -244,8 +244,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
     }
 
     /// Whether they could read it: by a parent's rules in that parent, or by the rules of the commit, both where it was and where it
-    /// is then. Each rule is held against the files of its own commit, for what is taken away from them as they are named was not
-    /// theirs.
+    /// is then. What is taken away from somebody in the commit that names them was not theirs.
     fn could_then(
         &self,
         wish: &Wish<'_>,
@@ -254,29 +253,27 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         there: &AtPlaces,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        for parent in before {
-            for path in self.having(wish, parent, there, last) {
-                if self.is_named(wish, person, (Some(parent), keys), &path, last)? {
+        let mut could_in = |files: &ObjectId, rules: Option<&ObjectId>| {
+            for path in self.having(wish, files, there, last) {
+                if self.is_named(wish, person, (rules, keys), &path, last)? {
                     return Ok(true);
                 }
             }
-        }
-        let after = match commit {
-            Some(commit) => self.having(wish, commit, there, last),
-            None => vec![wish.place.to_path_buf()],
+            Ok::<_, Error>(false)
         };
-        let mut could = false;
-        for path in after {
-            could = could || self.is_named(wish, person, (commit.as_ref(), keys), &path, last)?;
+        for parent in before {
+            if could_in(parent, Some(parent))? {
+                return Ok(true);
+            }
         }
-        if !could || before.is_empty() || !is_first {
-            return Ok(could);
+        // Today it is in the place, whose rule names them.
+        let can = commit.as_ref().map_or(Ok(true), |commit| could_in(commit, Some(commit)))?;
+        if !can || before.is_empty() || !is_first {
+            return Ok(can);
         }
         for parent in before {
-            for path in self.having(wish, parent, there, last) {
-                if self.is_named(wish, person, (commit.as_ref(), keys), &path, last)? {
-                    return Ok(true);
-                }
+            if could_in(parent, commit.as_ref())? {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -290,15 +287,12 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         there: &AtPlaces,
         last: &mut LastRules<'_>,
     ) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        for name in self.places_of(wish) {
-            let path = self.recorded.git.top().join(name);
-            let Some(id) = there.get(commit, name) else { continue };
-            if wish.prints.without(&last.prints_of(&path, id)).is_empty() {
-                found.push(path);
-            }
-        }
-        found
+        let top = self.recorded.git.top();
+        let mut has = |name: &&Path| {
+            let held = there.get(commit, name).map(|id| last.prints_of(&top.join(name), id));
+            held.is_some_and(|held| wish.prints.without(&held).is_empty())
+        };
+        self.places_of(wish).filter(|name| has(name)).map(|name| top.join(name)).collect()
     }
 
     /// Whether a commit's rule for a place lets them read it, and today's does not leave them out. Without a commit, today's alone.
