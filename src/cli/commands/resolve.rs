@@ -38,7 +38,7 @@ Examples:
   sealant resolve secrets.enc.yaml
   sealant resolve --theirs secrets.enc.yaml && git add secrets.enc.yaml
   sealant resolve --edit secrets.enc.yaml
-  sealant resolve --allow-recipient age1... secrets.enc.yaml    # they joined on the branch")]
+  sealant resolve --allow-recipient age1... secrets.enc.yaml    # who joined")]
 pub struct Args {
     /// The files
     #[arg(required = true, value_name = "FILE")]

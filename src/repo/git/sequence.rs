@@ -125,8 +125,8 @@ pub fn course(git: &Git<'_>) -> Result<Option<Course>> {
         String::from_utf8_lossy(&read.unwrap_or_else(|| SecretBytes::new(Vec::new()))).into_owned()
     };
     let began = match FOLDERS.iter().find(|name| state.join(name).is_dir()) {
-        Some(&"rebase-merge") => commits(text("rebase-merge/onto").as_bytes()),
-        Some(&"sequencer") => commits(text("sequencer/head").as_bytes()),
+        Some(&"rebase-merge") => commits(text("rebase-merge/onto").as_bytes()).into_iter().take(1).collect(),
+        Some(&"sequencer") => commits(text("sequencer/head").as_bytes()).into_iter().take(1).collect(),
         Some(_) => {
             let noted = [text("rebase-apply/onto"), text("ORIG_HEAD")].concat();
             before_patches(git, text("rebase-apply/next").trim(), commits(noted.as_bytes()))?
@@ -136,19 +136,17 @@ pub fn course(git: &Git<'_>) -> Result<Option<Course>> {
         }
         None => return Ok(None),
     };
-    let mut found = Vec::new();
-    for commit in began {
-        // The notes of what is long over may name what Git has not any more.
-        if git.ask(["cat-file", "-e", &format!("{commit}^{{commit}}")])?.code == Some(0) {
+    // The notes of what is long over may name what Git has not any more.
+    let head = Course::of_head(git)?.began;
+    let is_unknown = began.is_empty();
+    let mut found = head;
+    for commit in began.into_iter().take(MOST_PATCHES + 2) {
+        let is_there = git.ask(["cat-file", "-e", &format!("{commit}^{{commit}}")])?.code == Some(0);
+        if is_there && !found.contains(&commit) {
             found.push(commit);
-        } else {
-            found.extend(Course::of_head(git)?.began);
         }
     }
-    if !found.is_empty() {
-        found.extend(Course::of_head(git)?.began);
-    }
-    found.dedup();
+    let found = if is_unknown { Vec::new() } else { found };
     Ok(Some(Course { began: found, is_one_step: false }))
 }
 
