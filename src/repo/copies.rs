@@ -191,6 +191,11 @@ impl Person {
         !lets_others_in(&self.0, readers)
     }
 
+    /// The same for all who can use the same keys.
+    pub fn holders(&self) -> String {
+        Readers::of(&self.0).ways().flat_map(Shares::keys).cloned().collect::<Vec<_>>().join("\n")
+    }
+
     fn is_alone(&self) -> bool {
         self.0.groups.len() < 2
     }

@@ -946,6 +946,13 @@ impl Holding {
         self.foreign.program().filter(|_| self.ours.is_none())
     }
 
+    /// What is encrypted in it, without what it only quotes.
+    fn encrypted(&self) -> Prints {
+        let mut all = self.ours.as_ref().map(|file| held(file, None)).unwrap_or_default();
+        all.extend(self.foreign.held(None));
+        Prints::of(&all)
+    }
+
     fn prints(&self) -> Prints {
         let mut prints = Prints::of(&self.held(None).unwrap_or_default());
         self.remains.iter().for_each(|remains| prints.add(&Prints::of(&remains.held(None))));

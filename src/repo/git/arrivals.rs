@@ -3,7 +3,7 @@
 //! Owns that Git is started once, however many commits there are and however often one of these names the same parent; and that a
 //! content has come by a commit if none of its parents has it there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::beside::commits_in;
@@ -74,6 +74,27 @@ impl AtPlaces {
             // Of what is not there Git repeats the name.
             if let Some(id) = ObjectId::parse(answer) {
                 found.add(commit, place, id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The same of files alone: what a link says is no file.
+    pub fn read_files(git: &Git, asked: &BTreeSet<(&ObjectId, &Path)>) -> Result<Self> {
+        let mut by_commit: BTreeMap<&ObjectId, BTreeSet<PathBuf>> = BTreeMap::new();
+        for (commit, place) in asked {
+            by_commit.entry(commit).or_default().insert(place.to_path_buf());
+        }
+        let mut found = Self::default();
+        for (commit, places) in by_commit {
+            let tree = match places.len() < MANY {
+                true => Tree::of_commit_at(git, commit.as_str(), &places)?,
+                false => Tree::of_commit(git, commit.as_str())?,
+            };
+            for place in &places {
+                if let Some(Entry::File(id)) = tree.get(place) {
+                    found.add(commit, place, id.clone());
+                }
             }
         }
         Ok(found)

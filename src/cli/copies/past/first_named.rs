@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use super::{LastRules, Looking, Recorded};
 use crate::cli::copies::past_rule_of;
+use crate::config::is_config;
 use crate::error::{Error, Result};
 use crate::keys::KeySet;
 use crate::repo::copies::{Person, Prints};
@@ -25,6 +26,8 @@ pub(super) struct Wish<'w> {
     /// The number of that rule.
     pub keys: usize,
     pub place: &'w Path,
+    /// It has been in this place on the way: whoever could read it there may have it where it is.
+    pub is_between: bool,
     pub prints: Prints,
     /// The place that it has left.
     pub own: &'w Path,
@@ -60,6 +63,8 @@ pub(super) struct FirstNamed<'a, 'r> {
     all: BTreeSet<usize>,
     lines: RefCell<HashMap<Vec<ObjectId>, Rc<Line>>>,
     told: RefCell<HashMap<PathBuf, Rc<Vec<Told>>>>,
+    /// Those of the people who could read it in the places between, by their holders.
+    between: RefCell<BTreeSet<(usize, usize, PathBuf, String)>>,
 }
 
 /// What the rule for a place says in a commit, and in its parents.
@@ -83,7 +88,9 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
     ) -> Result<Self> {
         let ancestry = recorded.ancestry();
         let head = changes::head_id(recorded.git)?;
-        let changing = last.changing((&recorded.history, ancestry))?;
+        // A config of another name may change in ways that are not known.
+        let is_known = !last.states.places().any(|place| !is_config(place));
+        let changing = last.changing((&recorded.history, ancestry))?.filter(|_| is_known);
         let number = head.as_ref().and_then(|head| ancestry.number(head));
         let all = changing.clone().unwrap_or_default();
         let changes = changing.zip(number).map(|(changing, head)| {
@@ -109,8 +116,8 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
             };
             commits.map(change).collect()
         });
-        let (lines, told) = (RefCell::default(), RefCell::default());
-        Ok(Self { recorded, looking, head, changes, all, lines, told })
+        let (lines, told, between) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Ok(Self { recorded, looking, head, changes, all, lines, told, between })
     }
 
     fn line(&self, to: &[ObjectId]) -> Rc<Line> {
@@ -194,22 +201,43 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         there: &AtPlaces,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        for (naming, person) in &wish.people {
-            let Some(naming) = naming else { return Ok(false) };
-            let mut could_once = false;
-            for naming in naming.iter() {
-                let could = (is_earlier && self.had_come(wish, naming))
-                    || self.could_then(wish, person, naming, there, last)?;
-                could_once = could_once || (could && naming.is_first);
-                if !could && !self.is_superseded(wish, person, naming, last)? {
-                    return Ok(false);
-                }
-            }
-            if !could_once {
+        for who in &wish.people {
+            if !self.could(wish, who, is_earlier, there, last)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Keeps in mind who of these could read it in a place between.
+    pub fn note(&self, wish: &Wish<'_>, there: &AtPlaces, last: &mut LastRules<'_>) -> Result<()> {
+        for who in &wish.people {
+            if self.could(wish, who, false, there, last)? {
+                self.between.borrow_mut().insert(key_of(wish, wish.place, &who.1));
+            }
+        }
+        Ok(())
+    }
+
+    fn could(
+        &self,
+        wish: &Wish<'_>,
+        (naming, person): &(Option<Rc<Vec<Naming>>>, Person),
+        is_earlier: bool,
+        there: &AtPlaces,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        let Some(naming) = naming else { return Ok(false) };
+        let mut could_once = false;
+        for naming in naming.iter() {
+            let could = (is_earlier && self.had_come(wish, naming))
+                || self.could_then(wish, person, naming, there, last)?;
+            could_once = could_once || (could && naming.is_first);
+            if !could && !self.is_superseded(wish, person, naming, last)? {
+                return Ok(false);
+            }
+        }
+        Ok(could_once)
     }
 
     fn had_come(&self, wish: &Wish<'_>, naming: &Naming) -> bool {
@@ -289,7 +317,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
     ) -> Vec<PathBuf> {
         let top = self.recorded.git.top();
         let mut has = |name: &&Path| {
-            let held = there.get(commit, name).map(|id| last.prints_of(&top.join(name), id));
+            let held = there.get(commit, name).map(|id| last.encrypted_at(&top.join(name), id));
             held.is_some_and(|held| wish.prints.without(&held).is_empty())
         };
         self.places_of(wish).filter(|name| has(name)).map(|name| top.join(name)).collect()
@@ -304,6 +332,12 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         path: &Path,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
+        if path != wish.place
+            && path != wish.own
+            && !self.between.borrow().contains(&key_of(wish, path, person))
+        {
+            return Ok(false);
+        }
         // Where today's rule leaves them out, they have left.
         if path != wish.place && self.are_named_today(path, person).any(|is_named| is_named == Some(false)) {
             return Ok(false);
@@ -330,4 +364,8 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         }
         Ok(self.are_named_today(wish.own, person).all(|is_named| is_named == Some(true)))
     }
+}
+
+fn key_of(wish: &Wish<'_>, place: &Path, person: &Person) -> (usize, usize, PathBuf, String) {
+    (wish.left, wish.keys, place.to_path_buf(), person.holders())
 }

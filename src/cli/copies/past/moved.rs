@@ -37,9 +37,13 @@ impl Recorded<'_> {
         let rules = self.rules_of(&left, &contents, &losses, last)?;
         let first = FirstNamed::of(self, looking, last)?;
         let wishes = self.wishes(&left, &rules, &contents, looking, &first, last)?;
-        let there = AtPlaces::read(self.git, &wishes.iter().flat_map(|wish| first.asked(wish)).collect())?;
+        let there =
+            AtPlaces::read_files(self.git, &wishes.iter().flat_map(|wish| first.asked(wish)).collect())?;
         let mut excused: BTreeMap<(usize, usize), Excused> = BTreeMap::new();
-        for wish in &wishes {
+        for wish in wishes.iter().filter(|wish| wish.is_between) {
+            first.note(wish, &there, last)?;
+        }
+        for wish in wishes.iter().filter(|wish| !wish.is_between) {
             let excused = excused.entry((wish.left, wish.keys)).or_default();
             if first.could_read(wish, false, &there, last)? {
                 excused.places.insert(wish.place.to_path_buf());
@@ -112,6 +116,7 @@ impl Recorded<'_> {
             (elsewhere.on_disk(held.iter().copied()), elsewhere.places(held.iter().copied()));
         // What is in the place again, though a later file there had it not.
         let mut back: HashMap<(usize, &ObjectId), Prints> = HashMap::new();
+        let mut lost_once: HashMap<(usize, &ObjectId), Prints> = HashMap::new();
         for loss in losses {
             let back = back.entry((loss.place, loss.content)).or_default();
             // What HEAD has there is not gone yet.
@@ -125,6 +130,7 @@ impl Recorded<'_> {
             };
             let path = &self.paths[loss.place];
             let lost = held.without(stayed);
+            lost_once.entry((loss.place, loss.content)).or_default().add(&lost);
             let at_place = |places: &Places| places.of(&lost).remove(path.as_path()).unwrap_or_default();
             let here = at_place(&on_disk);
             back.add(&here);
@@ -152,7 +158,12 @@ impl Recorded<'_> {
                 continue;
             };
             let here = on_disk.of(held).remove(path).unwrap_or_default();
-            let gone = held.without(&here);
+            // What a commit has taken away is for nobody else, though it is here again.
+            let stayed = match lost_once.get(&(place, content)) {
+                Some(lost) => here.without(lost),
+                None => here,
+            };
+            let gone = held.without(&stayed);
             let is_elsewhere = all.of(&gone).keys().any(|here| *here != path);
             if is_elsewhere || (is_gone && *wanted != PastScope::Shared) {
                 found.extend(parts(&gone).into_iter().map(|part| has_left(part, false)));
@@ -273,23 +284,28 @@ impl Recorded<'_> {
                 let came = number.map(|number| arrivals(*number, &prints, last)).unwrap_or_default();
                 let made = arrivals(left.place, &prints, last);
                 for (number, keys) in rules[at].iter().enumerate() {
-                    let mut people = Vec::new();
-                    for person in Person::all_of(&readers) {
-                        if !person.is_among(keys) {
-                            people.push((first.naming(place, &person, last)?, person));
+                    let between = elsewhere.iter().filter(|between| **between != place && **between != own);
+                    for (place, is_between) in between.map(|between| (*between, true)).chain([(place, false)])
+                    {
+                        let mut people = Vec::new();
+                        for person in Person::all_of(&readers) {
+                            if !person.is_among(keys) {
+                                people.push((first.naming(place, &person, last)?, person));
+                            }
                         }
+                        found.push(Wish {
+                            left: at,
+                            keys: number,
+                            place,
+                            is_between,
+                            prints: prints.clone(),
+                            own,
+                            came: came.clone(),
+                            made: made.clone(),
+                            people,
+                            elsewhere: elsewhere.clone(),
+                        });
                     }
-                    found.push(Wish {
-                        left: at,
-                        keys: number,
-                        place,
-                        prints: prints.clone(),
-                        own,
-                        came: came.clone(),
-                        made: made.clone(),
-                        people,
-                        elsewhere: elsewhere.clone(),
-                    });
                 }
             }
         }

@@ -30,6 +30,7 @@ pub struct LastRules<'g> {
     pub(super) states: States<'g, 'g>,
     blobs: Blobs,
     prints: HashMap<(Format, ObjectId), Arc<Prints>>,
+    encrypted: HashMap<(Format, ObjectId), Arc<Prints>>,
     leavings: HashMap<Came, Leaving>,
     /// What states of the configs said of places.
     rules: HashMap<(*const Configs, PathBuf), Option<KeySet>>,
@@ -46,9 +47,9 @@ impl<'g> LastRules<'g> {
         let states = States::of(git, lookup, places)?;
         let (prints, leavings, rules, until) =
             (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        let blobs = Blobs::open(git)?;
+        let (blobs, encrypted) = (Blobs::open(git)?, HashMap::new());
         let (changes, trials_left) = (OnceLock::new(), MOST_TRIALS);
-        Ok(Self { git, states, blobs, prints, leavings, rules, until, changes, trials_left })
+        Ok(Self { git, states, blobs, prints, encrypted, leavings, rules, until, changes, trials_left })
     }
 
     /// Those of the configs that a command looks up.
@@ -235,6 +236,18 @@ impl<'g> LastRules<'g> {
         };
         self.until.insert(commit.clone(), states.clone());
         Ok(states)
+    }
+
+    /// What is encrypted in a content at a path, without what that only quotes.
+    pub(super) fn encrypted_at(&mut self, path: &Path, id: &ObjectId) -> Arc<Prints> {
+        let format = Format::of_path(path);
+        if let Some(known) = self.encrypted.get(&(format, id.clone())) {
+            return Arc::clone(known);
+        }
+        let prints = self.holding_of(path, id).map(|holding| holding.encrypted()).unwrap_or_default();
+        let prints = Arc::new(prints);
+        self.encrypted.insert((format, id.clone()), Arc::clone(&prints));
+        prints
     }
 
     /// What a content at a path holds: nothing that Git does not give.

@@ -492,3 +492,54 @@ fn what_only_the_commit_that_names_somebody_has_is_for_nobody_else() {
     repo.commit("one more");
     moved.lets_nobody_in("dev/s.yaml", "in between");
 }
+
+/// A branch puts back what was retired, where today's rule names Mallory; or puts it, or something that looks like it, where she
+/// reads or will read. Another one brings it to `dev/`.
+#[test]
+fn what_lies_somewhere_else_excuses_nobody() {
+    for how in ["in its place", "in docs", "quoted", "a link"] {
+        let moved = before_mallory(&["dev", "prod"]);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, both) = (repo.recipient.clone(), moved.both());
+        let anna = new_identity(test, &test.home("anna.txt"));
+        let is_back = how == "in its place";
+        let dev = if is_back { &both } else { &ours };
+        let says =
+            |dev: &str, prod: &str, docs: &str| moved.names(&[("dev", dev), ("prod", prod), ("docs", docs)]);
+        says(dev, &ours, &both);
+        repo.sealant(&["updatekeys", "--yes", "dev"]);
+        repo.encrypted("prod/s.yaml", SECRET);
+        repo.commit("start");
+        let file = test.read_text("prod/s.yaml");
+        let listed = moved.listed(&file);
+        repo.ok(&["rm", "-q", "prod/s.yaml"]);
+        repo.commit("retired");
+        let prod = if is_back { both.clone() } else { format!("{ours},{anna}") };
+        says(dev, &prod, &both);
+        repo.commit("somebody joins prod");
+        repo.ok(&["checkout", "-q", "-b", "first"]);
+        match how {
+            "in its place" => test.write("prod/s.yaml", &file),
+            "in docs" => test.write("docs/z.yaml", &listed),
+            "quoted" => test.write("docs/z.yaml", listed.replace('\n', "\n# ")),
+            _ => std::os::unix::fs::symlink(&listed, test.path("dev/s.yaml")).expect("a link"),
+        }
+        repo.commit("first");
+        says(dev, &prod, &ours);
+        repo.commit("narrow");
+        says(dev, &prod, &both);
+        repo.commit("as before");
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.ok(&["merge", "-q", "--ff-only", "first"]);
+        if !is_back {
+            says(&both, &prod, &both);
+            repo.sealant(&["updatekeys", "--yes", "dev/app.yaml"]);
+            repo.commit("Mallory reads dev");
+        }
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let _ = std::fs::remove_file(test.path("dev/s.yaml"));
+        test.write("dev/s.yaml", &listed);
+        repo.commit("second");
+        moved.lets_nobody_in_from("yaml", "dev/s.yaml", how);
+    }
+}
