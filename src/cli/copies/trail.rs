@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -328,25 +329,22 @@ impl Versions {
 /// What the configs of a repository's commits said.
 struct Told<'g> {
     git: &'g Git<'g>,
-    history: &'g History,
-    ancestry: Ancestry,
     rules: LastRules<'g>,
 }
 
 impl<'g> Told<'g> {
     fn of(git: &'g Git<'g>, history: &'g History, context: &Context) -> Result<Self> {
-        let rules = LastRules::of_context(git, history, context)?;
-        Ok(Self { git, history, ancestry: Ancestry::of(history), rules })
+        let ancestry = Arc::new(Ancestry::of(history));
+        Ok(Self { git, rules: LastRules::of_context(git, history, ancestry, context)? })
     }
 
     fn came_made(&mut self, key: &Wrapped, came: &Came, configs: &Configs) -> Result<bool> {
         let today = past_rule_of(&came.place, configs);
-        let history = (self.history, &self.ancestry);
-        self.rules.came_made(history, key, &came.commit, &came.place, today.as_ref())
+        self.rules.came_made(key, &came.commit, &came.place, today.as_ref())
     }
 
     fn is_made(&mut self, key: &Wrapped, head: &ObjectId, place: &Path, configs: &Configs) -> Result<bool> {
         let today = past_rule_of(place, configs);
-        self.rules.is_made((self.history, &self.ancestry), key, head, place, today.as_ref())
+        self.rules.is_made(key, head, place, today.as_ref())
     }
 }

@@ -10,7 +10,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use super::Git;
-use super::arrivals::Before;
+use super::at_places::Before;
 use super::history::{MOST_CHANGES, cannot_read, field, is_file, not_understood, without_an_end};
 use super::tree::ObjectId;
 use super::{changes, sides};

@@ -6,7 +6,7 @@
 
 pub mod absent;
 pub mod ancestry;
-pub mod arrivals;
+pub mod at_places;
 pub mod attributes;
 pub mod beside;
 pub mod blame;

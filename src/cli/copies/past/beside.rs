@@ -15,7 +15,7 @@ use crate::keys::KeySet;
 use crate::policy;
 use crate::repo::copies::{Prints, let_same_others_in, lets_others_in};
 use crate::repo::git::ancestry::{Ancestry, Line};
-use crate::repo::git::arrivals::{AtPlaces, Before};
+use crate::repo::git::at_places::{AtPlaces, Before};
 use crate::repo::git::beside::Beside;
 use crate::repo::git::tree::ObjectId;
 use crate::repo::git::{changes, left};
@@ -167,7 +167,7 @@ impl Recorded<'_> {
             return Ok(false);
         }
         let (own, others) = forks.sides(commit, merge);
-        let changes = last.changes((&self.history, forks.ancestry))?;
+        let changes = last.changes()?;
         let mut lets_them_in = |commit: usize| {
             let configs = last.states.configs(self.name_of(commit).as_str())?;
             let then = last.rule(&configs, path);
@@ -224,8 +224,7 @@ impl Recorded<'_> {
                 Ok(then) => then.is_some_and(|then| let_same_others_in(&then, today.as_ref(), keys)),
                 Err(_) => true,
             };
-            let history = (&self.history, self.ancestry());
-            if was_for_others || last.had_others(history, fork, place, keys, today.as_ref())? {
+            if was_for_others || last.had_others(fork, place, keys, today.as_ref())? {
                 return Ok(false);
             }
         }

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::keys::KeySet;
 use crate::repo::copies::{Person, Prints};
 use crate::repo::git::ancestry::Line;
-use crate::repo::git::arrivals::AtPlaces;
+use crate::repo::git::at_places::AtPlaces;
 use crate::repo::git::changes;
 use crate::repo::git::tree::ObjectId;
 
@@ -90,7 +90,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         let head = changes::head_id(recorded.git)?;
         // A config of another name may change in ways that are not known.
         let is_known = !last.states.places().any(|place| !is_config(place));
-        let changing = last.changing((&recorded.history, ancestry))?.filter(|_| is_known);
+        let changing = last.changing()?.filter(|_| is_known);
         let number = head.as_ref().and_then(|head| ancestry.number(head));
         let all = changing.clone().unwrap_or_default();
         let changes = changing.zip(number).map(|(changing, head)| {

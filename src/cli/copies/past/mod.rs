@@ -225,7 +225,7 @@ fn counts(rule: &PastRule, wanted: PastScope, audiences: &Audiences<'_>) -> bool
 struct Recorded<'g> {
     git: &'g Git<'g>,
     history: History,
-    ancestry: OnceLock<Ancestry>,
+    ancestry: OnceLock<Arc<Ancestry>>,
     /// The versions of the history by their paths.
     by_place: OnceLock<HashMap<usize, Vec<usize>>>,
     /// The paths of the history on the disk.
@@ -244,8 +244,8 @@ impl<'g> Recorded<'g> {
         Ok(Self { git, paths, history, ancestry, by_place, index, unstaged })
     }
 
-    fn ancestry(&self) -> &Ancestry {
-        self.ancestry.get_or_init(|| Ancestry::of(&self.history))
+    fn ancestry(&self) -> &Arc<Ancestry> {
+        self.ancestry.get_or_init(|| Arc::new(Ancestry::of(&self.history)))
     }
 
     /// The commits that have brought contents to a place, with these.
@@ -335,7 +335,7 @@ impl<'g> Recorded<'g> {
         if places.is_empty() {
             return Ok(found);
         }
-        let mut last = LastRules::of(self.git, lookup.clone(), &self.history)?;
+        let mut last = LastRules::of(self.git, lookup.clone(), &self.history, Arc::clone(self.ancestry()))?;
         let mut left = self.moved(&places, &looking, &mut last)?;
         left.extend(self.beside_head(&places, &looking, &mut last)?);
         // Where today's rule is one that it left under, or for fewer, that still counts.
@@ -439,7 +439,7 @@ impl<'g> Recorded<'g> {
         today: &dyn Fn(&Path) -> Option<KeySet>,
         context: &Context,
     ) -> Result<()> {
-        let mut rules = LastRules::of_context(self.git, &self.history, context)?;
+        let mut rules = LastRules::of_context(self.git, &self.history, Arc::clone(self.ancestry()), context)?;
         let mut arrivals: HashMap<&ObjectId, BTreeMap<&Path, Vec<usize>>> = HashMap::new();
         for version in &self.history.versions {
             let of_blob = arrivals.entry(&self.history.blobs[version.blob].id).or_default();
@@ -465,8 +465,7 @@ impl<'g> Recorded<'g> {
             let mut of_made = BTreeSet::new();
             for (path, commits) in first {
                 let commits: Vec<&ObjectId> = commits.iter().map(|commit| self.name_of(*commit)).collect();
-                let history = (&self.history, self.ancestry());
-                if rules.made_for_all_of(history, path, &version.id, &commits, today(path).as_ref())? {
+                if rules.made_for_all_of(path, &version.id, &commits, today(path).as_ref())? {
                     of_made.insert(path.to_path_buf());
                 }
             }

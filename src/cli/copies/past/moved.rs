@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::fs;
 use crate::keys::KeySet;
 use crate::repo::copies::{Excused, Person, Places, Prints, lets_others_in};
-use crate::repo::git::arrivals::AtPlaces;
+use crate::repo::git::at_places::AtPlaces;
 use crate::repo::git::history::not_understood;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{changes, left};
@@ -188,7 +188,7 @@ impl Recorded<'_> {
         for loss in losses {
             befores.entry((loss.place, loss.content)).or_default().extend(&loss.before);
         }
-        let changing = last.changing((&self.history, self.ancestry()))?;
+        let changing = last.changing()?;
         let (mut rules, mut asked) = (Vec::new(), Vec::new());
         let add = |all: &mut Vec<KeySet>, keys: KeySet| {
             if !all.contains(&keys) {

@@ -27,6 +27,8 @@ use crate::repo::states::States;
 /// The rules that places had before files left them.
 pub struct LastRules<'g> {
     git: &'g Git<'g>,
+    history: &'g History,
+    ancestry: Arc<Ancestry>,
     pub(super) states: States<'g, 'g>,
     blobs: Blobs,
     prints: HashMap<(Format, ObjectId), Arc<Prints>>,
@@ -42,56 +44,77 @@ pub struct LastRules<'g> {
 }
 
 impl<'g> LastRules<'g> {
-    pub(super) fn of(git: &'g Git<'g>, lookup: Lookup, history: &History) -> Result<Self> {
+    pub(super) fn of(
+        git: &'g Git<'g>,
+        lookup: Lookup,
+        history: &'g History,
+        ancestry: Arc<Ancestry>,
+    ) -> Result<Self> {
         let places = history.configs.keys().cloned().collect();
         let states = States::of(git, lookup, places)?;
         let (prints, leavings, rules, until) =
             (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         let (blobs, encrypted) = (Blobs::open(git)?, HashMap::new());
         let (changes, trials_left) = (OnceLock::new(), MOST_TRIALS);
-        Ok(Self { git, states, blobs, prints, encrypted, leavings, rules, until, changes, trials_left })
+        Ok(Self {
+            git,
+            history,
+            ancestry,
+            states,
+            blobs,
+            prints,
+            encrypted,
+            leavings,
+            rules,
+            until,
+            changes,
+            trials_left,
+        })
     }
 
     /// Those of the configs that a command looks up.
-    pub fn of_context(git: &'g Git<'g>, history: &History, context: &Context) -> Result<Self> {
-        let lookup = real_lookup(context)?;
-        Self::of(git, lookup, history)
+    pub fn of_context(
+        git: &'g Git<'g>,
+        history: &'g History,
+        ancestry: Arc<Ancestry>,
+        context: &Context,
+    ) -> Result<Self> {
+        Self::of(git, real_lookup(context)?, history, ancestry)
     }
 
     /// The commits in which configs may have changed: any, where one is a link or was asked for by name.
-    pub(super) fn changes(&self, (history, ancestry): (&History, &Ancestry)) -> Result<Rc<BTreeSet<usize>>> {
-        match self.states.has_named_config() || history.has_linked_configs {
-            true => Ok(Rc::new((0..history.commits.len()).collect())),
-            false => self.changes_by_name((history, ancestry)),
+    pub(super) fn changes(&self) -> Result<Rc<BTreeSet<usize>>> {
+        match self.states.has_named_config() || self.history.has_linked_configs {
+            true => Ok(Rc::new((0..self.history.commits.len()).collect())),
+            false => self.changes_by_name(),
         }
     }
 
     /// The commits in which configs have changed, and one that was asked for by name; `None` where that is unknown, since a config is or
     /// was a link.
-    pub(super) fn changing(
-        &self,
-        (history, ancestry): (&History, &Ancestry),
-    ) -> Result<Option<BTreeSet<usize>>> {
-        if history.has_linked_configs {
+    pub(super) fn changing(&self) -> Result<Option<BTreeSet<usize>>> {
+        if self.history.has_linked_configs {
             return Ok(None);
         }
         let named: HashSet<PathBuf> =
             self.states.places().filter(|place| !is_config(place)).cloned().collect();
+        let history = self.history;
         let of_named = history.versions.iter().filter(|version| named.contains(&history.paths[version.path]));
         let of_named = of_named.map(|version| version.commit).filter(|_| !named.is_empty());
-        let by_name = self.changes_by_name((history, ancestry))?;
+        let by_name = self.changes_by_name()?;
         Ok(Some(by_name.iter().copied().chain(of_named).collect()))
     }
 
     /// The commits in which what is a config by its name has changed. A merge that takes each from one of its parents may say what none
     /// of them does.
-    fn changes_by_name(&self, (history, ancestry): (&History, &Ancestry)) -> Result<Rc<BTreeSet<usize>>> {
+    fn changes_by_name(&self) -> Result<Rc<BTreeSet<usize>>> {
         if let Some(known) = self.changes.get() {
             return Ok(Rc::clone(known));
         }
+        let history = self.history;
         let configs: Vec<&Path> = history.configs.keys().map(PathBuf::as_path).collect();
         let merges = left::merges_at(self.git, &configs)?;
-        let merges = merges.iter().filter_map(|merge| ancestry.number(merge));
+        let merges = merges.iter().filter_map(|merge| self.ancestry.number(merge));
         let changes = history.config_changes.iter().copied().chain(merges).collect();
         Ok(Rc::clone(self.changes.get_or_init(|| Rc::new(changes))))
     }
@@ -116,7 +139,6 @@ impl<'g> LastRules<'g> {
     /// Whether a content at a path was made for its readers, in each of these commits. Where that cannot be told, it was not.
     pub(super) fn made_for_all_of(
         &mut self,
-        history: (&History, &Ancestry),
         path: &Path,
         id: &ObjectId,
         commits: &[&ObjectId],
@@ -124,7 +146,7 @@ impl<'g> LastRules<'g> {
     ) -> Result<bool> {
         let Some(keys) = self.keys_of(path, id) else { return Ok(false) };
         for (key, commit) in keys.iter().flat_map(|key| commits.iter().map(move |commit| (key, commit))) {
-            if !self.came_made(history, key, commit, path, today)? {
+            if !self.came_made(key, commit, path, today)? {
                 return Ok(false);
             }
         }
@@ -135,19 +157,18 @@ impl<'g> LastRules<'g> {
     /// in between, if only in one commit, does not matter. A rule that comes along with it lets in whom it adds.
     pub fn came_made(
         &mut self,
-        history: (&History, &Ancestry),
         key: &Wrapped,
         commit: &ObjectId,
         place: &Path,
         today: Option<&KeySet>,
     ) -> Result<bool> {
-        let (all, ancestry) = history;
-        let Some(number) = ancestry.number(commit) else { return Ok(false) };
+        let Some(number) = self.ancestry.number(commit) else { return Ok(false) };
         if !self.is_ruled(commit, place) {
             return Ok(false);
         }
-        for parent in &all.commits[number].parents {
-            if self.had_readers(history, parent, place, key.listed(), today)? {
+        let history = self.history;
+        for parent in &history.commits[number].parents {
+            if self.had_readers(parent, place, key.listed(), today)? {
                 return Ok(false);
             }
         }
@@ -157,13 +178,12 @@ impl<'g> LastRules<'g> {
     /// The same of one that is in no commit, on top of this one.
     pub fn is_made(
         &mut self,
-        history: (&History, &Ancestry),
         key: &Wrapped,
         head: &ObjectId,
         place: &Path,
         today: Option<&KeySet>,
     ) -> Result<bool> {
-        Ok(self.is_ruled(head, place) && !self.had_readers(history, head, place, key.listed(), today)?)
+        Ok(self.is_ruled(head, place) && !self.had_readers(head, place, key.listed(), today)?)
     }
 
     fn is_ruled(&mut self, commit: &ObjectId, place: &Path) -> bool {
@@ -175,55 +195,44 @@ impl<'g> LastRules<'g> {
     /// cannot tell.
     pub(super) fn had_others(
         &mut self,
-        history: (&History, &Ancestry),
         commit: &ObjectId,
         place: &Path,
         keys: &KeySet,
         today: Option<&KeySet>,
     ) -> Result<bool> {
-        self.had(history, commit, place, &|then| let_same_others_in(then, today, keys))
+        self.had(commit, place, &|then| let_same_others_in(then, today, keys))
     }
 
     /// The same without those to whom `publish` sends what is there: no list has them.
     fn had_readers(
         &mut self,
-        history: (&History, &Ancestry),
         commit: &ObjectId,
         place: &Path,
         keys: &KeySet,
         today: Option<&KeySet>,
     ) -> Result<bool> {
         let today = today.map(alone);
-        self.had(history, commit, place, &|then| let_same_others_in(&alone(then), today.as_ref(), keys))
+        self.had(commit, place, &|then| let_same_others_in(&alone(then), today.as_ref(), keys))
     }
 
-    fn had(
-        &mut self,
-        history: (&History, &Ancestry),
-        commit: &ObjectId,
-        place: &Path,
-        is_so: &dyn Fn(&KeySet) -> bool,
-    ) -> Result<bool> {
-        let Some(states) = self.states_until(history, commit)? else { return Ok(true) };
+    fn had(&mut self, commit: &ObjectId, place: &Path, is_so: &dyn Fn(&KeySet) -> bool) -> Result<bool> {
+        let Some(states) = self.states_until(commit)? else { return Ok(true) };
         let Some(left) = self.trials_left.checked_sub(states.len()) else { return Ok(true) };
         self.trials_left = left;
         Ok(states.iter().any(|state| self.rule(state, place).is_some_and(is_so)))
     }
 
     /// What configs said in a commit and before it; `None` where that is not known by the commits that have changed one.
-    fn states_until(
-        &mut self,
-        (history, ancestry): (&History, &Ancestry),
-        commit: &ObjectId,
-    ) -> Result<Option<Rc<Vec<Arc<Configs>>>>> {
+    fn states_until(&mut self, commit: &ObjectId) -> Result<Option<Rc<Vec<Arc<Configs>>>>> {
         if let Some(known) = self.until.get(commit) {
             return Ok(known.clone());
         }
-        let states = match ancestry.number(commit).filter(|_| !history.has_linked_configs) {
+        let history = self.history;
+        let states = match self.ancestry.number(commit).filter(|_| !history.has_linked_configs) {
             None => None,
             Some(number) => {
-                let line = ancestry.line([number]);
-                let changing = self.changing((history, ancestry))?.unwrap_or_default();
+                let line = self.ancestry.line([number]);
+                let changing = self.changing()?.unwrap_or_default();
                 let mut states: Vec<Arc<Configs>> = Vec::new();
                 for change in changing.into_iter().filter(|change| line.has(*change)) {
                     let state = self.states.configs(history.commits[change].id.as_str())?;
