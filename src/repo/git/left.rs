@@ -83,20 +83,25 @@ pub fn configs_ever(git: &Git) -> Result<Vec<EverConfig>> {
 
 /// When these contents have left their places, of what leads to a commit.
 pub fn losses(git: &Git, head: &str, wanted: &Contents) -> Result<Vec<Loss>> {
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut losses = Vec::new();
-    let args = LOSSES.iter().copied().chain(["--diff-filter=DTM", head, "--"]);
-    git.stream(args, |output| {
-        losses = read(output, wanted)?;
-        Ok(())
-    })?;
+    let mut losses = lost(git, head, wanted)?;
     let changes: Vec<(&ObjectId, &Path)> = losses.iter().map(|loss| (&loss.after, &*loss.path)).collect();
     let before = Before::read(git, &changes)?;
     for loss in &mut losses {
         let having = before.having(&loss.after, &loss.path, |id| *id == loss.content);
         loss.before = having.cloned().collect();
+    }
+    Ok(losses)
+}
+
+/// The same, without the last commits in which it was there.
+pub fn lost(git: &Git, head: &str, wanted: &Contents) -> Result<Vec<Loss>> {
+    let mut losses = Vec::new();
+    if !wanted.is_empty() {
+        let args = LOSSES.iter().copied().chain(["--diff-filter=DTM", head, "--"]);
+        git.stream(args, |output| {
+            losses = read(output, wanted)?;
+            Ok(())
+        })?;
     }
     Ok(losses)
 }

@@ -1,7 +1,8 @@
 //! Who could read what has moved when a commit first named them.
 //!
 //! Owns one rule: of what was once elsewhere, or gone, nothing is for somebody whom a rule left out there, unless they could read it
-//! in every commit that first named them where it is now: it was there already, or in another place that is for them, too.
+//! in every commit that first named them where it is now, and has been theirs since: it was there already, or in another place that is
+//! for them, too. A merge names whom one of its sides did not, for what that side has.
 //! Whoever writes commits can add to these, and take none of them away: rules that are for others on the way only refuse more.
 
 use std::cell::RefCell;
@@ -20,6 +21,21 @@ use crate::repo::git::at_places::AtPlaces;
 use crate::repo::git::changes;
 use crate::repo::git::tree::ObjectId;
 
+/// Something that has left its place and is in one today, that one or another.
+pub(super) struct Moving<'w> {
+    pub prints: Prints,
+    /// The place that it has left.
+    pub own: &'w Path,
+    /// The commits that brought all of it to where it is today; of what is back, none.
+    pub came: Vec<usize>,
+    /// Those that brought it to its own.
+    pub made: Vec<usize>,
+    /// Where all of this ever was.
+    pub elsewhere: Vec<&'w Path>,
+    /// The commits after which one of these places, or that where it is today, had it no more; of what is back, none.
+    pub lost: Vec<ObjectId>,
+}
+
 /// Who reads something of that in a place today, and could not where it was by one of the rules there.
 pub(super) struct Wish<'w> {
     pub left: usize,
@@ -28,15 +44,7 @@ pub(super) struct Wish<'w> {
     pub place: &'w Path,
     /// It has been in this place on the way: whoever could read it there may have it where it is.
     pub is_between: bool,
-    pub prints: Prints,
-    /// The place that it has left.
-    pub own: &'w Path,
-    /// The commits that brought all of it to the place; of what is back there, none.
-    pub came: Vec<usize>,
-    /// Those that brought it to its own.
-    pub made: Vec<usize>,
-    /// Where all of this ever was.
-    pub elsewhere: Vec<&'w Path>,
+    pub moving: Rc<Moving<'w>>,
     pub people: Vec<(Option<Rc<Vec<Naming>>>, Person)>,
 }
 
@@ -46,8 +54,8 @@ pub(super) struct Naming {
     before: Vec<ObjectId>,
     /// The commit; `None` for the working tree.
     commit: Option<ObjectId>,
-    /// No parent's rule names them.
-    is_first: bool,
+    /// No parent's rule names them, or only of those where none ever did: what takes somebody out is not undone by a merge.
+    is_new: bool,
     keys: KeySet,
 }
 
@@ -135,10 +143,9 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
     ) -> Result<Option<Rc<Vec<Naming>>>> {
         let Some(head) = self.head.as_ref().filter(|_| self.changes.is_some()) else { return Ok(None) };
         let mut found = Vec::new();
-        for Told { commit, keys, before } in self.told(place, last)?.iter() {
-            if !person.is_new(keys, None) {
-                continue;
-            }
+        let told = self.told(place, last)?;
+        let naming: Vec<&Told> = told.iter().filter(|told| person.is_new(&told.keys, None)).collect();
+        for Told { commit, keys, before } in naming.iter().copied() {
             let name = self.recorded.name_of(*commit);
             let parents = &self.recorded.history.commits[*commit].parents;
             let is_new = |before: &Option<KeySet>| person.is_new(keys, before.as_ref());
@@ -146,13 +153,18 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
             let new: Vec<ObjectId> = new.map(|(parent, _)| parent.clone()).collect();
             if parents.is_empty() || !new.is_empty() {
                 let is_first = new.len() == parents.len();
-                found.push(Naming { before: new, commit: Some(name.clone()), is_first, keys: keys.clone() });
+                let were_named = || {
+                    let line = self.line(&new);
+                    naming.iter().any(|told| line.has(told.commit))
+                };
+                let is_new = is_first || !were_named();
+                found.push(Naming { before: new, commit: Some(name.clone()), is_new, keys: keys.clone() });
             }
         }
         if let Some(keys) = (self.looking.today)(place) {
             let configs = last.states.configs(head.as_str())?;
             if person.is_new(&keys, last.rule(&configs, place)) {
-                found.push(Naming { before: vec![head.clone()], commit: None, is_first: true, keys });
+                found.push(Naming { before: vec![head.clone()], commit: None, is_new: true, keys });
             }
         }
         Ok(Some(Rc::new(found)))
@@ -184,11 +196,12 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
     pub fn asked<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = (&'w ObjectId, &'w Path)> {
         let namings = wish.people.iter().filter_map(|(naming, _)| naming.as_deref()).flatten();
         let commits = namings.flat_map(|naming| naming.before.iter().chain(&naming.commit));
+        let commits = commits.chain(wish.moving.lost.iter().filter(|_| !wish.people.is_empty()));
         commits.flat_map(move |commit| self.places_of(wish).map(move |name| (commit, name)))
     }
 
     fn places_of<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = &'w Path> {
-        let all = [wish.place].into_iter().chain(wish.elsewhere.iter().copied());
+        let all = [wish.place].into_iter().chain(wish.moving.elsewhere.iter().copied());
         all.filter_map(|path| path.strip_prefix(self.recorded.git.top()).ok())
     }
 
@@ -231,8 +244,9 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         let mut could_once = false;
         for naming in naming.iter() {
             let could = (is_earlier && self.had_come(wish, naming))
-                || self.could_then(wish, person, naming, there, last)?;
-            could_once = could_once || (could && naming.is_first);
+                || (self.could_then(wish, person, naming, there, last)?
+                    && self.can_since(wish, person, naming, there, last)?);
+            could_once = could_once || (could && naming.is_new);
             if !could && !self.is_superseded(wish, person, naming, last)? {
                 return Ok(false);
             }
@@ -242,7 +256,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
 
     fn had_come(&self, wish: &Wish<'_>, naming: &Naming) -> bool {
         let line = self.line(&naming.before);
-        wish.came.iter().any(|commit| line.has(*commit))
+        wish.moving.came.iter().any(|commit| line.has(*commit))
     }
 
     /// Whether what they were named for was nothing of this: it came later, and rules have always named them for its own place, too,
@@ -256,7 +270,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
     ) -> Result<bool> {
         let before = if naming.before.is_empty() { naming.commit.as_slice() } else { &naming.before };
         let line = self.line(before);
-        let was_made = wish.made.iter().any(|commit| line.has(*commit));
+        let was_made = wish.moving.made.iter().any(|commit| line.has(*commit));
         Ok(!was_made && self.is_always_with(wish, person, last)?)
     }
 
@@ -271,36 +285,84 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         rules.map(|keys| keys.map(|keys| person.is_among(&keys)))
     }
 
-    /// Whether they could read it: by a parent's rules in that parent, or by the rules of the commit, both where it was and where it
-    /// is then. What is taken away from somebody in the commit that names them was not theirs.
+    /// Whether they could read all that those parents had which did not name them: by a parent's own rules, or by those of the commit,
+    /// both where it was and where it is then. What is taken away from somebody in the commit that names them was not theirs.
     fn could_then(
         &self,
         wish: &Wish<'_>,
         person: &Person,
-        Naming { before, commit, is_first, keys }: &Naming,
+        Naming { before, commit, keys, .. }: &Naming,
         there: &AtPlaces,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        let mut could_in = |files: &ObjectId, rules: Option<&ObjectId>| {
-            for path in self.having(wish, files, there, last) {
-                if self.is_named(wish, person, (rules, keys), &path, last)? {
-                    return Ok(true);
-                }
-            }
-            Ok::<_, Error>(false)
-        };
-        for parent in before {
-            if could_in(parent, Some(parent))? {
-                return Ok(true);
-            }
-        }
+        let mut could_in = |files, rules| self.could_in(wish, person, (files, rules, keys), there, last);
         // Today it is in the place, whose rule names them.
         let can = commit.as_ref().map_or(Ok(true), |commit| could_in(commit, Some(commit)))?;
-        if !can || before.is_empty() || !is_first {
-            return Ok(can);
-        }
         for parent in before {
-            if could_in(parent, commit.as_ref())? {
+            if !could_in(parent, Some(parent))? && !(can && could_in(parent, commit.as_ref())?) {
+                return Ok(false);
+            }
+        }
+        Ok(can || !before.is_empty())
+    }
+
+    /// Whether what they could read then was never gone again from all that is for them. Whoever asks to be let in could else first put
+    /// something there, and bring it back when nobody thinks of them any more.
+    fn can_since(
+        &self,
+        wish: &Wish<'_>,
+        person: &Person,
+        naming: &Naming,
+        there: &AtPlaces,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        if self.came_to_its_own(wish, person, naming, there, last)? {
+            return Ok(true);
+        }
+        let Naming { before, commit, keys, .. } = naming;
+        let line = self.line(before);
+        let ancestry = self.recorded.ancestry();
+        let mut could_in = |files, rules| self.could_in(wish, person, (files, rules, keys), there, last);
+        let lost = wish.moving.lost.iter().filter(|_| !wish.is_between);
+        for lost in lost.filter(|lost| !ancestry.number(lost).is_some_and(|lost| line.has(lost))) {
+            if !could_in(lost, Some(lost))? && !could_in(lost, commit.as_ref())? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether they came to its own place while it was there, and are named for that today: they may have all that was there since.
+    fn came_to_its_own(
+        &self,
+        wish: &Wish<'_>,
+        person: &Person,
+        naming: &Naming,
+        there: &AtPlaces,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        let own = wish.moving.own;
+        for parent in &naming.before {
+            let is_there = self.having(wish, parent, there, last).iter().any(|path| path == own);
+            if !is_there || !self.is_named(wish, person, (naming.commit.as_ref(), &naming.keys), own, last)? {
+                return Ok(false);
+            }
+        }
+        Ok(!naming.before.is_empty()
+            && self.are_named_today(own, person).all(|is_named| is_named == Some(true)))
+    }
+
+    /// Whether they could read it in a commit by the rules of one, or by today's.
+    fn could_in(
+        &self,
+        wish: &Wish<'_>,
+        person: &Person,
+        (files, rules, keys): (&ObjectId, Option<&ObjectId>, &KeySet),
+        there: &AtPlaces,
+        last: &mut LastRules<'_>,
+    ) -> Result<bool> {
+        for path in self.having(wish, files, there, last) {
+            if self.is_named(wish, person, (rules, keys), &path, last)? {
                 return Ok(true);
             }
         }
@@ -318,7 +380,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         let top = self.recorded.git.top();
         let mut has = |name: &&Path| {
             let held = there.get(commit, name).map(|id| last.encrypted_at(&top.join(name), id));
-            held.is_some_and(|held| wish.prints.without(&held).is_empty())
+            held.is_some_and(|held| wish.moving.prints.without(&held).is_empty())
         };
         self.places_of(wish).filter(|name| has(name)).map(|name| top.join(name)).collect()
     }
@@ -333,7 +395,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
         if path != wish.place
-            && path != wish.own
+            && path != wish.moving.own
             && !self.between.borrow().contains(&key_of(wish, path, person))
         {
             return Ok(false);
@@ -354,15 +416,15 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
 
     /// Whether in all commits, and today, a rule for the place that names somebody comes with one for the other place that does so.
     fn is_always_with(&self, wish: &Wish<'_>, person: &Person, last: &mut LastRules<'_>) -> Result<bool> {
-        for commit in self.all.iter().chain(&wish.made) {
+        for commit in self.all.iter().chain(&wish.moving.made) {
             let configs = last.states.configs(self.recorded.name_of(*commit).as_str())?;
             let nobody = KeySet::of_groups(Vec::new(), None);
-            let [here, own] = [wish.place, wish.own].map(|path| last.rule(&configs, path).cloned());
+            let [here, own] = [wish.place, wish.moving.own].map(|path| last.rule(&configs, path).cloned());
             if here.is_some_and(|here| person.is_new(&here, Some(own.as_ref().unwrap_or(&nobody)))) {
                 return Ok(false);
             }
         }
-        Ok(self.are_named_today(wish.own, person).all(|is_named| is_named == Some(true)))
+        Ok(self.are_named_today(wish.moving.own, person).all(|is_named| is_named == Some(true)))
     }
 }
 

@@ -4,10 +4,11 @@
 //! where it is now is [`FirstNamed`]'s to say.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use super::first_named::{FirstNamed, Wish};
+use super::first_named::{FirstNamed, Moving, Wish};
 use super::{Came, Elsewhere, Holding, LastRules, Left, Looking, PastScope, Recorded};
 use crate::cli::copies::past_rule_of;
 use crate::document::Format;
@@ -17,6 +18,7 @@ use crate::keys::KeySet;
 use crate::repo::copies::{Excused, Person, Places, Prints, lets_others_in};
 use crate::repo::git::at_places::AtPlaces;
 use crate::repo::git::history::not_understood;
+use crate::repo::git::left::Loss;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{changes, left};
 
@@ -253,64 +255,118 @@ impl Recorded<'_> {
     where
         Self: 'w,
     {
-        let mut ever = Places::default();
-        for ((at, _), held) in contents {
-            held.iter().for_each(|held| ever.add(&self.paths[*at], held));
-        }
-        let arrivals = |number: usize, prints: &Prints, last: &mut LastRules<'_>| -> Vec<usize> {
-            let path = &self.paths[number];
-            let mut has = |id: &ObjectId| match contents.get(&(number, id)) {
-                Some(held) => held.as_ref().is_some_and(|held| prints.without(held).is_empty()),
-                None => prints.without(&last.prints_of(path, id)).is_empty(),
-            };
-            self.came_to(number).filter(|(_, id)| has(id)).map(|(commit, _)| commit).collect()
-        };
-        let today = looking.elsewhere.places(left.iter().map(|left| &left.prints));
-        let numbers: HashMap<&Path, usize> =
-            self.paths.iter().enumerate().map(|(at, path)| (path.as_path(), at)).collect();
+        let today = self.read_today(left, rules, looking);
+        let traces = self.traces(left, &today, contents, last)?;
         let mut found = Vec::new();
-        for (at, left) in left.iter().enumerate().filter(|(at, _)| !rules[*at].is_empty()) {
-            let own = self.paths[left.place].as_path();
-            for (place, prints) in today.of(&left.prints) {
-                if (place == own) != left.is_back {
-                    continue;
-                }
-                let readers = (looking.today)(place).filter(|readers| !readers.is_only_sent());
-                let Some(readers) = readers else { continue };
-                let elsewhere = ever.of(&prints).into_iter();
-                let elsewhere = elsewhere.filter(|(_, held)| prints.without(held).is_empty());
-                let elsewhere: Vec<&Path> = elsewhere.map(|(path, _)| path).collect();
-                let number = numbers.get(place).filter(|_| !left.is_back);
-                let came = number.map(|number| arrivals(*number, &prints, last)).unwrap_or_default();
-                let made = arrivals(left.place, &prints, last);
-                for (number, keys) in rules[at].iter().enumerate() {
-                    let between = elsewhere.iter().filter(|between| **between != place && **between != own);
-                    for (place, is_between) in between.map(|between| (*between, true)).chain([(place, false)])
-                    {
-                        let mut people = Vec::new();
-                        for person in Person::all_of(&readers) {
-                            if !person.is_among(keys) {
-                                people.push((first.naming(place, &person, last)?, person));
-                            }
-                        }
-                        found.push(Wish {
-                            left: at,
-                            keys: number,
-                            place,
-                            is_between,
-                            prints: prints.clone(),
-                            own,
-                            came: came.clone(),
-                            made: made.clone(),
-                            people,
-                            elsewhere: elsewhere.clone(),
-                        });
-                    }
+        for (Today { at, place: today, readers, .. }, moving) in today.into_iter().zip(traces) {
+            let between =
+                moving.elsewhere.iter().filter(|between| **between != today && **between != moving.own);
+            let places: Vec<_> = between.map(|between| (*between, true)).chain([(today, false)]).collect();
+            for (number, keys) in rules[at].iter().enumerate() {
+                for &(place, is_between) in &places {
+                    let strangers =
+                        Person::all_of(&readers).into_iter().filter(|person| !person.is_among(keys));
+                    let named = strangers.map(|person| Ok((first.naming(place, &person, last)?, person)));
+                    let people = named.collect::<Result<_>>()?;
+                    let moving = Rc::clone(&moving);
+                    found.push(Wish { left: at, keys: number, place, is_between, moving, people });
                 }
             }
         }
         Ok(found)
     }
+
+    /// Where something of these is today that somebody reads there, and could not where it was.
+    fn read_today<'w>(
+        &'w self,
+        left: &[HasLeft<'_>],
+        rules: &[Vec<KeySet>],
+        looking: &Looking<'w>,
+    ) -> Vec<Today<'w>> {
+        let today = looking.elsewhere.places(left.iter().map(|left| &left.prints));
+        let mut found = Vec::new();
+        for (at, left) in left.iter().enumerate() {
+            let own = self.paths[left.place].as_path();
+            for (place, prints) in today.of(&left.prints) {
+                let readers = (looking.today)(place).filter(|readers| !readers.is_only_sent());
+                let Some(readers) = readers.filter(|_| (place == own) == left.is_back) else { continue };
+                if rules[at].iter().any(|keys| lets_others_in(&readers, keys)) {
+                    found.push(Today { at, place, readers, prints });
+                }
+            }
+        }
+        found
+    }
+
+    /// How each of these has come and gone.
+    fn traces<'w>(
+        &'w self,
+        left: &[HasLeft<'_>],
+        today: &[Today<'w>],
+        contents: &Contents<'_>,
+        last: &mut LastRules<'_>,
+    ) -> Result<Vec<Rc<Moving<'w>>>> {
+        let mut ever = Places::default();
+        for ((at, _), held) in contents {
+            held.iter().for_each(|held| ever.add(&self.paths[*at], held));
+        }
+        let numbers: HashMap<&Path, usize> =
+            self.paths.iter().enumerate().map(|(at, path)| (path.as_path(), at)).collect();
+        let mut has = |number: usize, id: &ObjectId, prints: &Prints| match contents.get(&(number, id)) {
+            Some(held) => held.as_ref().is_some_and(|held| prints.without(held).is_empty()),
+            None => prints.without(&last.prints_of(&self.paths[number], id)).is_empty(),
+        };
+        let (mut found, mut wanted) = (Vec::new(), left::Contents::new());
+        for Today { at, place, prints, .. } in today {
+            let HasLeft { place: own, is_back, .. } = left[*at];
+            let own = self.paths[own].as_path();
+            let elsewhere = ever.of(prints).into_iter();
+            let elsewhere = elsewhere.filter(|(_, held)| prints.without(held).is_empty());
+            let elsewhere: Vec<&Path> = elsewhere.map(|(path, _)| path).collect();
+            let mut brought = |place: &Path| -> Vec<(usize, &ObjectId)> {
+                let Some(number) = numbers.get(place).copied() else { return Vec::new() };
+                self.came_to(number).filter(|(_, id)| has(number, id, prints)).collect()
+            };
+            let mut commits = |place| brought(place).into_iter().map(|(commit, _)| commit).collect();
+            let (made, came) = (commits(own), if is_back { Vec::new() } else { commits(place) });
+            for place in elsewhere.iter().chain([place]).filter(|_| !is_back) {
+                if let Ok(name) = place.strip_prefix(self.git.top()) {
+                    let ids = brought(place).into_iter().map(|(_, id)| id.clone());
+                    wanted.entry(name.to_path_buf()).or_default().extend(ids);
+                }
+            }
+            found.push(Moving { prints: prints.clone(), own, came, made, elsewhere, lost: Vec::new() });
+        }
+        let head = changes::head(self.git)?;
+        let losses = head.map_or(Ok(Vec::new()), |head| left::lost(self.git, &head, &wanted))?;
+        let mut of_place: HashMap<PathBuf, Vec<Loss>> = HashMap::new();
+        for loss in losses {
+            of_place.entry(self.git.top().join(&loss.path)).or_default().push(loss);
+        }
+        for (moving, today) in found.iter_mut().zip(today).filter(|(_, today)| !left[today.at].is_back) {
+            let mut lost = BTreeSet::new();
+            for place in moving.elsewhere.iter().chain([&today.place]) {
+                let Some(number) = numbers.get(place).copied() else { continue };
+                for Loss { content, next, after, .. } in of_place.get(*place).into_iter().flatten() {
+                    let has_stayed = next.as_ref().is_some_and(|next| has(number, next, &moving.prints));
+                    if !has_stayed && has(number, content, &moving.prints) {
+                        lost.insert(after.clone());
+                    }
+                }
+            }
+            moving.lost = lost.into_iter().collect();
+        }
+        Ok(found.into_iter().map(Rc::new).collect())
+    }
+}
+
+/// Where something that has left a place is today.
+struct Today<'w> {
+    /// The number of what has left.
+    at: usize,
+    place: &'w Path,
+    readers: KeySet,
+    prints: Prints,
 }
 
 /// Contents of places that may have left them, by the numbers of the places; `None` for what Git does not give.

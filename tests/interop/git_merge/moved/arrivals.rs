@@ -543,3 +543,91 @@ fn what_lies_somewhere_else_excuses_nobody() {
         moved.lets_nobody_in_from("yaml", "dev/s.yaml", how);
     }
 }
+
+/// Their request brings something and, in its own commits, names its reader; or takes it away again, for another request.
+#[test]
+fn what_comes_with_its_reader_lets_nobody_in() {
+    for how in ["merged at once", "gone for a while", "gone for a while, in another place"] {
+        let moved = before_mallory(&["dev", "prod"]);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, both) = (repo.recipient.as_str(), moved.both());
+        let anna = new_identity(test, &test.home("anna.txt"));
+        let with_anna = format!("{ours},{anna}");
+        repo.encrypted("prod/s.yaml", SECRET);
+        repo.commit("start");
+        let file = moved.listed(&test.read_text("prod/s.yaml"));
+        moved.say(ours, &with_anna);
+        repo.ok(&["mv", "prod/s.yaml", "prod/t.yaml"]);
+        repo.sealant(&["updatekeys", "--yes", "--rotate", "prod"]);
+        repo.commit("Anna reads prod, renamed");
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        let place = if how.ends_with("place") { "dev/z.yaml" } else { "dev/s.yaml" };
+        test.write(place, &file);
+        repo.commit("to dev, which is ours");
+        moved.say(&both, &with_anna);
+        repo.commit("Mallory reads dev");
+        if how == "merged at once" {
+            repo.ok(&["checkout", "-q", "main"]);
+            test.write("ours", "");
+            repo.commit("ours");
+        } else {
+            repo.ok(&["rm", "-q", place]);
+            repo.commit("not there any more");
+            repo.ok(&["checkout", "-q", "main"]);
+            repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
+            repo.sealant(&["updatekeys", "--yes", "dev"]);
+            repo.commit("so she does");
+            repo.ok(&["checkout", "-q", "-B", "theirs"]);
+            test.write("dev/s.yaml", &file);
+            repo.commit("there again");
+        }
+        moved.lets_nobody_in("dev/s.yaml", how);
+    }
+}
+
+/// Somebody joins by a request that is merged while others work: what was added or changed meanwhile is theirs, wherever it goes.
+#[test]
+fn who_joins_by_a_merge_has_what_came_meanwhile() {
+    for how in ["added", "changed"] {
+        let repo = Repo::empty("");
+        let (ours, test) = (repo.recipient.as_str(), &repo.test);
+        let anna = new_identity(test, &test.home("anna.txt"));
+        let with_anna = format!("{ours},{anna}");
+        let file = if how == "added" { "d.yaml" } else { "c.yaml" };
+        let renamed = format!("eu/{file}");
+        repo.encrypted("c.yaml", OTHER);
+        repo.commit("base");
+        repo.branches(
+            || match how {
+                "added" => repo.encrypted("d.yaml", OTHER),
+                _ => repo.set("c.yaml", "a", "changed"),
+            },
+            || {
+                repo.rule(&with_anna, "");
+                repo.sealant(&["updatekeys", "--yes", "c.yaml"]);
+            },
+        );
+        let _ = repo.merge().ok();
+        repo.sealant(&["updatekeys", "--yes", "."]);
+        repo.commit("Anna reads it");
+        repo.ok(&["checkout", "-q", "-b", "renames"]);
+        std::fs::create_dir(test.path("eu")).expect("a folder");
+        repo.ok(&["mv", file, &renamed]);
+        repo.set(&renamed, "b", "theirs");
+        repo.commit("renamed");
+        repo.sealant(&["check"]);
+        repo.ok(&["checkout", "-q", "main"]);
+        repo.set(file, "d", "ours");
+        repo.sealant(&["rotate", "-i", file]);
+        repo.commit("a new data key");
+        repo.ok(&["merge", "-q", "-m", "merged", "renames"]);
+        let plain = repo.plain(&renamed);
+        assert!(plain.contains("b: theirs") && plain.contains("d: ours"), "{how}: {plain}");
+        repo.sealant(&["check"]);
+        repo.ok(&["rm", "-q", &renamed]);
+        repo.commit("removed by mistake");
+        repo.ok(&["revert", "--no-edit", "HEAD"]);
+        repo.sealant(&["check"]);
+        repo.sealant(&["rotate", "-i", &renamed]);
+    }
+}
