@@ -14,7 +14,8 @@ use crate::repo::check::{Checked, Encoding, Finding, Plan, Rule, WHOLE};
 use crate::repo::git::Git;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::{self, Staged};
-use crate::repo::git::tree::{Entry, Tree};
+use crate::repo::git::history::not_understood;
+use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::secret::SecretBytes;
 
 /// How much of a commit's name is shown.
@@ -23,6 +24,7 @@ const SHORT: usize = 10;
 /// The configs of an earlier commit.
 pub struct Before {
     pub configs: Configs,
+    pub id: ObjectId,
     /// A short name.
     pub(super) commit: String,
     pub top: PathBuf,
@@ -59,6 +61,7 @@ impl Before {
     ) -> Result<Self> {
         let tree = Tree::of_commit(git, commit)?;
         let staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), blobs)?;
+        let id = ObjectId::parse(commit.as_bytes()).ok_or_else(not_understood)?;
         let commit = commit.get(..SHORT).unwrap_or(commit).to_owned();
         let is_explicit = lookup.explicit.is_some();
         let is_submodule = |path: &&Path| tree.get(path) == Some(&Entry::Submodule);
@@ -68,7 +71,7 @@ impl Before {
         };
         let in_submodules = configs::linked(&tree, blobs)?.into_iter().filter_map(in_submodule).collect();
         let (configs, top) = (Configs::from_source(lookup, staged), git.top().to_path_buf());
-        Ok(Self { configs, commit, top, tree, folders, is_explicit, in_submodules })
+        Ok(Self { configs, id, commit, top, tree, folders, is_explicit, in_submodules })
     }
 }
 

@@ -38,7 +38,7 @@ use crate::shown::typed;
 use crate::sops::Trial;
 use crate::{repo, sops};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
-use past::{Asked, PastRule, PastScope, Version};
+use past::{Asked, PastRule, PastScope, Sought, Version};
 use trail::Key;
 
 /// Which versions out of the history count: a file may have been elsewhere before.
@@ -253,10 +253,11 @@ impl<'a> Neighbours<'a> {
             Past::RuledIfKnown => PastScope::RuledIfKnown,
             Past::All(_) => PastScope::All,
         };
+        let sought = Sought { wanted, asked: &asked, before: &[] };
         if let Past::All(file) = &self.past {
             match Git::of_file(self.context.host, file) {
                 Ok((git, _)) => {
-                    past::add(copies, &git, configs, wanted, &asked, is_one, self.context)?;
+                    past::add(copies, &git, configs, &sought, is_one, self.context)?;
                     roots.remove(git.top());
                 }
                 Err(_) if is_one => return Ok(()),
@@ -276,7 +277,7 @@ impl<'a> Neighbours<'a> {
                 }
                 Ok(None) | Err(_) => continue,
             };
-            past::add(copies, &git, configs, wanted, &asked, is_one, self.context)?;
+            past::add(copies, &git, configs, &sought, is_one, self.context)?;
         }
         Ok(())
     }
@@ -500,7 +501,10 @@ pub(super) fn add_past(
                         &mut Blobs::open(&git)?,
                     )?;
                 }
-                past::add(copies, &git, &all, PastScope::Shared, &Vec::new(), is_one, context)?;
+                let of_top = befores.iter().filter(|before| before.top == git.top());
+                let before: Vec<ObjectId> = of_top.map(|before| before.id.clone()).collect();
+                let sought = Sought { wanted: PastScope::Shared, asked: &[], before: &before };
+                past::add(copies, &git, &all, &sought, is_one, context)?;
             }
             Err(_) if is_one => {}
             Err(error) => context.ui.warning_of(&unasked(&root, error)),

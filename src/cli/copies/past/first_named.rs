@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -161,10 +162,12 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
                 found.push(Naming { before: new, commit: Some(name.clone()), is_new, keys: keys.clone() });
             }
         }
-        if let Some(keys) = (self.looking.today)(place) {
-            let configs = last.states.configs(head.as_str())?;
+        // A change as a whole is one step, too.
+        for before in iter::once(head).chain(self.looking.before) {
+            let Some(keys) = (self.looking.today)(place) else { continue };
+            let configs = last.states.configs(before.as_str())?;
             if person.is_new(&keys, last.rule(&configs, place)) {
-                found.push(Naming { before: vec![head.clone()], commit: None, is_new: true, keys });
+                found.push(Naming { before: vec![before.clone()], commit: None, is_new: true, keys });
             }
         }
         Ok(Some(Rc::new(found)))

@@ -96,6 +96,14 @@ pub(super) struct Asked {
     pub brought: Prints,
 }
 
+/// What of the past is looked for.
+pub(super) struct Sought<'a> {
+    pub wanted: PastScope,
+    pub asked: &'a [Asked],
+    /// The commits before a change that is looked at.
+    pub before: &'a [ObjectId],
+}
+
 /// A content that was once at a place.
 pub(super) struct Version {
     pub id: ObjectId,
@@ -110,11 +118,11 @@ pub(super) fn add(
     copies: &mut Copies,
     git: &Git,
     configs: &[&Configs],
-    wanted: PastScope,
-    asked: &[Asked],
+    sought: &Sought<'_>,
     is_one: bool,
     context: &Context,
 ) -> Result<()> {
+    let wanted = sought.wanted;
     let is_looking = matches!(wanted, PastScope::Shared | PastScope::RuledIfKnown);
     if is_one && was_never_for_fewer(git, configs, context)? {
         // Looking gives nobody access, and most CI clones are shallow like this one.
@@ -125,7 +133,7 @@ pub(super) fn add(
     let today = |path: &Path| configs.first().and_then(|configs| past_rule_of(path, configs));
     let LastReaders { rules: lost, on_the_way } =
         match has_other_configs || recorded.has_configs_within_others() {
-            true => recorded.lost(copies, configs, wanted, asked, &today, context)?,
+            true => recorded.lost(copies, configs, sought, &today, context)?,
             false => LastReaders::default(),
         };
     let was_narrower = |((path, _), rules): (&(usize, &ObjectId), &Vec<PastRule>)| {
@@ -315,8 +323,7 @@ impl<'g> Recorded<'g> {
         &self,
         copies: &mut Copies,
         configs: &[&Configs],
-        wanted: PastScope,
-        asked: &[Asked],
+        &Sought { wanted, asked, before }: &Sought<'_>,
         today: &dyn Fn(&Path) -> Option<KeySet>,
         context: &Context,
     ) -> Result<LastReaders<'_>> {
@@ -328,8 +335,13 @@ impl<'g> Recorded<'g> {
         let configs = if wanted == PastScope::Shared { &configs[..configs.len().min(1)] } else { configs };
         let mut any_asked = Prints::default();
         asked.iter().for_each(|asked| any_asked.add(&asked.prints));
-        let looking =
-            Looking { elsewhere: Elsewhere { copies: &*copies, asked, any_asked }, wanted, configs, today };
+        let looking = Looking {
+            elsewhere: Elsewhere { copies: &*copies, asked, any_asked },
+            wanted,
+            configs,
+            before,
+            today,
+        };
         let places = self.once_for_fewer(&lookup, wanted, today, copies)?;
         let mut found = LastReaders::default();
         if places.is_empty() {
@@ -545,6 +557,8 @@ struct Looking<'c> {
     wanted: PastScope,
     /// Those of today, and where something that is under way began.
     configs: &'c [&'c Configs],
+    /// The commits before a change that is looked at.
+    before: &'c [ObjectId],
     today: &'c dyn Fn(&Path) -> Option<KeySet>,
 }
 
