@@ -7,6 +7,7 @@ use crate::claims::Edit;
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input};
 use crate::cli::claims::{Claims, Strictness};
 use crate::cli::context::{Context, block_on};
+use crate::cli::copies::Merging;
 use crate::cli::failures::Failures;
 use crate::cli::session::{Edited, Session};
 use crate::cli::{copies, merging, pipeline};
@@ -425,7 +426,9 @@ impl Resolve<'_> {
         let Stages { base, ours, theirs } = &file.stages;
         let versions =
             merge::Versions { base: Some(base.as_ref()), ours: ours.as_ref(), theirs: theirs.as_ref() };
-        copies::refuse_versions(self.context, file.path, &[], file.source.format, versions, keys, opened)
+        let (path, format) = (file.path, file.source.format);
+        let merging = Merging { path, format, versions, files: &[], allowed: &self.allowed };
+        copies::refuse_versions(self.context, &merging, keys, opened)
     }
 
     fn sequence(&self, file: &File<'_>) -> Sequence {

@@ -21,12 +21,12 @@ use crate::error::{Error, Kind, Result};
 use crate::foreign::git_crypt;
 use crate::fs;
 use crate::host::Host;
-use crate::keys::KeySet;
+use crate::keys::{KeySet, MasterKey};
 use crate::os;
 use crate::policy;
 use crate::repo::before::{self, Before};
 use crate::repo::copies::{
-    Copies, Foreign, Held, Named, Prints, Wrapped, alone, are_of_one_key, held, is_for_same, readers,
+    Copies, Foreign, Held, Named, Prints, Refused, Wrapped, alone, are_of_one_key, held, is_for_same, readers,
 };
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
@@ -66,6 +66,8 @@ pub(super) struct Neighbours<'a> {
     /// All of the history counts, whoever may read a place today.
     is_whole: bool,
     past: Past,
+    /// Who may have what has left its place, by the word of the person who merges it.
+    allowed: &'a [MasterKey],
     /// Files that we are asked about, and that may not be on the disk.
     asked: Vec<Asked>,
     /// Files whose earlier versions count as well: what Git has at their places may be of other places.
@@ -103,6 +105,7 @@ impl<'a> Neighbours<'a> {
             configs: context.configs()?,
             began,
             past: Past::Ruled,
+            allowed: &[],
             asked: Vec::new(),
             with_versions: Vec::new(),
             versions: OnceLock::new(),
@@ -164,7 +167,9 @@ impl<'a> Neighbours<'a> {
     ) -> Result<()> {
         let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
         let keys = sent_on(keys, rule.as_ref());
-        copies.refuse(&real(path), &held(rule.as_ref()), &keys).map_err(|error| error.in_file(path))?;
+        copies
+            .refuse(&real(path), &held(rule.as_ref()), &keys)
+            .map_err(|refused| self.told(path, refused, part_them))?;
         self.refuse_unopened()
     }
 
@@ -205,6 +210,7 @@ impl<'a> Neighbours<'a> {
 
     fn read(&self, is_whole: bool) -> Result<Near> {
         let mut copies = Copies::default();
+        copies.allow(self.allowed);
         let files = files_below(&self.tops);
         let is_one_of = |began: &Configs, one: &KeySet| {
             one_readership(&files, began).is_some_and(|then| is_for_same(&then, one))
@@ -319,14 +325,17 @@ impl<'a> Neighbours<'a> {
         if self.context.is_sops() {
             return Ok(());
         }
-        self.refuse_held(path, |rule| held(file, rule), keys).map_err(|error| match error.kind() {
-            Kind::Conflict => error.advise(part_them(path)),
-            _ => error,
-        })?;
-        self.refuse_versions(path, file, keys).map_err(|error| match error.kind() {
-            Kind::Conflict => error.advise(part_versions(path)),
-            _ => error,
-        })
+        self.refuse_held(path, |rule| held(file, rule), keys)?;
+        self.refuse_versions(path, file, keys)
+    }
+
+    /// An error with what to do: in a merge, whoever may have what is merged is let in by name.
+    fn told(&self, path: &Path, refused: Refused, otherwise: fn(&Path) -> String) -> Error {
+        let advice = match (&self.past, &refused.strangers[..]) {
+            (Past::All(_), [_, ..]) => let_them_in(path, &refused.strangers),
+            _ => otherwise(path),
+        };
+        refused.error.advise(advice).in_file(path)
     }
 
     /// The same for what was in the place of this file earlier, unless its data keys were made for the readers there.
@@ -350,11 +359,11 @@ impl<'a> Neighbours<'a> {
             let held = version.holding.held(rule.as_ref())?;
             copies.refuse_earlier(&real(path), &held, &alone(keys)).err()
         });
-        let Some((error, trails)) = refused.zip(self.versions.get()) else { return Ok(()) };
+        let Some((refused, trails)) = refused.zip(self.versions.get()) else { return Ok(()) };
         let sought = sought();
         match !sought.is_empty() && trails.are_made_for_their_places(self.context, path, &sought)? {
             true => Ok(()),
-            false => Err(error.in_file(path)),
+            false => Err(self.told(path, refused, part_versions)),
         }
     }
 
@@ -366,13 +375,9 @@ impl<'a> Neighbours<'a> {
         let (copies, rule) = (self.for_readers(keys)?, rule_of(path, &self.configs));
         copies
             .refuse_key(&real(path), data_key, rule.as_ref(), &sent_on(keys, rule.as_ref()))
-            .map_err(|error| error.advise(part_them(path)))?;
+            .map_err(|refused| self.told(path, refused, part_them))?;
         let trial = Trial::of(data_key);
-        let refused = self.refuse_versions_but(path, keys, || vec![Key::Opened(&trial)]);
-        refused.map_err(|error| match error.kind() {
-            Kind::Conflict => error.advise(part_versions(path)),
-            _ => error,
-        })
+        self.refuse_versions_but(path, keys, || vec![Key::Opened(&trial)])
     }
 
     /// Refuses a version whose content was in no commit: nobody can tell who could read it where it comes from.
@@ -396,6 +401,12 @@ fn sent_on(keys: &KeySet, rule: Option<&KeySet>) -> KeySet {
     KeySet { sent_to: rule.and_then(|rule| rule.sent_to.clone()), ..keys.clone() }
 }
 
+fn let_them_in(path: &Path, strangers: &[String]) -> String {
+    let flag = |key: &String| format!("--allow-recipient {} ", typed(key.as_ref()));
+    let flags: String = strangers.iter().map(flag).collect();
+    format!("To let them in, if they may read all that is merged: `sealant resolve {flags}{}`.", typed(path))
+}
+
 fn part_versions(path: &Path) -> String {
     format!(
         "The version of this file that Git has came from there, and this one may have as well. If the readers of this \
@@ -412,17 +423,25 @@ fn part_them(path: &Path) -> String {
     )
 }
 
-/// The same for versions of one file that are brought together. `files` are the versions on the disk, `opened` their data keys.
+/// Versions of one file that are brought together.
+pub(super) struct Merging<'m> {
+    pub path: &'m Path,
+    pub format: Format,
+    pub versions: Versions<Option<&'m SecretBytes>>,
+    /// Those of them that are on the disk.
+    pub files: &'m [&'m Path],
+    /// Whom a person lets in by name.
+    pub allowed: &'m [MasterKey],
+}
+
+/// The same for such versions. `opened` are their data keys.
 pub(super) fn refuse_versions(
     context: &Context,
-    path: &Path,
-    files: &[&Path],
-    format: Format,
-    versions: Versions<Option<&SecretBytes>>,
+    &Merging { path, format, ref versions, files, allowed }: &Merging<'_>,
     keys: &KeySet,
     opened: &[&DataKey],
 ) -> Result<()> {
-    let mut neighbours = Neighbours::with_versions(context, [path])?;
+    let mut neighbours = Neighbours { allowed, ..Neighbours::with_versions(context, [path])? };
     neighbours.left_out = files.iter().map(|file| real(file)).collect();
     neighbours.past = Past::All(path.to_path_buf());
     let parse = |version: Option<&SecretBytes>| {

@@ -22,7 +22,7 @@ pub use readers::{Person, alone, is_for_same, let_same_others_in, lets_others_in
 use readers::{Readers, are_same, is_wider};
 
 use crate::error::{Error, Kind, Result};
-use crate::keys::KeySet;
+use crate::keys::{KeySet, MasterKey};
 use crate::repo::check::{Finding, Rule};
 use crate::secret::DataKey;
 use crate::sops::Trial;
@@ -117,6 +117,14 @@ struct Asking<'a> {
     is_earlier: bool,
 }
 
+/// Why nobody is let in.
+pub struct Refused {
+    /// Of kind [`Kind::Conflict`], with what is shared. What to do about it is the caller's to say.
+    pub error: Error,
+    /// Those who could not read something that was once elsewhere, if that is all.
+    pub strangers: Vec<String>,
+}
+
 /// What two files have in common.
 struct Shared<'h> {
     has_key: bool,
@@ -153,6 +161,8 @@ pub struct Copies {
     before: HashMap<PathBuf, Vec<Held>>,
     readers: HashMap<(Readers, bool, Age), usize>,
     by_print: HashMap<Print, Vec<Same>>,
+    /// Who has been let in to all that has left its place.
+    allowed: Readers,
 }
 
 impl Copies {
@@ -278,6 +288,11 @@ impl Copies {
         }
     }
 
+    /// Lets these in to whatever has left its place: a person says so, by their names.
+    pub fn allow(&mut self, keys: &[MasterKey]) {
+        self.allowed = Readers::each_of(keys);
+    }
+
     /// What was looked at and holds the same as something that is for others, or was where fewer may read.
     pub fn found(&self) -> Vec<(&Path, Finding)> {
         let found = |unit: &Unit| {
@@ -365,14 +380,13 @@ impl Copies {
     }
 
     /// Refuses to wrap for `keys` where a file holds the same as another one that is for others: more of them could come to
-    /// read it, or, where the other one is for more, a new data key would hide that it is a copy. An error of kind
-    /// [`Kind::Conflict`] with what is shared; what to do about it is the caller's to say.
-    pub fn refuse(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
+    /// read it, or, where the other one is for more, a new data key would hide that it is a copy.
+    pub fn refuse(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<(), Refused> {
         self.refuse_among(path, held, keys, false)
     }
 
     /// The same for what this place held earlier, as far as it came from elsewhere.
-    pub fn refuse_earlier(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<()> {
+    pub fn refuse_earlier(&self, path: &Path, held: &[(usize, Held)], keys: &KeySet) -> Result<(), Refused> {
         self.refuse_among(path, held, keys, true)
     }
 
@@ -382,7 +396,7 @@ impl Copies {
         held: &[(usize, Held)],
         keys: &KeySet,
         is_earlier: bool,
-    ) -> Result<()> {
+    ) -> Result<(), Refused> {
         let counts = |unit: &Unit| !is_earlier || self.files[unit.file].path != path;
         let wanted = Readers::of(keys);
         let ways: [fn(&Self, &Asking<'_>, &Unit) -> bool; 2] = [Self::is_denied, Self::is_ruled_there_alone];
@@ -409,7 +423,7 @@ impl Copies {
         data_key: &DataKey,
         rule: Option<&KeySet>,
         keys: &KeySet,
-    ) -> Result<()> {
+    ) -> Result<(), Refused> {
         let (wanted, trial) = (Readers::of(keys), Trial::of(data_key));
         let (here, by_rule) = Readers::of_place(rule, || wanted.clone());
         let asking = Asking { path, wanted: &wanted, here: &here, by_rule, is_earlier: false };
@@ -440,7 +454,7 @@ impl Copies {
         if !unit.is_past() && self.files[unit.file].path == asking.path {
             return None;
         }
-        let there = unit.readers_beside(asking.by_rule);
+        let there = self.readers_beside(asking, unit);
         // With a new data key, nobody would see any more that the two places have different readers.
         match unit.is_past() {
             true => [asking.wanted, asking.here].into_iter().find(|asked| {
@@ -451,7 +465,16 @@ impl Copies {
         }
     }
 
-    fn refusal(&self, asking: &Asking<'_>, unit: &Unit, shared: &Shared<'_>) -> Error {
+    /// Who may read another place, or has been let in to all that has left it.
+    fn readers_beside<'u>(&'u self, asking: &Asking<'_>, unit: &'u Unit) -> Cow<'u, Readers> {
+        let readers = unit.readers_beside(asking.by_rule);
+        match unit.is_past() && !self.allowed.own.is_empty() {
+            true => Cow::Owned(readers.and(&self.allowed)),
+            false => readers,
+        }
+    }
+
+    fn refusal(&self, asking: &Asking<'_>, unit: &Unit, shared: &Shared<'_>) -> Refused {
         let wanted = self.denied(asking, unit).unwrap_or(asking.wanted);
         let what = match (shared.has_key, shared.values.len()) {
             (true, 0) => "its data key".to_owned(),
@@ -461,7 +484,7 @@ impl Copies {
             (false, count) => format!("{count} values"),
         };
         let other = self.files[unit.file].shown.display();
-        let readers = unit.readers_beside(asking.by_rule);
+        let readers = self.readers_beside(asking, unit);
         let (strangers, more) = (wanted.strangers_to(&readers), unit.held.readers.strangers_to(wanted));
         let is_sent = wanted.are_sent_to(&strangers);
         let enough = wanted.enough_beyond(&readers).filter(|who| strangers.is_empty() && !who.is_empty());
@@ -474,6 +497,8 @@ impl Copies {
             }
             false => "which",
         };
+        let of_past = strangers.iter().filter(|_| unit.is_past() && !is_sent);
+        let of_past: Vec<String> = of_past.map(|name| (*name).to_owned()).collect();
         let (what_is_wrong, list): (_, BTreeSet<&str>) = match enough {
             Some(enough) => ("asks for more keys than those of:", enough),
             None if is_sent => ("does not send to:", strangers),
@@ -494,6 +519,6 @@ impl Copies {
             lines.push(format!("  and {} more", shared.values.len() - SHOWN));
         }
         let message = format!("shares {what} with {other}, {place} {what_is_wrong}");
-        Error::new(Kind::Conflict, message).listing(lines)
+        Refused { error: Error::new(Kind::Conflict, message).listing(lines), strangers: of_past }
     }
 }

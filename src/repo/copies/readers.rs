@@ -10,7 +10,7 @@ use crate::keys::{KeySet, MasterKey, Shares, TooMany, WrappedDataKey};
 use crate::rekey::names;
 
 /// Who can read something: whoever has enough keys for one of its data keys, or for what `publish` makes of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Readers {
     pub own: BTreeSet<Shares<String>>,
     /// To whom else `publish` gives it.
@@ -66,6 +66,17 @@ impl Readers {
             Ok(who) => who.map(|who| who.into_iter().map(String::as_str).collect()),
             Err(TooMany) => Some(BTreeSet::new()),
         })
+    }
+
+    /// Anybody with one of these keys.
+    pub fn each_of(keys: &[MasterKey]) -> Self {
+        let alone = |key: &MasterKey| KeySet::any_of(vec![key.clone()]).shares();
+        Self { own: keys.iter().map(alone).collect(), sent_to: None }
+    }
+
+    /// These, and others as well.
+    pub fn and(&self, others: &Self) -> Self {
+        Self { own: self.own.union(&others.own).cloned().collect(), sent_to: self.sent_to.clone() }
     }
 
     /// Nobody.

@@ -227,6 +227,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("repo/check/rule.rs", "git add --renormalize FILE", 1, In("cli/copied.rs")),
     ("cli/copies/mod.rs", "git fsck", 1, Not("shows what Git has, and changes nothing")),
     ("cli/copies/mod.rs", "sealant rotate -i --allow-copied {}", 2, In("cli/copied.rs")),
+    ("cli/copies/mod.rs", "sealant resolve {flags}{}", 1, In("interop/git_merge/moved/told.rs")),
     ("cli/encryption.rs", "sealant edit", 2, Not("the name of a command in a sentence")),
     ("cli/encryption.rs", "sealant edit {}", 1, By("a file to encrypt that is not there")),
     ("cli/encryption.rs", "sealant edit FILE", 1, By("a SealedSecret is encrypted already")),

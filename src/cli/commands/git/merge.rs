@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::cli::args::IdentityArgs;
 use crate::cli::context::{Context, block_on};
-use crate::cli::copies;
+use crate::cli::copies::{self, Merging};
 use crate::cli::host::Terminal;
 use crate::cli::merging;
 use crate::config::absolute;
@@ -114,7 +114,8 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
     let let_in = |keys: &KeySet, opened: &[&DataKey]| {
         let Versions { base, ours, theirs } = versions.as_ref();
         let versions = Versions { base: Some(base), ours: Some(ours), theirs: Some(theirs) };
-        copies::refuse_versions(context, path, &files, format, versions, keys, opened).map_err(|error| {
+        let merging = Merging { path, format, versions, files: &files, allowed: &[] };
+        copies::refuse_versions(context, &merging, keys, opened).map_err(|error| {
             // It is judged by the rules that are there now; those that are merged come after it.
             error.advise("`sealant resolve FILE` looks again, with the rules that are merged by then.")
         })

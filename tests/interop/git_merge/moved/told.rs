@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use sealant_test_support::Output;
 
 use super::Moved;
+use crate::git_merge::repo::new_identity;
 
 const TOLD: &str = "its rule did not name these before";
 const NOT_SENT: &str = "say where files are sent";
@@ -265,4 +266,34 @@ fn values_that_one_step_alone_leaves_in_plaintext_are_told() {
             assert_eq!(output.stderr.contains("under way"), is_told, "{words:?}: {output}");
         }
     }
+}
+
+/// What a branch moves to where somebody else reads is merged for them once the person who merges it says so.
+#[test]
+fn who_may_have_what_is_merged_is_let_in_by_name() {
+    let moved = Moved::new();
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let mallory = moved.mallory.as_str();
+    let theirs = || {
+        moved.moves();
+        repo.set("dev/s.yaml", "d", "theirs");
+    };
+    let ours = || {
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        repo.set("prod/s.yaml", "b", "planted-new");
+    };
+    moved.branches(theirs, ours);
+    let _ = repo.merge().code(1);
+    let advice = format!("`sealant resolve --allow-recipient {mallory} dev/s.yaml`");
+    let refused = test.sealant(&["resolve", "dev/s.yaml"]).run().code(1);
+    assert!(refused.stderr.contains(&advice), "{refused}");
+    let other = new_identity(test, &test.home("other.txt"));
+    let refused = test.sealant(&["resolve", "--allow-recipient", &other, "dev/s.yaml"]).run().code(1);
+    assert!(refused.stderr.contains(mallory) && !refused.stderr.contains(&other), "{refused}");
+    moved.reads_nothing("before that");
+    repo.sealant(&["resolve", "--allow-recipient", mallory, "dev/s.yaml"]);
+    repo.commit("merged");
+    assert!(repo.plain("dev/s.yaml").contains("b: planted-new"));
+    assert!(test.read_text("dev/s.yaml").contains(mallory));
+    repo.sealant(&["check"]);
 }
