@@ -496,7 +496,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
     ("repo/git/resolve.rs", "sealant updatekeys --rotate FILE", 1, In("interop/git_merge/forged.rs")),
     ("repo/states.rs", "git clone --depth 1000 URL", 1, Not("a form: its reader knows the names")),
     ("repo/weakened.rs", "sealant publish", 4, Not("the name of a command in a sentence")),
-    ("repo/git/arrivals.rs", "git clone --depth 1000 URL", 1, Not("a form: its reader knows the names")),
+    ("repo/git/at_places.rs", "git clone --depth 1000 URL", 1, Not("a form: its reader knows the names")),
     (
         "repo/states.rs",
         "git log --diff-filter=D --oneline",

@@ -631,3 +631,28 @@ fn who_joins_by_a_merge_has_what_came_meanwhile() {
         repo.sealant(&["rotate", "-i", &renamed]);
     }
 }
+
+/// The same where it would be merged by a fast-forward: `check --base` says so before.
+#[test]
+fn what_comes_with_its_reader_is_told_of_the_change() {
+    let moved = before_mallory(&["dev", "prod"]);
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let (ours, both) = (repo.recipient.as_str(), moved.both());
+    repo.encrypted("prod/s.yaml", SECRET);
+    repo.encrypted("dev/old.yaml", OTHER);
+    repo.commit("start");
+    repo.ok(&["mv", "dev/old.yaml", "dev/new.yaml"]);
+    repo.commit("renamed");
+    repo.ok(&["checkout", "-q", "-b", "theirs"]);
+    repo.ok(&["mv", "prod/s.yaml", "dev/s.yaml"]);
+    repo.commit("to dev, which is ours");
+    moved.say(&both, ours);
+    repo.commit("Mallory reads dev");
+    let check = test.sealant(&["check", "--base", "main"]).run().code(1);
+    let is_told = |line: &&str| line.ends_with("[moved]");
+    let told: Vec<&str> = check.text().lines().filter(is_told).collect();
+    assert!(
+        matches!(told[..], [line] if line.starts_with("dev/s.yaml:1: has the data key of prod/s.yaml")),
+        "{check}"
+    );
+}
