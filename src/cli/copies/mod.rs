@@ -332,7 +332,10 @@ impl<'a> Neighbours<'a> {
     /// An error with what to do: in a merge, whoever may have what is merged is let in by name.
     fn told(&self, path: &Path, refused: Refused, otherwise: fn(&Path) -> String) -> Error {
         let advice = match (&self.past, &refused.strangers[..]) {
-            (Past::All(_), [_, ..]) => let_them_in(path, &refused.strangers),
+            (Past::All(_), [_, ..]) => {
+                let allowed = self.allowed.iter().map(MasterKey::to_string);
+                let_them_in(path, &allowed.chain(refused.strangers).collect::<Vec<_>>())
+            }
             _ => otherwise(path),
         };
         refused.error.advise(advice).in_file(path)

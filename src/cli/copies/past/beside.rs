@@ -60,7 +60,7 @@ impl Recorded<'_> {
         };
         let prints = self.prints(&contents, is_wanted)?.into_iter();
         let prints: HashMap<(usize, &ObjectId), Prints> =
-            prints.map(|(at, prints)| (contents[at], prints.unwrap_or_default())).collect();
+            prints.map(|(at, seen)| (contents[at], seen.unwrap_or_default().prints)).collect();
         let others = elsewhere.places(prints.values());
         let audiences = elsewhere.copies.audiences();
         let forks = Forks { ancestry, beside: &beside };
@@ -103,7 +103,7 @@ impl Recorded<'_> {
         for (Candidate { place, content, merge, .. }, keys, forks) in found {
             let mut stayed = Prints::default();
             for id in forks.iter().filter_map(|fork| at_forks.get(self.name_of(*fork), name(place))) {
-                stayed.add(&last.prints_of(&self.paths[place], id));
+                stayed.add(&last.encrypted_at(&self.paths[place], id));
             }
             if merge.is_none() && self.has_come_by_rule(place, &forks, &keys, looking, last)? {
                 continue;

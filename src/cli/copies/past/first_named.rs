@@ -33,8 +33,10 @@ pub(super) struct Moving<'w> {
     pub made: Vec<usize>,
     /// Where all of this ever was.
     pub elsewhere: Vec<&'w Path>,
-    /// The commits after which one of these places, or that where it is today, had it no more; of what is back, none.
-    pub lost: Vec<ObjectId>,
+    /// The commits in which one of these places, or that where it is today, has it no more; of what is back, its own alone.
+    pub lost: BTreeSet<ObjectId>,
+    /// Those of its own place.
+    pub lost_there: BTreeSet<ObjectId>,
 }
 
 /// Who reads something of that in a place today, and could not where it was by one of the rules there.
@@ -46,7 +48,14 @@ pub(super) struct Wish<'w> {
     /// It has been in this place on the way: whoever could read it there may have it where it is.
     pub is_between: bool,
     pub moving: Rc<Moving<'w>>,
-    pub people: Vec<(Option<Rc<Vec<Naming>>>, Person)>,
+    pub people: Vec<Stranger>,
+}
+
+/// Somebody, and where they were first named for the place, and for the one that it has left. `None` where that is unknown.
+pub(super) struct Stranger {
+    pub person: Person,
+    pub named: Option<Rc<Vec<Naming>>>,
+    pub named_there: Option<Rc<Vec<Naming>>>,
 }
 
 /// A commit whose rule for a place names somebody, and with parents whose rules do not.
@@ -197,7 +206,8 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
 
     /// The places in commits to look at, from the top.
     pub fn asked<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = (&'w ObjectId, &'w Path)> {
-        let namings = wish.people.iter().filter_map(|(naming, _)| naming.as_deref()).flatten();
+        let namings = wish.people.iter().flat_map(|who| [&who.named, &who.named_there]);
+        let namings = namings.filter_map(Option::as_deref).flatten();
         let commits = namings.flat_map(|naming| naming.before.iter().chain(&naming.commit));
         let commits = commits.chain(wish.moving.lost.iter().filter(|_| !wish.people.is_empty()));
         commits.flat_map(move |commit| self.places_of(wish).map(move |name| (commit, name)))
@@ -229,7 +239,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
     pub fn note(&self, wish: &Wish<'_>, there: &AtPlaces, last: &mut LastRules<'_>) -> Result<()> {
         for who in &wish.people {
             if self.could(wish, who, false, there, last)? {
-                self.between.borrow_mut().insert(key_of(wish, wish.place, &who.1));
+                self.between.borrow_mut().insert(key_of(wish, wish.place, &who.person));
             }
         }
         Ok(())
@@ -238,17 +248,18 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
     fn could(
         &self,
         wish: &Wish<'_>,
-        (naming, person): &(Option<Rc<Vec<Naming>>>, Person),
+        who: &Stranger,
         is_earlier: bool,
         there: &AtPlaces,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        let Some(naming) = naming else { return Ok(false) };
-        let mut could_once = false;
-        for naming in naming.iter() {
+        let Some(named) = &who.named else { return Ok(false) };
+        let reads_there = self.reads_there(wish, who, there, last)?;
+        let (mut could_once, person) = (false, &who.person);
+        for naming in named.iter() {
             let could = (is_earlier && self.had_come(wish, naming))
                 || (self.could_then(wish, person, naming, there, last)?
-                    && self.can_since(wish, person, naming, there, last)?);
+                    && (reads_there || self.can_since(wish, person, naming, there, last)?));
             could_once = could_once || (could && naming.is_new);
             if !could && !self.is_superseded(wish, person, naming, last)? {
                 return Ok(false);
@@ -319,15 +330,19 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         there: &AtPlaces,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        if self.came_to_its_own(wish, person, naming, there, last)? {
-            return Ok(true);
-        }
         let Naming { before, commit, keys, .. } = naming;
         let line = self.line(before);
         let ancestry = self.recorded.ancestry();
         let mut could_in = |files, rules| self.could_in(wish, person, (files, rules, keys), there, last);
-        let lost = wish.moving.lost.iter().filter(|_| !wish.is_between);
-        for lost in lost.filter(|lost| !ancestry.number(lost).is_some_and(|lost| line.has(lost))) {
+        let (earlier, since): (Vec<_>, Vec<_>) = wish.moving.lost.iter().partition(|lost| {
+            let number = ancestry.number(lost);
+            number.is_some_and(|lost| line.has(lost))
+        });
+        // What had never been gone from a place when they came was theirs, and is so when it is back.
+        if wish.is_between || (wish.place == wish.moving.own && earlier.is_empty()) {
+            return Ok(true);
+        }
+        for lost in since {
             if !could_in(lost, Some(lost))? && !could_in(lost, commit.as_ref())? {
                 return Ok(false);
             }
@@ -335,24 +350,32 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         Ok(true)
     }
 
-    /// Whether they came to its own place while it was there, and are named for that today: they may have all that was there since.
-    fn came_to_its_own(
+    /// Whether the rules for the place that it has left name them, and did so whenever it came there, or since while it was there and
+    /// had never been gone: it is theirs, wherever it goes.
+    fn reads_there(
         &self,
         wish: &Wish<'_>,
-        person: &Person,
-        naming: &Naming,
+        who: &Stranger,
         there: &AtPlaces,
         last: &mut LastRules<'_>,
     ) -> Result<bool> {
-        let own = wish.moving.own;
-        for parent in &naming.before {
-            let is_there = self.having(wish, parent, there, last).iter().any(|path| path == own);
-            if !is_there || !self.is_named(wish, person, (naming.commit.as_ref(), &naming.keys), own, last)? {
+        let Moving { own, made, lost_there, .. } = &*wish.moving;
+        let Some(named) = who.named_there.as_ref().filter(|_| wish.place != *own) else { return Ok(false) };
+        for Naming { before, .. } in named.iter() {
+            let line = self.line(before);
+            let was_gone = lost_there
+                .iter()
+                .filter_map(|lost| self.recorded.ancestry().number(lost))
+                .any(|lost| line.has(lost));
+            let was_there = !was_gone
+                && before
+                    .iter()
+                    .all(|parent| self.having(wish, parent, there, last).iter().any(|path| path == own));
+            if made.iter().any(|commit| line.has(*commit)) && !was_there {
                 return Ok(false);
             }
         }
-        Ok(!naming.before.is_empty()
-            && self.are_named_today(own, person).all(|is_named| is_named == Some(true)))
+        Ok(self.are_named_today(own, &who.person).all(|is_named| is_named == Some(true)))
     }
 
     /// Whether they could read it in a commit by the rules of one, or by today's.

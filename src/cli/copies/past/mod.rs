@@ -419,12 +419,12 @@ impl<'g> Recorded<'g> {
         &self,
         contents: &[(usize, &ObjectId)],
         wanted: impl Fn(usize, &Prints) -> bool + Sync,
-    ) -> Result<Vec<(usize, Option<Prints>)>> {
+    ) -> Result<Vec<(usize, Option<Seen>)>> {
         let ids: Vec<&ObjectId> = contents.iter().map(|(_, id)| *id).collect();
         let hold = |at: usize, bytes: &_| {
             let place = contents[at].0;
-            let prints = Holding::of(Format::of_path(&self.paths[place]), bytes)?.prints();
-            wanted(place, &prints).then_some(Some(prints))
+            let seen = Seen::of(&Holding::of(Format::of_path(&self.paths[place]), bytes)?);
+            wanted(place, &seen.prints).then_some(Some(seen))
         };
         // Pictures and the like, which Git LFS keeps everywhere, come and go.
         let counts = |at: usize| Format::of_path(&self.paths[contents[at].0]) != Format::Binary;
@@ -529,6 +529,32 @@ struct LastReaders<'r> {
     rules: BTreeMap<(usize, &'r ObjectId), Vec<PastRule>>,
     /// What has left them on the way to HEAD.
     on_the_way: HashSet<(usize, &'r ObjectId)>,
+}
+
+/// What a content holds.
+#[derive(Default)]
+struct Seen {
+    prints: Prints,
+    /// What of that is encrypted in it, where it only quotes some: anybody can quote what was there to make it look as if it still were.
+    encrypted: Option<Prints>,
+}
+
+impl Seen {
+    fn of(holding: &Holding) -> Self {
+        let (prints, encrypted) = (holding.prints(), holding.encrypted());
+        Self { encrypted: Some(encrypted).filter(|encrypted| *encrypted != prints), prints }
+    }
+
+    fn encrypted(&self) -> &Prints {
+        self.encrypted.as_ref().unwrap_or(&self.prints)
+    }
+
+    /// What the next content of the place has not any more, or only quotes.
+    fn lost_to(&self, next: &Self) -> Prints {
+        let mut lost = self.prints.without(&next.prints);
+        lost.add(&self.encrypted().without(next.encrypted()));
+        lost
+    }
 }
 
 /// A content that a place had by a rule, and has not any more.

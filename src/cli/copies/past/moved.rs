@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::first_named::{FirstNamed, Moving, Wish};
-use super::{Came, Elsewhere, Holding, LastRules, Left, Looking, PastScope, Recorded};
+use super::first_named::{FirstNamed, Moving, Stranger, Wish};
+use super::{Came, Elsewhere, Holding, LastRules, Left, Looking, PastScope, Recorded, Seen};
 use crate::cli::copies::past_rule_of;
 use crate::document::Format;
 use crate::error::Result;
@@ -91,7 +91,7 @@ impl Recorded<'_> {
             }
         }
         let left = |Counting { left, keys, came, prints }| {
-            let held = contents[&(left.place, left.content)].as_ref();
+            let held = contents[&(left.place, left.content)].as_ref().map(|held| &held.prints);
             Left {
                 place: left.place,
                 content: left.content,
@@ -113,7 +113,7 @@ impl Recorded<'_> {
     ) -> Result<Vec<HasLeft<'r>>> {
         let Looking { elsewhere, wanted, .. } = looking;
         let next = self.next_contents(losses)?;
-        let held: Vec<&Prints> = contents.values().flatten().collect();
+        let held: Vec<&Prints> = contents.values().flatten().map(|held| &held.prints).collect();
         let (on_disk, all) =
             (elsewhere.on_disk(held.iter().copied()), elsewhere.places(held.iter().copied()));
         // What is in the place again, though a later file there had it not.
@@ -124,14 +124,14 @@ impl Recorded<'_> {
             // What HEAD has there is not gone yet.
             let held = contents[&(loss.place, loss.content)].as_ref().filter(|_| loss.is_committed);
             let Some(held) = held else { continue };
-            let nothing = Prints::default();
-            let stayed = match &loss.next {
+            let nothing = Seen::default();
+            let next = match &loss.next {
                 Next::Nothing => &nothing,
-                Next::Content(id) => next.get(&(loss.place, id)).map_or(&nothing, |next| &**next),
+                Next::Content(id) => next.get(&(loss.place, id)).unwrap_or(&nothing),
                 Next::OnDisk(next) => next,
             };
             let path = &self.paths[loss.place];
-            let lost = held.without(stayed);
+            let lost = held.lost_to(next);
             lost_once.entry((loss.place, loss.content)).or_default().add(&lost);
             let at_place = |places: &Places| places.of(&lost).remove(path.as_path()).unwrap_or_default();
             let here = at_place(&on_disk);
@@ -140,7 +140,7 @@ impl Recorded<'_> {
         }
         let mut of_place: HashMap<usize, Vec<&Prints>> = HashMap::new();
         for ((place, _), held) in contents {
-            of_place.entry(*place).or_default().extend(held);
+            of_place.entry(*place).or_default().extend(held.as_ref().map(|held| &held.prints));
         }
         let mut found = Vec::new();
         for (&(place, content), held) in contents {
@@ -150,10 +150,13 @@ impl Recorded<'_> {
                 |prints: Prints, is_back: bool| HasLeft { place, content, prints, is_back, is_on_the_way };
             let parts = |prints: &Prints| {
                 let of_place = of_place.get(&place).into_iter().flatten().copied();
-                prints.parts(of_place.filter(|held| !held.in_common(prints).is_empty()))
+                let asked = elsewhere.asked.iter().map(|asked| &asked.prints);
+                let today = on_disk.of(prints).into_values().collect::<Vec<_>>();
+                let all = of_place.chain(asked).chain(&today);
+                prints.parts(all.filter(|held| !held.in_common(prints).is_empty()))
             };
             let is_gone = self.is_gone(place);
-            let Some(held) = held else {
+            let Some(Seen { prints: held, .. }) = held else {
                 if is_gone {
                     found.push(has_left(Prints::default(), false));
                 }
@@ -201,10 +204,10 @@ impl Recorded<'_> {
             let path = &self.paths[left.place];
             let mut all = Vec::new();
             let has = |id: &ObjectId, last: &mut LastRules<'_>| {
-                let prints = contents.get(&(left.place, id)).and_then(Option::as_ref);
+                let seen = contents.get(&(left.place, id)).and_then(Option::as_ref);
                 id == left.content
-                    || match prints {
-                        Some(prints) => !prints.in_common(&left.prints).is_empty(),
+                    || match seen {
+                        Some(seen) => !seen.prints.in_common(&left.prints).is_empty(),
                         None => !last.prints_of(path, id).in_common(&left.prints).is_empty(),
                     }
             };
@@ -266,8 +269,12 @@ impl Recorded<'_> {
                 for &(place, is_between) in &places {
                     let strangers =
                         Person::all_of(&readers).into_iter().filter(|person| !person.is_among(keys));
-                    let named = strangers.map(|person| Ok((first.naming(place, &person, last)?, person)));
-                    let people = named.collect::<Result<_>>()?;
+                    let strangers = strangers.map(|person| {
+                        let named = first.naming(place, &person, last)?;
+                        let named_there = first.naming(moving.own, &person, last)?;
+                        Ok(Stranger { person, named, named_there })
+                    });
+                    let people = strangers.collect::<Result<_>>()?;
                     let moving = Rc::clone(&moving);
                     found.push(Wish { left: at, keys: number, place, is_between, moving, people });
                 }
@@ -308,13 +315,13 @@ impl Recorded<'_> {
     ) -> Result<Vec<Rc<Moving<'w>>>> {
         let mut ever = Places::default();
         for ((at, _), held) in contents {
-            held.iter().for_each(|held| ever.add(&self.paths[*at], held));
+            held.iter().for_each(|held| ever.add(&self.paths[*at], &held.prints));
         }
         let numbers: HashMap<&Path, usize> =
             self.paths.iter().enumerate().map(|(at, path)| (path.as_path(), at)).collect();
         let mut has = |number: usize, id: &ObjectId, prints: &Prints| match contents.get(&(number, id)) {
-            Some(held) => held.as_ref().is_some_and(|held| prints.without(held).is_empty()),
-            None => prints.without(&last.prints_of(&self.paths[number], id)).is_empty(),
+            Some(held) => held.as_ref().is_some_and(|held| prints.without(held.encrypted()).is_empty()),
+            None => prints.without(&last.encrypted_at(&self.paths[number], id)).is_empty(),
         };
         let (mut found, mut wanted) = (Vec::new(), left::Contents::new());
         for Today { at, place, prints, .. } in today {
@@ -329,13 +336,14 @@ impl Recorded<'_> {
             };
             let mut commits = |place| brought(place).into_iter().map(|(commit, _)| commit).collect();
             let (made, came) = (commits(own), if is_back { Vec::new() } else { commits(place) });
-            for place in elsewhere.iter().chain([place]).filter(|_| !is_back) {
+            for place in elsewhere.iter().chain([place]).filter(|place| !is_back || **place == own) {
                 if let Ok(name) = place.strip_prefix(self.git.top()) {
                     let ids = brought(place).into_iter().map(|(_, id)| id.clone());
                     wanted.entry(name.to_path_buf()).or_default().extend(ids);
                 }
             }
-            found.push(Moving { prints: prints.clone(), own, came, made, elsewhere, lost: Vec::new() });
+            let (lost, lost_there) = (BTreeSet::new(), BTreeSet::new());
+            found.push(Moving { prints: prints.clone(), own, came, made, elsewhere, lost, lost_there });
         }
         let head = changes::head(self.git)?;
         let losses = head.map_or(Ok(Vec::new()), |head| left::lost(self.git, &head, &wanted))?;
@@ -343,18 +351,20 @@ impl Recorded<'_> {
         for loss in losses {
             of_place.entry(self.git.top().join(&loss.path)).or_default().push(loss);
         }
-        for (moving, today) in found.iter_mut().zip(today).filter(|(_, today)| !left[today.at].is_back) {
-            let mut lost = BTreeSet::new();
-            for place in moving.elsewhere.iter().chain([&today.place]) {
+        for (moving, Today { at, place, .. }) in found.iter_mut().zip(today) {
+            let places = moving.elsewhere.iter().chain([place]);
+            for place in places.filter(|place| !left[*at].is_back || **place == moving.own) {
                 let Some(number) = numbers.get(place).copied() else { continue };
                 for Loss { content, next, after, .. } in of_place.get(*place).into_iter().flatten() {
                     let has_stayed = next.as_ref().is_some_and(|next| has(number, next, &moving.prints));
                     if !has_stayed && has(number, content, &moving.prints) {
-                        lost.insert(after.clone());
+                        moving.lost.insert(after.clone());
+                        if *place == moving.own {
+                            moving.lost_there.insert(after.clone());
+                        }
                     }
                 }
             }
-            moving.lost = lost.into_iter().collect();
         }
         Ok(found.into_iter().map(Rc::new).collect())
     }
@@ -370,9 +380,10 @@ struct Today<'w> {
 }
 
 /// Contents of places that may have left them, by the numbers of the places; `None` for what Git does not give.
-type Contents<'r> = HashMap<(usize, &'r ObjectId), Option<Prints>>;
+type Contents<'r> = HashMap<(usize, &'r ObjectId), Option<Seen>>;
 
-/// A content, and a part of it that has left its place. Whatever that place held has all of the part, or nothing.
+/// A content, and a part of it that has left its place. Whatever that place held, and what is anywhere today or asked about, has all of
+/// the part, or nothing.
 struct HasLeft<'r> {
     place: usize,
     content: &'r ObjectId,
@@ -398,7 +409,7 @@ impl Recorded<'_> {
         places: &HashSet<usize>,
         elsewhere: &Elsewhere<'_>,
         wanted: PastScope,
-    ) -> Result<HashMap<(usize, &ObjectId), Option<Prints>>> {
+    ) -> Result<Contents<'_>> {
         let versions = self.history.versions.iter();
         let all = versions.map(|version| (version.path, &self.history.blobs[version.blob].id));
         let all = all.filter(|(at, _)| places.contains(at));
@@ -409,14 +420,11 @@ impl Recorded<'_> {
         };
         let is_wanted = |at: usize, prints: &Prints| gone.contains(&at) || elsewhere.have(prints);
         let found = self.prints(&all, is_wanted)?;
-        Ok(found.into_iter().map(|(at, prints)| (all[at], prints)).collect())
+        Ok(found.into_iter().map(|(at, seen)| (all[at], seen)).collect())
     }
 
     /// When these contents have left their places, by commits and since the last one.
-    fn losses<'r>(
-        &'r self,
-        contents: &HashMap<(usize, &'r ObjectId), Option<Prints>>,
-    ) -> Result<Vec<Lost<'r>>> {
+    fn losses<'r>(&'r self, contents: &Contents<'r>) -> Result<Vec<Lost<'r>>> {
         let mut wanted = left::Contents::new();
         let mut by_name: HashMap<&Path, usize> = HashMap::new();
         let ids: HashSet<&'r ObjectId> = contents.keys().map(|(_, id)| *id).collect();
@@ -452,7 +460,7 @@ impl Recorded<'_> {
                 let format = Format::of_path(path);
                 let bytes = fs::read_found(path, format.most_bytes() as u64).ok();
                 let file = bytes.and_then(|bytes| Holding::of(format, &bytes));
-                Some(file.map_or(Next::Nothing, |file| Next::OnDisk(file.prints())))
+                Some(file.map_or(Next::Nothing, |file| Next::OnDisk(Seen::of(&file))))
             }
             Some(Entry::File(id)) => (id != content).then(|| Next::Content(id.clone())),
             _ => None,
@@ -460,17 +468,14 @@ impl Recorded<'_> {
     }
 
     /// What came into places, as far as that holds something.
-    fn next_contents<'r>(
-        &self,
-        losses: &'r [Lost<'_>],
-    ) -> Result<HashMap<(usize, &'r ObjectId), Arc<Prints>>> {
+    fn next_contents<'r>(&self, losses: &'r [Lost<'_>]) -> Result<HashMap<(usize, &'r ObjectId), Seen>> {
         let all = losses.iter().filter_map(|loss| match &loss.next {
             Next::Content(id) => Some((loss.place, id)),
             _ => None,
         });
         let all: Vec<(usize, &ObjectId)> = all.collect::<BTreeSet<_>>().into_iter().collect();
         let found = self.prints(&all, |_, _| true)?.into_iter();
-        Ok(found.filter_map(|(at, prints)| Some((all[at], Arc::new(prints?)))).collect())
+        Ok(found.filter_map(|(at, seen)| Some((all[at], seen?))).collect())
     }
 }
 
@@ -478,7 +483,7 @@ impl Recorded<'_> {
 enum Next {
     Nothing,
     Content(ObjectId),
-    OnDisk(Prints),
+    OnDisk(Seen),
 }
 
 /// A content that has left its place, as [`left::Loss`]. What is not committed yet has no commit after it.
