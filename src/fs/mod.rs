@@ -41,7 +41,7 @@ pub use read::{
     is_large_binary, meant, open_named, read, read_at_most, read_found, refuse_special, start_of,
 };
 pub use real::{is_link, link_at, real_folder, target};
-pub use walk::{Walk, files_below, links, walk};
+pub use walk::{Walk, files_below, folders_in, links, walk};
 
 use crate::error::{Error, Kind, Result};
 use crate::os::{self, Users};

@@ -75,6 +75,20 @@ pub fn files_below(folder: &Path, recurse: bool) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The folders in a folder; none where it does not exist.
+pub fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name() {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => folders.push(entry.into_path()),
+            Ok(_) => {}
+            Err(_) if folder.symlink_metadata().is_err() => return Ok(folders),
+            Err(error) => return Err(unreadable(error)),
+        }
+    }
+    Ok(folders)
+}
+
 /// The symbolic links below a folder.
 pub fn links(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut links = Vec::new();

@@ -35,6 +35,9 @@ const ABOUT_ONE: [&str; 14] = [
 const GIT_DIR: &str = "GIT_DIR";
 const GIT_WORK_TREE: &str = "GIT_WORK_TREE";
 
+/// Where a repository keeps what it knows of each linked working tree.
+const WORKTREES: &str = "worktrees";
+
 /// The most that a `.git` file may hold.
 const LINK_LIMIT: u64 = 64 << 10;
 
@@ -86,9 +89,19 @@ pub(super) struct Place {
 impl Place {
     /// Where the objects of the repository are, and what belongs to them.
     pub fn common_dir(&self) -> PathBuf {
+        self.git_dir().as_deref().map(common_dir_of).unwrap_or_default()
+    }
+
+    fn git_dir(&self) -> Option<PathBuf> {
         let named = self.env.iter().find(|(name, _)| name == GIT_DIR).map(|(_, value)| PathBuf::from(value));
-        let git_dir = named.or_else(|| git_dir_of(&self.top).ok());
-        git_dir.as_deref().map(common_dir_of).unwrap_or_default()
+        named.or_else(|| git_dir_of(&self.top).ok())
+    }
+
+    /// Where Git keeps what is under way, in this working tree and in all others of the repository.
+    pub fn git_dirs(&self) -> Result<Vec<PathBuf>> {
+        let common = self.common_dir();
+        let linked = fs::folders_in(&common.join(WORKTREES))?;
+        Ok(self.git_dir().into_iter().chain([common]).chain(linked).collect())
     }
 
     /// No repository at all, whatever the folder is that we are in.

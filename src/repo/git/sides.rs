@@ -47,11 +47,10 @@ pub(super) fn named(git: &Git) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The names in files of Git's own.
+/// The names in files of Git's own, for each working tree of the repository.
 fn kept(git: &Git) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for file in FILES {
-        let path = git.path_of(["rev-parse", "--git-path", file])?;
+    for path in git.place.git_dirs()?.iter().flat_map(|folder| FILES.map(|file| folder.join(file))) {
         match fs::read_found(&path, LIMIT) {
             Ok(text) => names.extend(names_in(&text)),
             Err(error) if error.kind() == Kind::NoFile => {}
