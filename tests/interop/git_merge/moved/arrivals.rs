@@ -547,7 +547,9 @@ fn what_lies_somewhere_else_excuses_nobody() {
 /// Their request brings something and, in its own commits, names its reader; or takes it away again, for another request.
 #[test]
 fn what_comes_with_its_reader_lets_nobody_in() {
-    for how in ["merged at once", "gone for a while", "gone for a while, in another place"] {
+    for how in
+        ["merged at once", "gone for a while", "quoted for a while", "gone for a while, in another place"]
+    {
         let moved = before_mallory(&["dev", "prod"]);
         let (repo, test) = (&moved.repo, &moved.repo.test);
         let (ours, both) = (repo.recipient.as_str(), moved.both());
@@ -571,11 +573,14 @@ fn what_comes_with_its_reader_lets_nobody_in() {
             test.write("ours", "");
             repo.commit("ours");
         } else {
-            repo.ok(&["rm", "-q", place]);
+            match how.starts_with("quoted") {
+                true => test.write(place, quoted(&file)),
+                false => drop(repo.ok(&["rm", "-q", place])),
+            }
             repo.commit("not there any more");
             repo.ok(&["checkout", "-q", "main"]);
             repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
-            repo.sealant(&["updatekeys", "--yes", "dev"]);
+            repo.sealant(&["updatekeys", "--yes", "dev/app.yaml"]);
             repo.commit("so she does");
             repo.ok(&["checkout", "-q", "-B", "theirs"]);
             test.write("dev/s.yaml", &file);
@@ -629,6 +634,84 @@ fn who_joins_by_a_merge_has_what_came_meanwhile() {
         repo.ok(&["revert", "--no-edit", "HEAD"]);
         repo.sealant(&["check"]);
         repo.sealant(&["rotate", "-i", &renamed]);
+    }
+}
+
+fn quoted(file: &str) -> String {
+    format!("quoted: true\n# {}\n", file.replace('\n', "\n# "))
+}
+
+/// What was gone when Mallory came is brought back for as long as it takes to name her, in its own place or along with another one. Or
+/// it only looks as if it were still there.
+#[test]
+fn what_is_back_for_a_while_lets_nobody_in() {
+    for how in ["in its place", "in both places", "quoted"] {
+        let moved = before_mallory(&["dev", "prod"]);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let (ours, both) = (repo.recipient.as_str(), moved.both());
+        repo.encrypted("prod/s.yaml", SECRET);
+        repo.commit("start");
+        let file = moved.listed(&test.read_text("prod/s.yaml"));
+        let place = if how == "in both places" { "dev/s.yaml" } else { "prod/s.yaml" };
+        match how {
+            "quoted" => test.write("prod/s.yaml", quoted(&file)),
+            _ => drop(repo.ok(&["rm", "-q", "prod/s.yaml"])),
+        }
+        repo.commit("retired");
+        if how != "in its place" {
+            moved.say(ours, &both);
+            repo.commit("Mallory reads prod");
+        }
+        repo.ok(&["checkout", "-q", "-b", "theirs"]);
+        if how != "quoted" {
+            test.write("prod/s.yaml", &file);
+            test.write(place, &file);
+            repo.commit("back");
+            moved.say(if place.starts_with("dev") { &both } else { ours }, &both);
+            repo.commit("Mallory reads it");
+            repo.ok(&["rm", "-q", "-r", "prod"]);
+            let _ = repo.git(&["rm", "-q", "dev/s.yaml"]).run();
+            repo.commit("gone");
+            repo.ok(&["checkout", "-q", "main"]);
+            repo.ok(&["merge", "-q", "--ff-only", "theirs"]);
+            repo.sealant(&["updatekeys", "--yes", "dev"]);
+            repo.commit("so she does");
+            repo.ok(&["checkout", "-q", "-B", "theirs"]);
+        }
+        test.write(place, &file);
+        repo.commit("back again");
+        moved.lets_nobody_in(place, how);
+    }
+}
+
+/// A file that was renamed, and changed after that, is for whoever joins its readers.
+#[test]
+fn who_joins_has_what_was_renamed_and_changed() {
+    for how in ["a value", "a new value", "a new data key", "a folder with its rule"] {
+        let moved = before_mallory(&["dev"]);
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        let is_folder = how.ends_with("rule");
+        let (folder, file) = if is_folder { ("open", "open/app.yaml") } else { ("dev", "dev/new.yaml") };
+        repo.commit("start");
+        repo.ok(&[
+            "mv",
+            if is_folder { "dev" } else { "dev/app.yaml" },
+            if is_folder { "open" } else { file },
+        ]);
+        moved.names(&[(folder, &repo.recipient)]);
+        repo.commit("renamed");
+        match how {
+            "a new data key" => drop(repo.sealant(&["rotate", "-i", file])),
+            "a new value" => repo.set(file, "z", "new"),
+            _ => repo.set(file, "a", "new"),
+        }
+        repo.commit("changed");
+        moved.names(&[(folder, &moved.both())]);
+        repo.sealant(&["updatekeys", "--yes", file]);
+        repo.commit("Mallory reads it");
+        repo.sealant(&["check"]);
+        assert!(test.read_text(file).contains(&moved.mallory), "{how}");
+        repo.sealant(&["rotate", "-i", file]);
     }
 }
 

@@ -74,7 +74,7 @@ impl Moved {
     #[track_caller]
     fn reads_nothing(&self, what: &str) {
         let test = &self.repo.test;
-        for file in ["dev/s.yaml", "dev/app.yaml", "s.yaml", "open/s.yaml", "misc/s.yaml"]
+        for file in ["dev/s.yaml", "dev/app.yaml", "prod/s.yaml", "s.yaml", "open/s.yaml", "misc/s.yaml"]
             .into_iter()
             .filter(|file| test.path(file).exists())
         {
