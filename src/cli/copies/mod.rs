@@ -3,6 +3,7 @@
 mod earlier;
 mod past;
 mod trail;
+mod worktrees;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
@@ -31,7 +32,7 @@ use crate::repo::copies::{
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, NoGit, attributes, changes, lfs, named_top};
+use crate::repo::git::{Git, NoGit, are_of_one_repository, attributes, changes, lfs, named_top};
 use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
@@ -40,6 +41,7 @@ use crate::{repo, sops};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use past::{Asked, PastRule, PastScope, Sought, Version};
 use trail::Key;
+pub(super) use worktrees::Found as FoundRepositories;
 
 /// Which versions out of the history count: a file may have been elsewhere before.
 enum Past {
@@ -211,13 +213,13 @@ impl<'a> Neighbours<'a> {
     fn read(&self, is_whole: bool) -> Result<Near> {
         let mut copies = Copies::default();
         copies.allow(self.allowed);
-        let files = files_below(&self.tops);
+        let (files, nested) = files_below(&self.tops, &self.roots);
         let is_one_of = |began: &Configs, one: &KeySet| {
             one_readership(&files, began).is_some_and(|then| is_for_same(&then, one))
         };
         let one = one_readership(&files, &self.configs)
             .filter(|one| !is_whole && self.began.iter().all(|began| is_one_of(began, one)));
-        let roots = &self.roots | &roots_within(&files, &self.tops);
+        let roots = &self.roots | &nested;
         if !self.context.is_sops() {
             let versions =
                 trail::Versions::read(self.context, &self.with_versions, &self.asked, one.is_some());
@@ -486,16 +488,16 @@ pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, 
 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    let working_dir = real(&context.lookup()?.working_dir);
-    let tops = tops(context, working_dir, BTreeSet::new());
-    add_files(files_below(&tops), &[], copies, configs, &[], context)?;
-    add_absent_beside(&tops, copies, configs, context)
+    let (tops, roots) = around(copies, context)?;
+    let (files, _) = files_below(&tops, &roots);
+    add_files(files, &[], copies, configs, &[], context)?;
+    add_absent_beside(&tops, &roots, copies, configs, context)
 }
 
 /// As [`add_all`], of what a sparse checkout leaves out alone: the rest was looked at.
 pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    let working_dir = real(&context.lookup()?.working_dir);
-    add_absent_beside(&tops(context, working_dir, BTreeSet::new()), copies, configs, context)
+    let (tops, roots) = around(copies, context)?;
+    add_absent_beside(&tops, &roots, copies, configs, context)
 }
 
 /// Adds content that was once at a place whose readers a rule names, and is in a file that we looked at, where more may
@@ -507,11 +509,11 @@ pub(super) fn add_past(
     befores: &[Before],
     context: &Context,
 ) -> Result<()> {
-    let working_dir = real(&context.lookup()?.working_dir);
-    let files = files_below(&tops(context, working_dir, BTreeSet::new()));
+    let (tops, roots) = around(copies, context)?;
+    let (files, _) = files_below(&tops, &roots);
     let all: Vec<&Configs> = iter::once(configs).chain(before::configs(befores)).collect();
     let is_one = all.len() == 1 && one_readership(&files, configs).is_some();
-    for root in roots_looked_at(copies, context) {
+    for root in roots {
         match Git::of(context.host, &root) {
             Ok(git) => {
                 for before in befores.iter().filter(|before| before.top == git.top()) {
@@ -607,22 +609,33 @@ impl Place {
         Self { home: context.host.env("HOME").map(PathBuf::from), named: named_top(context.host) }
     }
 
-    /// The tops of the repositories that a path is in, the nearest first. One within another one belongs to it. All of a home
-    /// folder may be one, too, and is no project.
+    /// The tops of the repositories that a path is in, the nearest first. One within another one belongs to it, and what is around
+    /// one of several working trees is no other repository. All of a home folder may be one, too, and is no project.
     fn roots_of<'p>(&self, path: &'p Path) -> Vec<&'p Path> {
         let above_home = |folder: &Path| self.home.as_deref().is_some_and(|home| home.starts_with(folder));
         let is_top = |above: &Path| above.join(".git").exists() || self.named.as_deref() == Some(above);
         let roots: Vec<&Path> = path.ancestors().filter(|above| is_top(above)).collect();
         let below = roots.iter().take_while(|root| !above_home(root)).count();
-        roots.into_iter().take(below.max(1)).collect()
+        roots.into_iter().take(below.max(1)).fold(Vec::new(), |mut nearer, root| {
+            if !nearer.iter().any(|nearer| are_of_one_repository(nearer, root)) {
+                nearer.push(root);
+            }
+            nearer
+        })
     }
 }
 
-/// The tops of the repositories of what was looked at.
-fn roots_looked_at(copies: &Copies, context: &Context) -> BTreeSet<PathBuf> {
-    let place = Place::of(context);
+/// The folders to look in for copies of what was looked at, and the tops of its repositories. The current folder counts, or the
+/// other working trees of its repository in which the files are.
+fn around(copies: &Copies, context: &Context) -> Result<(BTreeSet<PathBuf>, BTreeSet<PathBuf>)> {
+    let (place, here) = (Place::of(context), real(&context.lookup()?.working_dir));
     let folders: BTreeSet<&Path> = copies.paths_looked_at().filter_map(Path::parent).collect();
-    folders.into_iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf).collect()
+    let roots = folders.into_iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf);
+    let roots: BTreeSet<PathBuf> = roots.collect();
+    let top = place.roots_of(&here).first().map(|top| top.to_path_buf());
+    let is_of_one = |root: &&PathBuf| top.as_ref().is_some_and(|top| are_of_one_repository(top, root));
+    let folders = roots.iter().filter(is_of_one).cloned().collect();
+    Ok((tops(context, here, folders), roots))
 }
 
 /// The folders to look in for copies of these files. Neither Git nor the working directory matters: whether something
@@ -634,7 +647,11 @@ fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>)
         let here = if folder.starts_with(&working_dir) { working_dir.as_path() } else { folder };
         outermost.unwrap_or(here).to_path_buf()
     };
-    if folders.is_empty() || !place.roots_of(&working_dir).is_empty() {
+    let nearest = |folder| place.roots_of(folder).first().copied();
+    let named: BTreeSet<&Path> = folders.iter().filter_map(|folder| nearest(folder)).collect();
+    // From one working tree, files of another one may be named.
+    let is_other = |here| !named.iter().any(|named| are_of_one_repository(named, here));
+    if folders.is_empty() || nearest(&working_dir).is_some_and(is_other) {
         folders.insert(working_dir.clone());
     }
     let tops: BTreeSet<PathBuf> = folders.iter().map(|folder| top(folder)).collect();
@@ -642,21 +659,13 @@ fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>)
     tops.iter().filter(is_outermost).cloned().collect()
 }
 
-fn files_below(tops: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
-    fs::walk(&tops.iter().cloned().collect::<Vec<_>>()).files
-}
-
-/// The tops of nested repositories, such as submodules: content may move from the outer one into them.
-fn roots_within(files: &[PathBuf], tops: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-    let mut folders: BTreeSet<&Path> = BTreeSet::new();
-    for file in files {
-        for folder in file.ancestors().skip(1).take_while(|folder| !tops.contains(*folder)) {
-            if !folders.insert(folder) {
-                break;
-            }
-        }
-    }
-    folders.into_iter().filter(|folder| folder.join(".git").exists()).map(Path::to_path_buf).collect()
+/// The files there, without those of other working trees of these repositories, and the tops of nested ones, such as submodules:
+/// content may move from the outer one into them.
+fn files_below(tops: &BTreeSet<PathBuf>, roots: &BTreeSet<PathBuf>) -> (Vec<PathBuf>, BTreeSet<PathBuf>) {
+    let fs::Walk { mut files, repositories, .. } = fs::walk(&tops.iter().cloned().collect::<Vec<_>>());
+    let found = FoundRepositories::new(repositories.into_iter().chain(tops.iter().cloned()), roots);
+    files.retain(|file| found.other_with(file).is_none());
+    (files, &found.nested - tops)
 }
 
 /// The readers that all rules name, if every place has a rule, and `publish` gives nothing to others: then no file was ever in
@@ -734,12 +743,13 @@ fn add_absent(
 /// The same for files that were looked at: only what fewer people may read than one of these matters.
 fn add_absent_beside(
     tops: &BTreeSet<PathBuf>,
+    roots: &BTreeSet<PathBuf>,
     copies: &mut Copies,
     configs: &Configs,
     context: &Context,
 ) -> Result<()> {
     // A nested repository leaves out its own files.
-    let roots = tops | &roots_looked_at(copies, context);
+    let roots = tops | roots;
     let audiences = copies.audiences();
     let matters = |keys: &KeySet| audiences.reach_others_than(keys);
     let absent = roots.iter().map(|top| absent(top, configs, &matters, context));

@@ -157,6 +157,25 @@ pub fn named_top(host: &dyn Host) -> Option<PathBuf> {
     real(git.top()).ok()
 }
 
+/// Whether two working trees, by their real paths, are of one repository, so that each file of one is the same file in the other.
+pub fn are_of_one_repository(one: &Path, other: &Path) -> bool {
+    repository_of(one).is_some_and(|repository| repository_of(other) == Some(repository))
+}
+
+/// The repository that knows a working tree, by its real path, as its own. An archive can bring a `.git` file that names any
+/// repository, so that one has to say the same: then nothing is hidden by such a file.
+pub fn repository_of(top: &Path) -> Option<PathBuf> {
+    let git_dir = git_dir_of(top).ok()?;
+    let common = os::real_path(common_dir_of(&git_dir)).ok()?;
+    let is_back = || {
+        let text = fs::read_found(&git_dir.join("gitdir"), LINK_LIMIT).ok()?;
+        let back = os::real_path(git_dir.join(os::name_of(text.trim_ascii_end()))).ok()?;
+        Some(git_dir.parent()? == common.join(WORKTREES) && back == top.join(".git"))
+    };
+    let knows = common.parent() == Some(top) || is_back().unwrap_or(false);
+    knows.then_some(common)
+}
+
 /// Whether the environment names a repository or a working tree.
 pub(super) fn is_named(host: &dyn Host) -> bool {
     [GIT_DIR, GIT_WORK_TREE].iter().any(|name| host.env(name).is_some())
@@ -285,4 +304,74 @@ fn ask(host: &dyn Host, place: &Place) -> Result<Answer, NoGit> {
     let answer =
         path("--show-toplevel").and_then(|top| Ok(Answer { top, git_dir: path("--absolute-git-dir")? }));
     answer.map_err(NoGit::Fails)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::disallowed_methods, reason = "tests make the files that they look at")]
+
+    use std::fs::{create_dir_all, write};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_working_tree_is_of_the_repository_that_knows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().canonicalize().unwrap();
+        let repository = |path: &str| {
+            create_dir_all(at.join(path)).unwrap();
+            write(at.join(path).join("HEAD"), "").unwrap();
+        };
+        let linked = |common: &str, name: &str, top: &str| {
+            let git_dir = at.join(common).join("worktrees").join(name);
+            create_dir_all(&git_dir).unwrap();
+            create_dir_all(at.join(top)).unwrap();
+            write(git_dir.join("HEAD"), "").unwrap();
+            write(git_dir.join("commondir"), "../..\n").unwrap();
+            write(git_dir.join("gitdir"), format!("{}\n", at.join(top).join(".git").display())).unwrap();
+            write(at.join(top).join(".git"), format!("gitdir: {}\n", git_dir.display())).unwrap();
+        };
+        repository("a/.git");
+        linked("a/.git", "f", "a/.worktrees/f");
+        linked("a/.git", "g", "g");
+        repository("bare/.bare");
+        write(at.join("bare/.git"), "gitdir: ./.bare\n").unwrap();
+        linked("bare/.bare", "main", "bare/main");
+        // Paths may be relative to where they are.
+        linked("bare/.bare", "feat", "bare/feat");
+        write(at.join("bare/.bare/worktrees/feat/gitdir"), "../../../feat/.git\n").unwrap();
+        repository("a/clone/.git");
+        for (forged, names) in
+            [("main", "../.git"), ("linked", "../.git/worktrees/f"), ("own", "made"), ("gone", "nowhere")]
+        {
+            create_dir_all(at.join("a").join(forged)).unwrap();
+            write(at.join("a").join(forged).join(".git"), format!("gitdir: {names}\n")).unwrap();
+        }
+        create_dir_all(at.join("a/link")).unwrap();
+        symlink(at.join("a/.worktrees/f/.git"), at.join("a/link/.git")).unwrap();
+        // One that says itself that it is a working tree of ours.
+        repository("a/own/made");
+        write(at.join("a/own/made/commondir"), "../../.git\n").unwrap();
+        write(at.join("a/own/made/gitdir"), at.join("a/own/.git").display().to_string()).unwrap();
+
+        let is_one = |one: &str, other: &str| {
+            let is_one = are_of_one_repository(&at.join(one), &at.join(other));
+            assert_eq!(is_one, are_of_one_repository(&at.join(other), &at.join(one)), "{one} {other}");
+            is_one
+        };
+        for (one, other) in [
+            ("a", "a/.worktrees/f"),
+            ("a", "g"),
+            ("g", "a/.worktrees/f"),
+            ("bare", "bare/main"),
+            ("bare/main", "bare/feat"),
+        ] {
+            assert!(is_one(one, other), "{one} {other}");
+        }
+        for other in ["a/clone", "a/main", "a/linked", "a/own", "a/gone", "a/link", "bare", "bare/main"] {
+            assert!(!is_one("a", other), "{other}");
+            assert!(!is_one("a/.worktrees/f", other), "{other}");
+        }
+    }
 }

@@ -11,3 +11,4 @@ mod repo;
 mod resolve;
 mod sealed;
 mod sequences;
+mod worktrees;

@@ -121,6 +121,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
     let repositories = links::files_within(&inputs);
+    let found = copies::FoundRepositories::in_folders(&inputs, context);
     let since = match &args.base {
         Some(base) => leave_out_unchanged(&mut inputs, base, context)?,
         None => Since::default(),
@@ -136,7 +137,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     for error in &inputs.errors {
         looked.failures.add(context.ui, error);
     }
-    let (mut copies, mut hiding, mut folders) = (Copies::default(), BTreeMap::new(), RealFolders::default());
+    // Each working tree of a repository by itself.
+    let mut copies: BTreeMap<Option<&Path>, Copies> = BTreeMap::new();
+    let (mut hiding, mut folders) = (BTreeMap::new(), RealFolders::default());
     let progress = context.ui.progress("checking", inputs.inputs.len());
     for chunk in chunks(&inputs.inputs) {
         let look = |input: &Input| {
@@ -155,6 +158,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 }
                 if let Some((path, held)) = input.path.as_deref().zip(held) {
                     let path = folders.real(path, input.named);
+                    let copies = copies.entry(found.other_with(&path)).or_default();
                     copies.add_looked_at(Named { path, shown: shown.clone() }, held);
                 }
                 findings
@@ -177,7 +181,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
     looked.add_configs(hiding.collect(), &working_dir, context);
-    if !copies.is_empty() {
+    for mut copies in copies.into_values().filter(|copies| !copies.is_empty()) {
         let others = match is_part || top != working_dir {
             true => copies::add_all(&mut copies, &configs, context),
             false => copies::add_left_out(&mut copies, &configs, context),
@@ -185,8 +189,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         let added = others.and_then(|()| copies::add_past(&mut copies, &configs, befores, context));
         // What may have been copied or moved is not said to be clean.
         added.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
+        looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
     }
-    looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
     look_at_altered(&since.earlier, &inputs.inputs, &mut looked, context)?;
     if args.verify {
         verify(&args.identities, formats, &inputs.inputs, &mut looked, context)?;

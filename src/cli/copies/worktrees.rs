@@ -1,0 +1,61 @@
+//! Working trees of one repository that lie within one another, or below the folder that holds it.
+//!
+//! Owns that a file of one is no copy of the same file in another: each has the rules of its branch. What is committed there is in
+//! the history of the repository, which is looked at; what is only on the disk there, is not.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Place, real};
+use crate::cli::args::Inputs;
+use crate::cli::context::Context;
+use crate::repo::git::repository_of;
+
+/// The tops of repositories that were found.
+#[derive(Default)]
+pub struct Found {
+    /// Other working trees of those that we look at.
+    others: BTreeSet<PathBuf>,
+    /// Repositories of their own, such as submodules.
+    pub nested: BTreeSet<PathBuf>,
+}
+
+impl Found {
+    /// `roots` are those that we look at.
+    pub fn new(found: impl IntoIterator<Item = PathBuf>, roots: &BTreeSet<PathBuf>) -> Self {
+        let known: BTreeSet<PathBuf> = roots.iter().filter_map(|root| repository_of(root)).collect();
+        let is_other = |top: &PathBuf| {
+            !roots.contains(top) && repository_of(top).is_some_and(|repository| known.contains(&repository))
+        };
+        let found = found.into_iter().filter(|top| top.join(".git").exists());
+        let (others, nested) = found.partition(is_other);
+        Self { others, nested }
+    }
+
+    /// Those in the folders that `check` looks at. Of several working trees that are in none of these repositories, the first is no
+    /// other one.
+    pub fn in_folders(inputs: &Inputs, context: &Context) -> Self {
+        if inputs.repositories.is_empty() {
+            return Self::default();
+        }
+        let place = Place::of(context);
+        let folders = inputs.folders.iter().map(|folder| real(&Path::new(".").join(folder)));
+        let folders: Vec<PathBuf> = folders.collect();
+        let roots = folders.iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf).collect();
+        let Self { mut others, nested } = Self::new(inputs.repositories.iter().map(|top| real(top)), &roots);
+        let mut seen = BTreeSet::new();
+        let is_first = |top: &PathBuf| repository_of(top).is_none_or(|repository| seen.insert(repository));
+        let (nested, more): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) = nested.into_iter().partition(is_first);
+        others.extend(more);
+        Self { others, nested }
+    }
+
+    /// The other working tree that has a file. What a repository within it has is not of it.
+    pub fn other_with(&self, file: &Path) -> Option<&Path> {
+        if self.others.is_empty() {
+            return None;
+        }
+        let is_top = |above: &&Path| self.others.contains(*above) || self.nested.contains(*above);
+        self.others.get(file.ancestors().find(is_top)?).map(PathBuf::as_path)
+    }
+}
