@@ -11,7 +11,7 @@ use crate::hints;
 use crate::os;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::tree::{ObjectId, Tree};
-use crate::repo::git::{Git, configs, history, revision};
+use crate::repo::git::{Git, configs, history, revision, sequence};
 use crate::shown::typed;
 
 /// Names alone, one for each path: whoever wants renamed content finds it under its new name. What a person has set for
@@ -34,7 +34,13 @@ pub fn sides_of_conflicts(git: &Git) -> Result<Vec<(PathBuf, ObjectId)>> {
 /// The sides of conflicts at a path, or below it, that were resolved since the last commit.
 pub fn resolved(git: &Git, name: &Path) -> Result<Vec<(PathBuf, ObjectId)>> {
     let list = ["ls-files", "--resolve-undo", "-z", "--"].map(OsStr::new);
-    Tree::versions_in(&git.run(list.into_iter().chain([Git::pathspec(name)]))?)
+    let mut sides = Tree::versions_in(&git.run(list.into_iter().chain([Git::pathspec(name)]))?)?;
+    // Git keeps them after the commit.
+    if !sides.is_empty() && !sequence::may_be_under_way(git.host, git.top()) {
+        let staged: BTreeSet<PathBuf> = staged(git)?.into_iter().collect();
+        sides.retain(|(path, _)| staged.contains(path));
+    }
+    Ok(sides)
 }
 
 /// The files whose working tree is not what is staged.

@@ -295,6 +295,11 @@ fn a_config_in_conflict_comes_before_the_files_of_its_rules() {
     assert!(told.status != 0 && told.stderr.contains(theirs), "{told}");
     repo.sealant(&["resolve", "--allow-recipient", theirs, name]);
     assert_eq!(repo.plain(name), TEXT.replace("one", "ours").replace("two", "theirs"));
+    // Once it is committed, what the index still knows of the conflict is in nobody's way.
+    repo.commit("merged");
+    repo.sealant(&["decrypt", "-i", name]);
+    repo.sealant(&["encrypt", "-i", name]);
+    assert!(test.read_text(name).contains(theirs));
 }
 
 /// All that are in conflict, one of which somebody has finished.
