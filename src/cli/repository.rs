@@ -2,11 +2,12 @@
 //!
 //! What happens to a file that was found, and whether it is one of ours, is up to the command.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{InputArgs, Inputs, plain_path};
 use crate::cli::context::Context;
+use crate::cli::copies::FoundRepositories;
 use crate::config::{SEALANT_NAME, SOPS_NAME, is_meant_as_config};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
@@ -53,6 +54,7 @@ pub(super) fn encrypted_inputs(args: InputArgs, context: &Context) -> Result<Inp
 pub(super) fn inputs_to_write(args: &InputArgs, context: &Context) -> Result<Inputs> {
     let mut inputs = args.inputs()?;
     leave_out_ignored(&mut inputs, Purpose::Write, context)?;
+    leave_out_other_trees(&mut inputs, context);
     let settings = keys::vault::settings_file(context.host).and_then(|path| os::real_path(path).ok());
     let is_settings = |path: &Path| settings.is_some() && os::real_path(path).ok() == settings;
     let is_own = |path: &Path| git::reads(path) || is_meant_as_config(path) || is_settings(path);
@@ -146,6 +148,26 @@ fn leave_out_ignored(inputs: &mut Inputs, purpose: Purpose, context: &Context) -
         .retain(|input| input.named || !input.path.as_deref().is_some_and(|path| left_out.holds(path)));
     inputs.ignored = before - inputs.inputs.len();
     Ok(())
+}
+
+/// Leaves out what was found in other working trees of the repository of a folder that was named: it is another branch's.
+fn leave_out_other_trees(inputs: &mut Inputs, context: &Context) {
+    let found = FoundRepositories::within(inputs, context);
+    let other_of = |path: &Path| found.other_with(&os::real_path(path).ok()?).map(Path::to_path_buf);
+    let mut left_out = BTreeSet::new();
+    inputs.inputs.retain(|input| {
+        let other = input.path.as_deref().filter(|_| !input.named).and_then(other_of);
+        left_out.extend(other.clone());
+        other.is_none()
+    });
+    let here =
+        context.lookup().ok().and_then(|lookup| os::real_path(lookup.working_dir).ok()).unwrap_or_default();
+    for tree in left_out {
+        let tree = tree.strip_prefix(&here).unwrap_or(&tree).display();
+        context.ui.note(format!(
+            "{tree}: another working tree of this repository. Its files are left out unless you name it"
+        ));
+    }
 }
 
 /// What Git ignores, called as what is found in the folders that were named.

@@ -303,7 +303,7 @@ impl Versions {
                     if had.any(|had| matches!(key, Key::Opened(_)) || had.is_same(list)) {
                         continue;
                     }
-                    if !told[came.repository].came_made(list, came, &configs)? {
+                    if !told[came.repository].came_made(list, came, &configs, &real(path))? {
                         return Ok(false);
                     }
                 }
@@ -338,8 +338,9 @@ impl<'g> Told<'g> {
         Ok(Self { git, rules: LastRules::of_context(git, history, ancestry, context)? })
     }
 
-    fn came_made(&mut self, key: &Wrapped, came: &Came, configs: &Configs) -> Result<bool> {
-        let today = past_rule_of(&came.place, configs);
+    /// Where no rule is for its place any more, those read it today who do so in this one.
+    fn came_made(&mut self, key: &Wrapped, came: &Came, configs: &Configs, now: &Path) -> Result<bool> {
+        let today = past_rule_of(&came.place, configs).or_else(|| past_rule_of(now, configs));
         self.rules.came_made(key, &came.commit, &came.place, today.as_ref())
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Place, real};
 use crate::cli::args::Inputs;
 use crate::cli::context::Context;
-use crate::repo::git::repository_of;
+use crate::repo::git::{is_kept_in, repository_of};
 
 /// The tops of repositories that were found.
 #[derive(Default)]
@@ -28,13 +28,18 @@ impl Found {
             !roots.contains(top) && repository_of(top).is_some_and(|repository| known.contains(&repository))
         };
         let found = found.into_iter().filter(|top| top.join(".git").exists());
-        let (others, nested) = found.partition(is_other);
+        let (others, nested): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) = found.partition(is_other);
+        // Each working tree has its own checkout of a submodule.
+        let is_of_other = |top: &PathBuf| {
+            top.ancestors().any(|above| others.contains(above))
+                && known.iter().any(|repository| is_kept_in(top, repository))
+        };
+        let nested = nested.into_iter().filter(|top| !is_of_other(top)).collect();
         Self { others, nested }
     }
 
-    /// Those in the folders that `check` looks at. Of several working trees that are in none of these repositories, the first is no
-    /// other one.
-    pub fn in_folders(inputs: &Inputs, context: &Context) -> Self {
+    /// Those in the folders that a command takes files from.
+    pub fn within(inputs: &Inputs, context: &Context) -> Self {
         if inputs.repositories.is_empty() {
             return Self::default();
         }
@@ -42,7 +47,12 @@ impl Found {
         let folders = inputs.folders.iter().map(|folder| real(&Path::new(".").join(folder)));
         let folders: Vec<PathBuf> = folders.collect();
         let roots = folders.iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf).collect();
-        let Self { mut others, nested } = Self::new(inputs.repositories.iter().map(|top| real(top)), &roots);
+        Self::new(inputs.repositories.iter().map(|top| real(top)), &roots)
+    }
+
+    /// The same for `check`: of several working trees that are in none of these repositories, the first is no other one.
+    pub fn in_folders(inputs: &Inputs, context: &Context) -> Self {
+        let Self { mut others, nested } = Self::within(inputs, context);
         let mut seen = BTreeSet::new();
         let is_first = |top: &PathBuf| repository_of(top).is_none_or(|repository| seen.insert(repository));
         let (nested, more): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) = nested.into_iter().partition(is_first);
@@ -50,7 +60,7 @@ impl Found {
         Self { others, nested }
     }
 
-    /// The other working tree that has a file. What a repository within it has is not of it.
+    /// The other working tree that has a file, if only in a submodule. What any other repository within it has is not of it.
     pub fn other_with(&self, file: &Path) -> Option<&Path> {
         if self.others.is_empty() {
             return None;

@@ -456,12 +456,10 @@ impl Copies {
         }
         let there = self.readers_beside(asking, unit);
         // With a new data key, nobody would see any more that the two places have different readers.
+        let wider = [asking.wanted, asking.here].into_iter().find(|asked| is_wider(asked, &there));
         match unit.is_past() {
-            true => [asking.wanted, asking.here].into_iter().find(|asked| {
-                is_wider(asked, &there) && self.is_of_move(unit, asking.path, asking.is_earlier)
-            }),
-            false => (is_wider(asking.wanted, &there) || is_wider(&unit.held.readers, asking.wanted))
-                .then_some(asking.wanted),
+            true => wider.filter(|_| self.is_of_move(unit, asking.path, asking.is_earlier)),
+            false => wider.or_else(|| is_wider(&unit.held.readers, asking.wanted).then_some(asking.wanted)),
         }
     }
 

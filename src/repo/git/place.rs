@@ -176,6 +176,12 @@ pub fn repository_of(top: &Path) -> Option<PathBuf> {
     knows.then_some(common)
 }
 
+/// Whether Git keeps what a working tree is of within another repository, as it does for a submodule. The tree says so.
+pub fn is_kept_in(top: &Path, repository: &Path) -> bool {
+    let git_dir = git_dir_of(top).ok().and_then(|git_dir| os::real_path(git_dir).ok());
+    git_dir.is_some_and(|git_dir| git_dir.starts_with(repository))
+}
+
 /// Whether the environment names a repository or a working tree.
 pub(super) fn is_named(host: &dyn Host) -> bool {
     [GIT_DIR, GIT_WORK_TREE].iter().any(|name| host.env(name).is_some())

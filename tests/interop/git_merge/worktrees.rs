@@ -134,6 +134,41 @@ fn working_trees_below_a_bare_repository_are_no_other_places() {
     Trees::below_a_bare_one().lives_on();
 }
 
+/// Git shows such a working tree as a new folder, where nobody told it to ignore it.
+#[test]
+fn a_folder_is_taken_without_the_working_trees_within_it() {
+    let trees = Trees::inside();
+    let test = &trees.repo.test;
+    trees.with_ben(trees.main, true);
+    let before = test.read_text(format!("{}/s.yaml", trees.other));
+    let updated = trees.sealant_in(trees.main, &["updatekeys", "--yes", "."]);
+    assert!(updated.stderr.contains(".worktrees/f: another working tree of this repository"), "{updated}");
+    assert!(trees.ben_reads(trees.main));
+    assert_eq!(test.read_text(format!("{}/s.yaml", trees.other)), before);
+    let _ = test.sealant(&["updatekeys", "--yes", ".worktrees/f"]).run().ok();
+}
+
+/// Each working tree has a checkout of a submodule, with Git's files of it.
+#[test]
+fn what_a_submodule_has_in_another_working_tree_is_no_other_place() {
+    let repo = Repo::new(&[("s.yaml", SECRET)]);
+    let test = &repo.test;
+    let ben = new_identity(test, &test.home("ben.txt"));
+    let git = |folder: &str, args: &[&str]| {
+        let settings =
+            ["-c", "protocol.file.allow=always", "-c", "user.name=Test", "-c", "user.email=t@example.com"];
+        let _ = repo.git(&[&settings[..], &["-C", folder], args].concat()).run().ok();
+    };
+    repo.ok(&["init", "-q", "-b", "main", "../outer"]);
+    git("../outer", &["submodule", "add", "-q", &test.path("").display().to_string(), "sec"]);
+    git("../outer", &["commit", "-q", "-m", "base"]);
+    git("../outer", &["worktree", "add", "-q", ".worktrees/f"]);
+    git("../outer/.worktrees/f", &["submodule", "update", "-q", "--init"]);
+    test.write("../outer/sec/.sops.yaml", format!("creation_rules:\n  - age: {},{ben}\n", repo.recipient));
+    let _ = test.sealant(&["updatekeys", "--yes", "s.yaml"]).cwd("../outer/sec").run().ok();
+    assert!(test.read_text("../outer/sec/s.yaml").contains(&ben));
+}
+
 /// A repository with a working tree within it. `dev/` is for Mallory, too, and all else for us.
 fn shared() -> (Repo, String) {
     let repo = Repo::empty("");

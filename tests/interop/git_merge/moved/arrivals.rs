@@ -715,6 +715,29 @@ fn who_joins_has_what_was_renamed_and_changed() {
     }
 }
 
+/// What somebody could read who has left, and what has a new data key since, is in nobody's way where its folder has another name.
+#[test]
+fn who_joins_has_what_somebody_left_before_it_was_renamed() {
+    let moved = before_mallory(&["dev"]);
+    let (repo, test) = (&moved.repo, &moved.repo.test);
+    let ours = repo.recipient.as_str();
+    moved.names(&[("dev", &moved.both())]);
+    repo.sealant(&["updatekeys", "--yes", "dev"]);
+    repo.commit("Mallory reads it");
+    moved.names(&[("dev", ours)]);
+    repo.sealant(&["updatekeys", "--yes", "--rotate", "dev"]);
+    repo.commit("Mallory leaves");
+    repo.ok(&["mv", "dev", "team"]);
+    moved.names(&[("team", ours)]);
+    repo.commit("renamed");
+    let anna = new_identity(test, &test.home("anna.txt"));
+    moved.names(&[("team", &format!("{ours},{anna}"))]);
+    repo.sealant(&["updatekeys", "--yes", "team"]);
+    repo.commit("Anna reads it");
+    assert!(test.read_text("team/app.yaml").contains(&anna));
+    repo.sealant(&["check"]);
+}
+
 /// The same where it would be merged by a fast-forward: `check --base` says so before.
 #[test]
 fn what_comes_with_its_reader_is_told_of_the_change() {
