@@ -313,7 +313,8 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         // Today it is in the place, whose rule names them.
         let can = commit.as_ref().map_or(Ok(true), |commit| could_in(commit, Some(commit)))?;
         for parent in before {
-            if !could_in(parent, Some(parent))? && !(can && could_in(parent, commit.as_ref())?) {
+            let could = could_in(parent, Some(parent))? || (can && could_in(parent, commit.as_ref())?);
+            if !could {
                 return Ok(false);
             }
         }
