@@ -213,7 +213,7 @@ impl<'a> Neighbours<'a> {
     fn read(&self, is_whole: bool) -> Result<Near> {
         let mut copies = Copies::default();
         copies.allow(self.allowed);
-        let (files, nested) = files_below(&self.tops, &self.roots);
+        let (files, nested) = files_below(&self.tops, &self.roots, self.context)?;
         let is_one_of = |began: &Configs, one: &KeySet| {
             one_readership(&files, began).is_some_and(|then| is_for_same(&then, one))
         };
@@ -489,14 +489,19 @@ pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let (tops, roots) = around(copies, context)?;
-    let (files, _) = files_below(&tops, &roots);
+    let (files, _) = files_below(&tops, &roots, context)?;
     add_files(files, &[], copies, configs, &[], context)?;
     add_absent_beside(&tops, &roots, copies, configs, context)
 }
 
-/// As [`add_all`], of what a sparse checkout leaves out alone: the rest was looked at.
+/// As [`add_all`], of what a sparse checkout leaves out alone, and a linked working tree of submodules: the rest was looked at.
 pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let (tops, roots) = around(copies, context)?;
+    let submodules = worktrees::submodules_of_main(&roots, context.host)?;
+    if !submodules.is_empty() {
+        let files = fs::walk(&submodules.into_iter().collect::<Vec<_>>()).files;
+        add_files(files, &[], copies, configs, &[], context)?;
+    }
     add_absent_beside(&tops, &roots, copies, configs, context)
 }
 
@@ -510,7 +515,7 @@ pub(super) fn add_past(
     context: &Context,
 ) -> Result<()> {
     let (tops, roots) = around(copies, context)?;
-    let (files, _) = files_below(&tops, &roots);
+    let (files, _) = files_below(&tops, &roots, context)?;
     let all: Vec<&Configs> = iter::once(configs).chain(before::configs(befores)).collect();
     let is_one = all.len() == 1 && one_readership(&files, configs).is_some();
     for root in roots {
@@ -661,11 +666,16 @@ fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>)
 
 /// The files there, without those of other working trees of these repositories, and the tops of nested ones, such as submodules:
 /// content may move from the outer one into them.
-fn files_below(tops: &BTreeSet<PathBuf>, roots: &BTreeSet<PathBuf>) -> (Vec<PathBuf>, BTreeSet<PathBuf>) {
-    let fs::Walk { mut files, repositories, .. } = fs::walk(&tops.iter().cloned().collect::<Vec<_>>());
-    let found = FoundRepositories::new(repositories.into_iter().chain(tops.iter().cloned()), roots);
+fn files_below(
+    tops: &BTreeSet<PathBuf>,
+    roots: &BTreeSet<PathBuf>,
+    context: &Context,
+) -> Result<(Vec<PathBuf>, BTreeSet<PathBuf>)> {
+    let all = tops | &worktrees::submodules_of_main(roots, context.host)?;
+    let fs::Walk { mut files, repositories, .. } = fs::walk(&all.iter().cloned().collect::<Vec<_>>());
+    let found = FoundRepositories::new(repositories.into_iter().chain(all), roots);
     files.retain(|file| found.other_with(file).is_none());
-    (files, &found.nested - tops)
+    Ok((files, &found.nested - tops))
 }
 
 /// The readers that all rules name, if every place has a rule, and `publish` gives nothing to others: then no file was ever in

@@ -9,7 +9,30 @@ use std::path::{Path, PathBuf};
 use super::{Place, real};
 use crate::cli::args::Inputs;
 use crate::cli::context::Context;
-use crate::repo::git::{is_kept_in, repository_of};
+use crate::error::Result;
+use crate::host::Host;
+use crate::repo::git::tree::{Entry, Tree};
+use crate::repo::git::{Git, is_kept_in, repository_of};
+
+/// The submodules that a main working tree has, and one of these linked to it has not: Git makes it without them.
+pub(super) fn submodules_of_main(roots: &BTreeSet<PathBuf>, host: &dyn Host) -> Result<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    for root in roots {
+        let Some(repository) = repository_of(root) else { continue };
+        let main = repository.parent().filter(|main| *main != root.as_path());
+        let Some(main) = main.filter(|main| repository_of(main).as_ref() == Some(&repository)) else {
+            continue;
+        };
+        // Around a bare repository there is no working tree.
+        let Ok(git) = Git::of(host, main) else { continue };
+        let tree = Tree::of_index(&git)?;
+        let submodules = tree.iter().filter(|(_, entry)| **entry == Entry::Submodule);
+        let is_main_alone = |path: &&PathBuf| !root.join(path).join(".git").exists();
+        let submodules = submodules.map(|(path, _)| path).filter(is_main_alone);
+        found.extend(submodules.map(|path| main.join(path)).filter(|top| top.join(".git").exists()));
+    }
+    Ok(found)
+}
 
 /// The tops of repositories that were found.
 #[derive(Default)]

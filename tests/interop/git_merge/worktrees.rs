@@ -161,7 +161,18 @@ fn what_a_submodule_has_in_another_working_tree_is_no_other_place() {
     };
     repo.ok(&["init", "-q", "-b", "main", "../outer"]);
     git("../outer", &["submodule", "add", "-q", &test.path("").display().to_string(), "sec"]);
+    test.write("../outer/.sops.yaml", format!("creation_rules:\n  - age: {},{ben}\n", repo.recipient));
+    git("../outer", &["add", "-A"]);
     git("../outer", &["commit", "-q", "-m", "base"]);
+    // Git makes a working tree without its submodules. What they have is for nobody else there, either.
+    for tree in ["../outer/.worktrees/g", "../beside"] {
+        git("../outer", &["worktree", "add", "-q", "--detach", &format!("{}", test.path(tree).display())]);
+        test.write(format!("{tree}/new.yaml"), test.read_text("s.yaml"));
+        let refused = test.sealant(&["updatekeys", "--yes", "new.yaml"]).cwd(tree).run().code(8);
+        assert!(refused.stderr.contains("/sec/s.yaml"), "{tree}: {refused}");
+        let check = test.sealant(&["check"]).cwd(tree).run().code(1);
+        assert!(check.text().contains("[copied]"), "{tree}: {check}");
+    }
     git("../outer", &["worktree", "add", "-q", ".worktrees/f"]);
     git("../outer/.worktrees/f", &["submodule", "update", "-q", "--init"]);
     test.write("../outer/sec/.sops.yaml", format!("creation_rules:\n  - age: {},{ben}\n", repo.recipient));
