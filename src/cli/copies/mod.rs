@@ -213,7 +213,7 @@ impl<'a> Neighbours<'a> {
     fn read(&self, is_whole: bool) -> Result<Near> {
         let mut copies = Copies::default();
         copies.allow(self.allowed);
-        let (files, nested) = files_below(&self.tops, &self.roots, self.context)?;
+        let Below { files, nested, elsewhere } = files_below(&self.tops, &self.roots)?;
         let is_one_of = |began: &Configs, one: &KeySet| {
             one_readership(&files, began).is_some_and(|then| is_for_same(&then, one))
         };
@@ -228,7 +228,8 @@ impl<'a> Neighbours<'a> {
                 (versions, _) => _ = self.versions.set(versions?),
             }
         }
-        add_files(files, &self.left_out, &mut copies, &self.configs, &self.began, self.context)?;
+        let files = files.into_iter().filter(|file| !self.left_out.contains(file)).collect();
+        add_files(files, &elsewhere, &mut copies, &self.configs, &self.began, self.context)?;
         match (self.add_of_git(&mut copies, roots, one.is_some()), &self.past) {
             (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
             (added, _) => added?,
@@ -489,19 +490,17 @@ pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let (tops, roots) = around(copies, context)?;
-    let (files, _) = files_below(&tops, &roots, context)?;
-    add_files(files, &[], copies, configs, &[], context)?;
+    let Below { files, elsewhere, .. } = files_below(&tops, &roots)?;
+    add_files(files, &elsewhere, copies, configs, &[], context)?;
     add_absent_beside(&tops, &roots, copies, configs, context)
 }
 
 /// As [`add_all`], of what a sparse checkout leaves out alone, and a linked working tree of submodules: the rest was looked at.
 pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let (tops, roots) = around(copies, context)?;
-    let submodules = worktrees::submodules_of_main(&roots, context.host)?;
-    if !submodules.is_empty() {
-        let files = fs::walk(&submodules.into_iter().collect::<Vec<_>>()).files;
-        add_files(files, &[], copies, configs, &[], context)?;
-    }
+    let elsewhere = worktrees::submodules_elsewhere(&roots)?;
+    let files = fs::walk(&elsewhere.keys().cloned().collect::<Vec<_>>()).files;
+    add_files(files, &elsewhere, copies, configs, &[], context)?;
     add_absent_beside(&tops, &roots, copies, configs, context)
 }
 
@@ -515,7 +514,7 @@ pub(super) fn add_past(
     context: &Context,
 ) -> Result<()> {
     let (tops, roots) = around(copies, context)?;
-    let (files, _) = files_below(&tops, &roots, context)?;
+    let Below { files, .. } = files_below(&tops, &roots)?;
     let all: Vec<&Configs> = iter::once(configs).chain(before::configs(befores)).collect();
     let is_one = all.len() == 1 && one_readership(&files, configs).is_some();
     for root in roots {
@@ -666,16 +665,23 @@ fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>)
 
 /// The files there, without those of other working trees of these repositories, and the tops of nested ones, such as submodules:
 /// content may move from the outer one into them.
-fn files_below(
-    tops: &BTreeSet<PathBuf>,
-    roots: &BTreeSet<PathBuf>,
-    context: &Context,
-) -> Result<(Vec<PathBuf>, BTreeSet<PathBuf>)> {
-    let all = tops | &worktrees::submodules_of_main(roots, context.host)?;
+fn files_below(tops: &BTreeSet<PathBuf>, roots: &BTreeSet<PathBuf>) -> Result<Below> {
+    let elsewhere = worktrees::submodules_elsewhere(roots)?;
+    // What is below one of them anyway is walked once.
+    let is_apart = |top: &&PathBuf| !top.ancestors().any(|above| tops.contains(above));
+    let all: BTreeSet<PathBuf> = tops.iter().chain(elsewhere.keys().filter(is_apart)).cloned().collect();
     let fs::Walk { mut files, repositories, .. } = fs::walk(&all.iter().cloned().collect::<Vec<_>>());
-    let found = FoundRepositories::new(repositories.into_iter().chain(all), roots);
+    let found = FoundRepositories::new(repositories.into_iter().chain(all), roots, &elsewhere);
     files.retain(|file| found.other_with(file).is_none());
-    Ok((files, &found.nested - tops))
+    Ok(Below { files, nested: &found.nested - tops, elsewhere })
+}
+
+/// What is below folders.
+struct Below {
+    files: Vec<PathBuf>,
+    nested: BTreeSet<PathBuf>,
+    /// Of these, the submodules of other working trees, each with where it would be in ours.
+    elsewhere: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// The readers that all rules name, if every place has a rule, and `publish` gives nothing to others: then no file was ever in
@@ -703,24 +709,29 @@ fn one_readership(files: &[PathBuf], configs: &Configs) -> Option<KeySet> {
     all.windows(2).all(|two| is_for_same(&two[0], &two[1])).then(|| all.pop()).flatten()
 }
 
+/// What is in a submodule of another working tree is for those alone whom our rules name for it, too.
 fn add_files(
-    mut files: Vec<PathBuf>,
-    left_out: &[PathBuf],
+    files: Vec<PathBuf>,
+    elsewhere: &BTreeMap<PathBuf, PathBuf>,
     copies: &mut Copies,
     configs: &Configs,
     began: &[Configs],
     context: &Context,
 ) -> Result<()> {
     let working_dir = real(&context.lookup()?.working_dir);
-    files.retain(|file| !left_out.contains(file));
+    let in_ours = |path: &Path| {
+        let (top, ours) = path.ancestors().find_map(|above| elsewhere.get_key_value(above))?;
+        Some(ours.join(path.strip_prefix(top).ok()?))
+    };
     let read = |path: &PathBuf| {
         let format = Format::of_path(path);
         let bytes = fs::read_found(path, format.most_bytes() as u64).ok()?;
         let holding = Holding::of(format, &bytes)?;
         let shown = path.strip_prefix(&working_dir).unwrap_or(path);
         let named = || Named { path: real(path), shown: shown.to_path_buf() };
-        let then = began.iter().filter_map(|began| past_rule_of(path, began)).map(Some);
-        let rules = iter::once(rule_of(path, configs)).chain(then);
+        let then = began.iter().filter_map(|began| past_rule_of(path, began));
+        let ours = in_ours(path).and_then(|path| past_rule_of(&path, configs));
+        let rules = iter::once(rule_of(path, configs)).chain(then.chain(ours).map(Some));
         Some(rules.filter_map(|rule| Some((named(), holding.held(rule.as_ref())?))).collect::<Vec<_>>())
     };
     let found: Vec<_> = files.par_iter().filter_map(read).collect();

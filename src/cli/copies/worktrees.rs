@@ -3,33 +3,36 @@
 //! Owns that a file of one is no copy of the same file in another: each has the rules of its branch. What is committed there is in
 //! the history of the repository, which is looked at; what is only on the disk there, is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Place, real};
 use crate::cli::args::Inputs;
 use crate::cli::context::Context;
 use crate::error::Result;
-use crate::host::Host;
-use crate::repo::git::tree::{Entry, Tree};
-use crate::repo::git::{Git, is_kept_in, repository_of};
+use crate::repo::git::{Submodule, is_kept_in, repository_of, submodules_in, trees_of};
 
-/// The submodules that a main working tree has, and one of these linked to it has not: Git makes it without them.
-pub(super) fn submodules_of_main(roots: &BTreeSet<PathBuf>, host: &dyn Host) -> Result<BTreeSet<PathBuf>> {
-    let mut found = BTreeSet::new();
+/// Submodules that other working trees have checked out, and these have not: Git makes a working tree without them. Each with where it
+/// would be in one of these.
+pub(super) fn submodules_elsewhere(roots: &BTreeSet<PathBuf>) -> Result<BTreeMap<PathBuf, PathBuf>> {
+    let mut found = BTreeMap::new();
     for root in roots {
         let Some(repository) = repository_of(root) else { continue };
-        let main = repository.parent().filter(|main| *main != root.as_path());
-        let Some(main) = main.filter(|main| repository_of(main).as_ref() == Some(&repository)) else {
-            continue;
-        };
-        // Around a bare repository there is no working tree.
-        let Ok(git) = Git::of(host, main) else { continue };
-        let tree = Tree::of_index(&git)?;
-        let submodules = tree.iter().filter(|(_, entry)| **entry == Entry::Submodule);
-        let is_main_alone = |path: &&PathBuf| !root.join(path).join(".git").exists();
-        let submodules = submodules.map(|(path, _)| path).filter(is_main_alone);
-        found.extend(submodules.map(|path| main.join(path)).filter(|top| top.join(".git").exists()));
+        let (own, others): (Vec<_>, Vec<_>) =
+            trees_of(&repository)?.into_iter().partition(|(tree, _)| tree == root);
+        let mut known = BTreeSet::new();
+        for (_, git_dir) in own {
+            known.extend(submodules_in(&git_dir)?.into_iter().map(|submodule| submodule.identity));
+        }
+        for (tree, git_dir) in others {
+            for Submodule { identity, top } in submodules_in(&git_dir)? {
+                if let Ok(name) = top.strip_prefix(&tree)
+                    && known.insert(identity)
+                {
+                    found.insert(top.clone(), root.join(name));
+                }
+            }
+        }
     }
     Ok(found)
 }
@@ -45,7 +48,12 @@ pub struct Found {
 
 impl Found {
     /// `roots` are those that we look at.
-    pub fn new(found: impl IntoIterator<Item = PathBuf>, roots: &BTreeSet<PathBuf>) -> Self {
+    /// Of `elsewhere`, the submodules count though they are in other working trees.
+    pub fn new(
+        found: impl IntoIterator<Item = PathBuf>,
+        roots: &BTreeSet<PathBuf>,
+        elsewhere: &BTreeMap<PathBuf, PathBuf>,
+    ) -> Self {
         let known: BTreeSet<PathBuf> = roots.iter().filter_map(|root| repository_of(root)).collect();
         let is_other = |top: &PathBuf| {
             !roots.contains(top) && repository_of(top).is_some_and(|repository| known.contains(&repository))
@@ -54,7 +62,8 @@ impl Found {
         let (others, nested): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) = found.partition(is_other);
         // Each working tree has its own checkout of a submodule.
         let is_of_other = |top: &PathBuf| {
-            top.ancestors().any(|above| others.contains(above))
+            !elsewhere.contains_key(top)
+                && top.ancestors().any(|above| others.contains(above))
                 && known.iter().any(|repository| is_kept_in(top, repository))
         };
         let nested = nested.into_iter().filter(|top| !is_of_other(top)).collect();
@@ -70,7 +79,7 @@ impl Found {
         let folders = inputs.folders.iter().map(|folder| real(&Path::new(".").join(folder)));
         let folders: Vec<PathBuf> = folders.collect();
         let roots = folders.iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf).collect();
-        Self::new(inputs.repositories.iter().map(|top| real(top)), &roots)
+        Self::new(inputs.repositories.iter().map(|top| real(top)), &roots, &BTreeMap::new())
     }
 
     /// The same for `check`: of several working trees that are in none of these repositories, the first is no other one.

@@ -121,7 +121,7 @@ struct Asking<'a> {
 pub struct Refused {
     /// Of kind [`Kind::Conflict`], with what is shared. What to do about it is the caller's to say.
     pub error: Error,
-    /// Those who could not read something that was once elsewhere, if that is all.
+    /// Those who could not read something that is or was elsewhere.
     pub strangers: Vec<String>,
 }
 
@@ -161,7 +161,7 @@ pub struct Copies {
     before: HashMap<PathBuf, Vec<Held>>,
     readers: HashMap<(Readers, bool, Age), usize>,
     by_print: HashMap<Print, Vec<Same>>,
-    /// Who has been let in to all that has left its place.
+    /// Who has been let in to what is elsewhere.
     allowed: Readers,
 }
 
@@ -288,7 +288,7 @@ impl Copies {
         }
     }
 
-    /// Lets these in to whatever has left its place: a person says so, by their names.
+    /// Lets these in to whatever is elsewhere, or has left its place: a person says so, by their names.
     pub fn allow(&mut self, keys: &[MasterKey]) {
         self.allowed = Readers::each_of(keys);
     }
@@ -463,12 +463,12 @@ impl Copies {
         }
     }
 
-    /// Who may read another place, or has been let in to all that has left it.
+    /// Who may read another place, or has been let in to what is there or has left it.
     fn readers_beside<'u>(&'u self, asking: &Asking<'_>, unit: &'u Unit) -> Cow<'u, Readers> {
         let readers = unit.readers_beside(asking.by_rule);
-        match unit.is_past() && !self.allowed.own.is_empty() {
-            true => Cow::Owned(readers.and(&self.allowed)),
-            false => readers,
+        match self.allowed.own.is_empty() {
+            true => readers,
+            false => Cow::Owned(readers.and(&self.allowed)),
         }
     }
 
@@ -495,8 +495,7 @@ impl Copies {
             }
             false => "which",
         };
-        let of_past = strangers.iter().filter(|_| unit.is_past() && !is_sent);
-        let of_past: Vec<String> = of_past.map(|name| (*name).to_owned()).collect();
+        let named = strangers.iter().filter(|_| !is_sent).map(|name| (*name).to_owned()).collect();
         let (what_is_wrong, list): (_, BTreeSet<&str>) = match enough {
             Some(enough) => ("asks for more keys than those of:", enough),
             None if is_sent => ("does not send to:", strangers),
@@ -517,6 +516,6 @@ impl Copies {
             lines.push(format!("  and {} more", shared.values.len() - SHOWN));
         }
         let message = format!("shares {what} with {other}, {place} {what_is_wrong}");
-        Refused { error: Error::new(Kind::Conflict, message).listing(lines), strangers: of_past }
+        Refused { error: Error::new(Kind::Conflict, message).listing(lines), strangers: named }
     }
 }

@@ -39,7 +39,10 @@ use crate::os;
 use crate::secret::SecretBytes;
 use crate::shown;
 use place::Place;
-pub use place::{NoGit, are_of_one_repository, is_kept_in, named_top, repository_of, root_of};
+pub use place::{
+    NoGit, Submodule, are_of_one_repository, is_kept_in, named_top, repository_of, root_of, submodules_in,
+    trees_of,
+};
 use running::Running;
 
 /// What Git reads out of a working tree. It would not understand it encrypted.
