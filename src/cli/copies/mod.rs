@@ -498,7 +498,7 @@ pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context)
 /// As [`add_all`], of what a sparse checkout leaves out alone, and a linked working tree of submodules: the rest was looked at.
 pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let (tops, roots) = around(copies, context)?;
-    let elsewhere = worktrees::submodules_elsewhere(&roots)?;
+    let elsewhere = worktrees::nested_elsewhere(&roots)?;
     let files = fs::walk(&elsewhere.keys().cloned().collect::<Vec<_>>()).files;
     add_files(files, &elsewhere, copies, configs, &[], context)?;
     add_absent_beside(&tops, &roots, copies, configs, context)
@@ -666,7 +666,7 @@ fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>)
 /// The files there, without those of other working trees of these repositories, and the tops of nested ones, such as submodules:
 /// content may move from the outer one into them.
 fn files_below(tops: &BTreeSet<PathBuf>, roots: &BTreeSet<PathBuf>) -> Result<Below> {
-    let elsewhere = worktrees::submodules_elsewhere(roots)?;
+    let elsewhere = worktrees::nested_elsewhere(roots)?;
     // What is below one of them anyway is walked once.
     let is_apart = |top: &&PathBuf| !top.ancestors().any(|above| tops.contains(above));
     let all: BTreeSet<PathBuf> = tops.iter().chain(elsewhere.keys().filter(is_apart)).cloned().collect();
@@ -680,7 +680,7 @@ fn files_below(tops: &BTreeSet<PathBuf>, roots: &BTreeSet<PathBuf>) -> Result<Be
 struct Below {
     files: Vec<PathBuf>,
     nested: BTreeSet<PathBuf>,
-    /// Of these, the submodules of other working trees, each with where it would be in ours.
+    /// Of these, the repositories within other working trees, each with where it would be in ours.
     elsewhere: BTreeMap<PathBuf, PathBuf>,
 }
 
@@ -709,7 +709,7 @@ fn one_readership(files: &[PathBuf], configs: &Configs) -> Option<KeySet> {
     all.windows(2).all(|two| is_for_same(&two[0], &two[1])).then(|| all.pop()).flatten()
 }
 
-/// What is in a submodule of another working tree is for those alone whom our rules name for it, too.
+/// What is in a submodule of another working tree has its own rules, or ours for where it would be: never those around it there.
 fn add_files(
     files: Vec<PathBuf>,
     elsewhere: &BTreeMap<PathBuf, PathBuf>,
@@ -721,7 +721,9 @@ fn add_files(
     let working_dir = real(&context.lookup()?.working_dir);
     let in_ours = |path: &Path| {
         let (top, ours) = path.ancestors().find_map(|above| elsewhere.get_key_value(above))?;
-        Some(ours.join(path.strip_prefix(top).ok()?))
+        let config = configs.config_for(path).ok()?;
+        let is_its_own = config.is_some_and(|config| config.path().starts_with(top));
+        if is_its_own { None } else { Some(ours.join(path.strip_prefix(top).ok()?)) }
     };
     let read = |path: &PathBuf| {
         let format = Format::of_path(path);
@@ -729,9 +731,9 @@ fn add_files(
         let holding = Holding::of(format, &bytes)?;
         let shown = path.strip_prefix(&working_dir).unwrap_or(path);
         let named = || Named { path: real(path), shown: shown.to_path_buf() };
-        let then = began.iter().filter_map(|began| past_rule_of(path, began));
-        let ours = in_ours(path).and_then(|path| past_rule_of(&path, configs));
-        let rules = iter::once(rule_of(path, configs)).chain(then.chain(ours).map(Some));
+        let then = began.iter().filter_map(|began| past_rule_of(path, began)).map(Some);
+        let now = in_ours(path).map_or_else(|| rule_of(path, configs), |ours| past_rule_of(&ours, configs));
+        let rules = iter::once(now).chain(then);
         Some(rules.filter_map(|rule| Some((named(), holding.held(rule.as_ref())?))).collect::<Vec<_>>())
     };
     let found: Vec<_> = files.par_iter().filter_map(read).collect();

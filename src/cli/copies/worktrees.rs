@@ -10,26 +10,33 @@ use super::{Place, real};
 use crate::cli::args::Inputs;
 use crate::cli::context::Context;
 use crate::error::Result;
-use crate::repo::git::{Submodule, is_kept_in, repository_of, submodules_in, trees_of};
+use crate::fs;
+use crate::repo::git::{is_kept_in, repository_of, submodule_name, trees_of};
 
-/// Submodules that other working trees have checked out, and these have not: Git makes a working tree without them. Each with where it
-/// would be in one of these.
-pub(super) fn submodules_elsewhere(roots: &BTreeSet<PathBuf>) -> Result<BTreeMap<PathBuf, PathBuf>> {
+/// The repositories within other working trees, such as submodules, that these have not at that path, nor by that name: Git makes a
+/// working tree without them. Each with where it would be in one of these.
+pub(super) fn nested_elsewhere(roots: &BTreeSet<PathBuf>) -> Result<BTreeMap<PathBuf, PathBuf>> {
     let mut found = BTreeMap::new();
     for root in roots {
         let Some(repository) = repository_of(root) else { continue };
-        let (own, others): (Vec<_>, Vec<_>) =
-            trees_of(&repository)?.into_iter().partition(|(tree, _)| tree == root);
-        let mut known = BTreeSet::new();
-        for (_, git_dir) in own {
-            known.extend(submodules_in(&git_dir)?.into_iter().map(|submodule| submodule.identity));
+        let trees = trees_of(&repository)?;
+        let others: Vec<PathBuf> = trees.into_iter().filter(|tree| tree != root).collect();
+        if others.is_empty() {
+            continue;
         }
-        for (tree, git_dir) in others {
-            for Submodule { identity, top } in submodules_in(&git_dir)? {
-                if let Ok(name) = top.strip_prefix(&tree)
-                    && known.insert(identity)
-                {
-                    found.insert(top.clone(), root.join(name));
+        let nested = |tree: &Path| -> Vec<PathBuf> {
+            let nested = fs::walk(&[tree.to_path_buf()]).repositories.into_iter().map(|top| real(&top));
+            nested.filter(|top| top != tree && repository_of(top).as_ref() != Some(&repository)).collect()
+        };
+        let mut known: BTreeSet<PathBuf> =
+            nested(root).iter().filter_map(|top| submodule_name(top)).collect();
+        for tree in others {
+            for top in nested(&tree) {
+                let Ok(name) = top.strip_prefix(&tree) else { continue };
+                let ours = root.join(name);
+                let is_known = submodule_name(&top).is_some_and(|name| !known.insert(name));
+                if !is_known && !ours.join(".git").exists() {
+                    found.insert(top, ours);
                 }
             }
         }

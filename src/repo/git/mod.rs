@@ -40,8 +40,7 @@ use crate::secret::SecretBytes;
 use crate::shown;
 use place::Place;
 pub use place::{
-    NoGit, Submodule, are_of_one_repository, is_kept_in, named_top, repository_of, root_of, submodules_in,
-    trees_of,
+    NoGit, are_of_one_repository, is_kept_in, named_top, repository_of, root_of, submodule_name, trees_of,
 };
 use running::Running;
 

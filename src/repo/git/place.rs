@@ -41,9 +41,6 @@ const WORKTREES: &str = "worktrees";
 /// Where it keeps the repositories of submodules.
 const MODULES: &str = "modules";
 
-/// The most that is read of a config of Git's.
-const CONFIG_LIMIT: u64 = 1 << 20;
-
 /// The most that a `.git` file may hold.
 const LINK_LIMIT: u64 = 64 << 10;
 
@@ -182,53 +179,28 @@ pub fn repository_of(top: &Path) -> Option<PathBuf> {
     knows.then_some(common)
 }
 
-/// The working trees of a repository, the main one first, each with the folder in which Git keeps what is about it.
-pub fn trees_of(repository: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
-    let main = repository.parent().map(|main| (main.to_path_buf(), repository.to_path_buf()));
+/// The working trees of a repository, by their real paths, the main one first.
+pub fn trees_of(repository: &Path) -> Result<Vec<PathBuf>> {
     let top = |git_dir: PathBuf| {
         let text = fs::read_found(&git_dir.join("gitdir"), LINK_LIMIT).ok()?;
         let link = os::real_path(git_dir.join(os::name_of(text.trim_ascii_end()))).ok()?;
-        Some((link.parent()?.to_path_buf(), git_dir))
+        Some(link.parent()?.to_path_buf())
     };
     let linked = fs::folders_in(&repository.join(WORKTREES))?.into_iter().filter_map(top);
-    let is_ours = |tree: &(PathBuf, PathBuf)| repository_of(&tree.0).as_deref() == Some(repository);
-    Ok(main.into_iter().chain(linked).filter(is_ours).collect())
+    let main = repository.parent().map(Path::to_path_buf);
+    Ok(main
+        .into_iter()
+        .chain(linked)
+        .filter(|tree| repository_of(tree).as_deref() == Some(repository))
+        .collect())
 }
 
-/// A submodule that is checked out in a working tree.
-pub struct Submodule {
-    /// What Git calls it, and where it comes from.
-    pub identity: (PathBuf, Option<Vec<u8>>),
-    /// Its top, by its real path.
-    pub top: PathBuf,
-}
-
-/// The submodules of which Git keeps the repositories for a working tree, and theirs. No commit can write into that folder.
-pub fn submodules_in(git_dir: &Path) -> Result<Vec<Submodule>> {
-    let (mut found, mut next) = (Vec::new(), vec![(git_dir.join(MODULES), PathBuf::new())]);
-    while let Some((folder, name)) = next.pop() {
-        for module in fs::folders_in(&folder)? {
-            let name = name.join(module.file_name().unwrap_or_default());
-            if !module.join("HEAD").is_file() {
-                next.push((module, name));
-                continue;
-            }
-            next.push((module.join(MODULES), name.clone()));
-            let config = fs::read_found(&module.join("config"), CONFIG_LIMIT)?;
-            // As Git writes them, in this order: `core.worktree`, and `remote.origin.url`.
-            let value = |key: &[u8]| {
-                let mut lines = config.split(|byte| *byte == b'\n');
-                lines.find_map(|line| Some(line.trim_ascii().strip_prefix(key)?.to_vec()))
-            };
-            let top =
-                value(b"worktree = ").and_then(|top| os::real_path(module.join(os::name_of(&top))).ok());
-            let leads_back = |top: &PathBuf| is_kept_in(top, &module);
-            if let Some(top) = top.filter(leads_back) {
-                found.push(Submodule { identity: (name, value(b"url = ")), top });
-            }
-        }
-    }
-    Ok(found)
+/// What Git calls a submodule by whose repository a top is kept, if it is; each working tree has one of that name.
+pub fn submodule_name(top: &Path) -> Option<PathBuf> {
+    let git_dir = os::real_path(git_dir_of(top).ok()?).ok()?;
+    let mut parts = git_dir.components();
+    parts.by_ref().find(|part| part.as_os_str() == MODULES)?;
+    Some(parts.as_path().to_path_buf())
 }
 
 /// Whether Git keeps what a working tree is of within another repository, as it does for a submodule. The tree says so.

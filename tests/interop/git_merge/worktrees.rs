@@ -221,6 +221,9 @@ fn a_submodule_of_another_working_tree_is_for_nobody_else() {
             git("../outer", &["submodule", "add", "-q", &mid, "sec"]);
             git("../outer", &["submodule", "update", "-q", "--init", "--recursive"]);
         } else {
+            if how == "with a folder .git" {
+                git("../outer", &["clone", "-q", &url, "sec"]);
+            }
             git("../outer", &["submodule", "add", "-q", &url, "sec"]);
         }
         git("../outer", &["commit", "-q", "-m", "base"]);
