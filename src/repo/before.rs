@@ -64,7 +64,7 @@ impl Before {
         let id = ObjectId::parse(commit.as_bytes()).ok_or_else(not_understood)?;
         let commit = commit.get(..SHORT).unwrap_or(commit).to_owned();
         let is_explicit = lookup.explicit.is_some();
-        let is_submodule = |path: &&Path| tree.get(path) == Some(&Entry::Submodule);
+        let is_submodule = |path: &&Path| matches!(tree.get(path), Some(Entry::Submodule(_)));
         let in_submodule = |(config, through): (PathBuf, Vec<PathBuf>)| {
             let submodule = through.last()?.ancestors().find(is_submodule)?.to_path_buf();
             Some((config, submodule))

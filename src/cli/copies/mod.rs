@@ -1,7 +1,9 @@
 //! The encrypted files of the current repository that may be copies of one another.
 
+mod around;
 mod earlier;
 mod past;
+mod submodules;
 mod trail;
 mod worktrees;
 
@@ -21,7 +23,6 @@ use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::{Error, Kind, Result};
 use crate::foreign::git_crypt;
 use crate::fs;
-use crate::host::Host;
 use crate::keys::{KeySet, MasterKey};
 use crate::os;
 use crate::policy;
@@ -32,15 +33,18 @@ use crate::repo::copies::{
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
-use crate::repo::git::{Git, NoGit, are_of_one_repository, attributes, changes, lfs, named_top};
+use crate::repo::git::{Git, NoGit, attributes, changes, lfs};
 use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::sops::Trial;
 use crate::{repo, sops};
+use around::{Around, Below, Place};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use past::{Asked, PastRule, PastScope, Sought, Version};
+use submodules::Chosen;
 use trail::Key;
+use worktrees::Elsewhere;
 pub(super) use worktrees::Found as FoundRepositories;
 
 /// Which versions out of the history count: a file may have been elsewhere before.
@@ -60,7 +64,7 @@ pub(super) struct Neighbours<'a> {
     configs: Configs,
     /// Those where a rebase or the like began: a place is for those alone whom both name.
     began: Vec<Configs>,
-    tops: BTreeSet<PathBuf>,
+    around: Around,
     /// Files that do not count as neighbours, though they exist.
     left_out: Vec<PathBuf>,
     /// A repository that Git does not open.
@@ -75,8 +79,6 @@ pub(super) struct Neighbours<'a> {
     /// Files whose earlier versions count as well: what Git has at their places may be of other places.
     with_versions: Vec<PathBuf>,
     versions: OnceLock<trail::Versions>,
-    /// The tops of the repositories with the files.
-    roots: BTreeSet<PathBuf>,
     near: OnceLock<Near>,
     /// With all of the history, for readers whom no rule names.
     whole: OnceLock<Copies>,
@@ -92,15 +94,10 @@ struct Near {
 impl<'a> Neighbours<'a> {
     /// Those of these files.
     pub fn of<'p>(context: &'a Context<'a>, files: impl IntoIterator<Item = &'p Path>) -> Result<Self> {
-        let working_dir = real(&context.lookup()?.working_dir);
-        let folders = folders_of(&working_dir, files);
-        let place = Place::of(context);
-        let roots = folders.iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf);
-        let roots: BTreeSet<PathBuf> = roots.collect();
-        let tops = tops(context, working_dir, folders);
+        let around = Around::files(context, files)?;
         let began = match context.is_sops() {
             true => Vec::new(),
-            false => merging::beginnings(context, &(&roots | &tops))?,
+            false => merging::beginnings(context, &(&around.roots | &around.tops))?,
         };
         Ok(Self {
             context,
@@ -111,8 +108,7 @@ impl<'a> Neighbours<'a> {
             asked: Vec::new(),
             with_versions: Vec::new(),
             versions: OnceLock::new(),
-            roots,
-            tops,
+            around,
             left_out: Vec::new(),
             unopened: OnceLock::new(),
             is_whole: false,
@@ -213,13 +209,15 @@ impl<'a> Neighbours<'a> {
     fn read(&self, is_whole: bool) -> Result<Near> {
         let mut copies = Copies::default();
         copies.allow(self.allowed);
-        let Below { files, nested, elsewhere } = files_below(&self.tops, &self.roots)?;
+        let below = self.around.below()?;
+        let chosen = Chosen::read(&self.around, &below, self.context)?;
+        let files = &below.files;
         let is_one_of = |began: &Configs, one: &KeySet| {
-            one_readership(&files, began).is_some_and(|then| is_for_same(&then, one))
+            one_readership(files, began).is_some_and(|then| is_for_same(&then, one))
         };
-        let one = one_readership(&files, &self.configs)
-            .filter(|one| !is_whole && self.began.iter().all(|began| is_one_of(began, one)));
-        let roots = &self.roots | &nested;
+        let one = one_readership(files, &self.configs).filter(|one| {
+            !is_whole && chosen.is_empty() && self.began.iter().all(|began| is_one_of(began, one))
+        });
         if !self.context.is_sops() {
             let versions =
                 trail::Versions::read(self.context, &self.with_versions, &self.asked, one.is_some());
@@ -228,9 +226,10 @@ impl<'a> Neighbours<'a> {
                 (versions, _) => _ = self.versions.set(versions?),
             }
         }
-        let files = files.into_iter().filter(|file| !self.left_out.contains(file)).collect();
-        add_files(files, &elsewhere, &mut copies, &self.configs, &self.began, self.context)?;
-        match (self.add_of_git(&mut copies, roots, one.is_some()), &self.past) {
+        let rules = Rules { configs: &self.configs, began: &self.began, chosen: &chosen };
+        let files = files.iter().filter(|file| !self.left_out.contains(file));
+        add_files(files, &below.elsewhere, &mut copies, &rules, self.context)?;
+        match (self.add_of_git(&mut copies, &below.nested, &chosen, one.is_some()), &self.past) {
             (Err(error), Past::RuledIfKnown) => self.context.ui.warning_of(&error),
             (added, _) => added?,
         }
@@ -238,16 +237,28 @@ impl<'a> Neighbours<'a> {
     }
 
     /// Adds what is in Git but not in the working tree.
-    fn add_of_git(&self, copies: &mut Copies, roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
+    fn add_of_git(
+        &self,
+        copies: &mut Copies,
+        nested: &BTreeSet<PathBuf>,
+        chosen: &Chosen,
+        is_one: bool,
+    ) -> Result<()> {
+        let roots = &self.around.roots | nested;
         for configs in iter::once(&self.configs).chain(&self.began) {
-            add_absent(&(&self.tops | &roots), copies, configs, &|_| !is_one, self.context)?;
+            add_absent(&(&self.around.tops | &roots), copies, configs, &|_| !is_one, self.context)?;
         }
-        if self.context.is_sops() { Ok(()) } else { self.add_past(copies, roots, is_one) }
+        if self.context.is_sops() { Ok(()) } else { self.add_past(copies, roots, chosen, is_one) }
     }
 
-    fn add_past(&self, copies: &mut Copies, mut roots: BTreeSet<PathBuf>, is_one: bool) -> Result<()> {
+    fn add_past(
+        &self,
+        copies: &mut Copies,
+        mut roots: BTreeSet<PathBuf>,
+        chosen: &Chosen,
+        is_one: bool,
+    ) -> Result<()> {
         let configs: Vec<&Configs> = iter::once(&self.configs).chain(&self.began).collect();
-        let configs = &configs[..];
         // What was in the place of a file is asked about as well.
         let versions = self.with_versions.iter().flat_map(|path| {
             let versions = self.versions.get().map(|versions| versions.of(path)).unwrap_or_default();
@@ -266,7 +277,7 @@ impl<'a> Neighbours<'a> {
         if let Past::All(file) = &self.past {
             match Git::of_file(self.context.host, file) {
                 Ok((git, _)) => {
-                    past::add(copies, &git, configs, &sought, is_one, self.context)?;
+                    past::add(copies, &git, &configs, &sought, is_one, self.context)?;
                     roots.remove(git.top());
                 }
                 Err(_) if is_one => return Ok(()),
@@ -286,7 +297,8 @@ impl<'a> Neighbours<'a> {
                 }
                 Ok(None) | Err(_) => continue,
             };
-            past::add(copies, &git, configs, &sought, is_one, self.context)?;
+            let configs: Vec<&Configs> = configs.iter().copied().chain(chosen.for_past_of(&root)).collect();
+            past::add(copies, &git, &configs, &sought, is_one, self.context)?;
         }
         Ok(())
     }
@@ -489,19 +501,22 @@ pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, 
 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    let (tops, roots) = around(copies, context)?;
-    let Below { files, elsewhere, .. } = files_below(&tops, &roots)?;
-    add_files(files, &elsewhere, copies, configs, &[], context)?;
-    add_absent_beside(&tops, &roots, copies, configs, context)
+    let around = Around::looked_at(copies, context)?;
+    let below = around.below()?;
+    let rules = Rules { configs, began: &[], chosen: &Chosen::read(&around, &below, context)? };
+    add_files(&below.files, &below.elsewhere, copies, &rules, context)?;
+    add_absent_beside(&around, copies, configs, context)
 }
 
 /// As [`add_all`], of what a sparse checkout leaves out alone, and a linked working tree of submodules: the rest was looked at.
 pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    let (tops, roots) = around(copies, context)?;
-    let elsewhere = worktrees::nested_elsewhere(&roots)?;
+    let around = Around::looked_at(copies, context)?;
+    let elsewhere = worktrees::nested_elsewhere(&around.roots)?;
     let files = fs::walk(&elsewhere.keys().cloned().collect::<Vec<_>>()).files;
-    add_files(files, &elsewhere, copies, configs, &[], context)?;
-    add_absent_beside(&tops, &roots, copies, configs, context)
+    let below = Below { files, elsewhere, ..Below::default() };
+    let rules = Rules { configs, began: &[], chosen: &Chosen::read(&around, &below, context)? };
+    add_files(&below.files, &below.elsewhere, copies, &rules, context)?;
+    add_absent_beside(&around, copies, configs, context)
 }
 
 /// Adds content that was once at a place whose readers a rule names, and is in a file that we looked at, where more may
@@ -513,11 +528,11 @@ pub(super) fn add_past(
     befores: &[Before],
     context: &Context,
 ) -> Result<()> {
-    let (tops, roots) = around(copies, context)?;
-    let Below { files, .. } = files_below(&tops, &roots)?;
+    let around = Around::looked_at(copies, context)?;
+    let files = around.below()?.files;
     let all: Vec<&Configs> = iter::once(configs).chain(before::configs(befores)).collect();
     let is_one = all.len() == 1 && one_readership(&files, configs).is_some();
-    for root in roots {
+    for root in around.roots {
         match Git::of(context.host, &root) {
             Ok(git) => {
                 for before in befores.iter().filter(|before| before.top == git.top()) {
@@ -595,95 +610,6 @@ pub(super) fn add_replaced(
     Ok(())
 }
 
-/// The folders that files are in.
-fn folders_of<'p>(working_dir: &Path, files: impl IntoIterator<Item = &'p Path>) -> BTreeSet<PathBuf> {
-    let folder = |file: &Path| real(&working_dir.join(file)).parent().map(Path::to_path_buf);
-    files.into_iter().filter_map(folder).collect()
-}
-
-/// How to recognize the top of a repository.
-struct Place {
-    home: Option<PathBuf>,
-    /// The top of the working tree that the environment names, which may have no `.git`.
-    named: Option<PathBuf>,
-}
-
-impl Place {
-    fn of(context: &Context) -> Self {
-        Self { home: context.host.env("HOME").map(PathBuf::from), named: named_top(context.host) }
-    }
-
-    /// The tops of the repositories that a path is in, the nearest first. One within another one belongs to it, and what is around
-    /// one of several working trees is no other repository. All of a home folder may be one, too, and is no project.
-    fn roots_of<'p>(&self, path: &'p Path) -> Vec<&'p Path> {
-        let above_home = |folder: &Path| self.home.as_deref().is_some_and(|home| home.starts_with(folder));
-        let is_top = |above: &Path| above.join(".git").exists() || self.named.as_deref() == Some(above);
-        let roots: Vec<&Path> = path.ancestors().filter(|above| is_top(above)).collect();
-        let below = roots.iter().take_while(|root| !above_home(root)).count();
-        roots.into_iter().take(below.max(1)).fold(Vec::new(), |mut nearer, root| {
-            if !nearer.iter().any(|nearer| are_of_one_repository(nearer, root)) {
-                nearer.push(root);
-            }
-            nearer
-        })
-    }
-}
-
-/// The folders to look in for copies of what was looked at, and the tops of its repositories. The current folder counts, or the
-/// other working trees of its repository in which the files are.
-fn around(copies: &Copies, context: &Context) -> Result<(BTreeSet<PathBuf>, BTreeSet<PathBuf>)> {
-    let (place, here) = (Place::of(context), real(&context.lookup()?.working_dir));
-    let folders: BTreeSet<&Path> = copies.paths_looked_at().filter_map(Path::parent).collect();
-    let roots = folders.into_iter().flat_map(|folder| place.roots_of(folder)).map(Path::to_path_buf);
-    let roots: BTreeSet<PathBuf> = roots.collect();
-    let top = place.roots_of(&here).first().map(|top| top.to_path_buf());
-    let is_of_one = |root: &&PathBuf| top.as_ref().is_some_and(|top| are_of_one_repository(top, root));
-    let folders = roots.iter().filter(is_of_one).cloned().collect();
-    Ok((tops(context, here, folders), roots))
-}
-
-/// The folders to look in for copies of these files. Neither Git nor the working directory matters: whether something
-/// is a copy does not depend on where a command is started.
-fn tops(context: &Context, working_dir: PathBuf, mut folders: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-    let place = Place::of(context);
-    let top = |folder: &Path| {
-        let outermost = place.roots_of(folder).last().copied();
-        let here = if folder.starts_with(&working_dir) { working_dir.as_path() } else { folder };
-        outermost.unwrap_or(here).to_path_buf()
-    };
-    let nearest = |folder| place.roots_of(folder).first().copied();
-    let named: BTreeSet<&Path> = folders.iter().filter_map(|folder| nearest(folder)).collect();
-    // From one working tree, files of another one may be named.
-    let is_other = |here| !named.iter().any(|named| are_of_one_repository(named, here));
-    if folders.is_empty() || nearest(&working_dir).is_some_and(is_other) {
-        folders.insert(working_dir.clone());
-    }
-    let tops: BTreeSet<PathBuf> = folders.iter().map(|folder| top(folder)).collect();
-    let is_outermost = |one: &&PathBuf| !one.ancestors().skip(1).any(|above| tops.contains(above));
-    tops.iter().filter(is_outermost).cloned().collect()
-}
-
-/// The files there, without those of other working trees of these repositories, and the tops of nested ones, such as submodules:
-/// content may move from the outer one into them.
-fn files_below(tops: &BTreeSet<PathBuf>, roots: &BTreeSet<PathBuf>) -> Result<Below> {
-    let elsewhere = worktrees::nested_elsewhere(roots)?;
-    // What is below one of them anyway is walked once.
-    let is_apart = |top: &&PathBuf| !top.ancestors().any(|above| tops.contains(above));
-    let all: BTreeSet<PathBuf> = tops.iter().chain(elsewhere.keys().filter(is_apart)).cloned().collect();
-    let fs::Walk { mut files, repositories, .. } = fs::walk(&all.iter().cloned().collect::<Vec<_>>());
-    let found = FoundRepositories::new(repositories.into_iter().chain(all), roots, &elsewhere);
-    files.retain(|file| found.other_with(file).is_none());
-    Ok(Below { files, nested: &found.nested - tops, elsewhere })
-}
-
-/// What is below folders.
-struct Below {
-    files: Vec<PathBuf>,
-    nested: BTreeSet<PathBuf>,
-    /// Of these, the repositories within other working trees, each with where it would be in ours.
-    elsewhere: BTreeMap<PathBuf, PathBuf>,
-}
-
 /// The readers that all rules name, if every place has a rule, and `publish` gives nothing to others: then no file was ever in
 /// a place with other readers. `files` are all that are there, configs among them.
 fn one_readership(files: &[PathBuf], configs: &Configs) -> Option<KeySet> {
@@ -709,36 +635,54 @@ fn one_readership(files: &[PathBuf], configs: &Configs) -> Option<KeySet> {
     all.windows(2).all(|two| is_for_same(&two[0], &two[1])).then(|| all.pop()).flatten()
 }
 
-/// What is in a submodule of another working tree has its own rules, or ours for where it would be: never those around it there.
-fn add_files(
-    files: Vec<PathBuf>,
-    elsewhere: &BTreeMap<PathBuf, PathBuf>,
+/// Who reads files: those alone whom each of these names.
+struct Rules<'r> {
+    configs: &'r Configs,
+    began: &'r [Configs],
+    chosen: &'r Chosen,
+}
+
+/// What another working tree has in a submodule is a version, as a commit has one, of what is at its place in ours, under its own
+/// rules or ours: never under those around it there. So is what the commit that was chosen says of its readers.
+fn add_files<'f>(
+    files: impl IntoIterator<Item = &'f PathBuf>,
+    elsewhere: &BTreeMap<PathBuf, Elsewhere>,
     copies: &mut Copies,
-    configs: &Configs,
-    began: &[Configs],
+    &Rules { configs, began, chosen }: &Rules<'_>,
     context: &Context,
 ) -> Result<()> {
     let working_dir = real(&context.lookup()?.working_dir);
-    let in_ours = |path: &Path| {
-        let (top, ours) = path.ancestors().find_map(|above| elsewhere.get_key_value(above))?;
-        let config = configs.config_for(path).ok()?;
-        let is_its_own = config.is_some_and(|config| config.path().starts_with(top));
-        if is_its_own { None } else { Some(ours.join(path.strip_prefix(top).ok()?)) }
+    let in_other = |path: &Path| path.ancestors().find_map(|above| elsewhere.get_key_value(above));
+    let is_its_own = |top: &Path, path: &Path| {
+        configs.config_for(path).ok().flatten().is_some_and(|config| config.path().starts_with(top))
     };
     let read = |path: &PathBuf| {
         let format = Format::of_path(path);
         let bytes = fs::read_found(path, format.most_bytes() as u64).ok()?;
         let holding = Holding::of(format, &bytes)?;
-        let shown = path.strip_prefix(&working_dir).unwrap_or(path);
-        let named = || Named { path: real(path), shown: shown.to_path_buf() };
-        let then = began.iter().filter_map(|began| past_rule_of(path, began)).map(Some);
-        let now = in_ours(path).map_or_else(|| rule_of(path, configs), |ours| past_rule_of(&ours, configs));
-        let rules = iter::once(now).chain(then);
-        Some(rules.filter_map(|rule| Some((named(), holding.held(rule.as_ref())?))).collect::<Vec<_>>())
+        let shown = path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
+        let other = in_other(path);
+        let ours = other.and_then(|(top, elsewhere)| elsewhere.place_of(top, path));
+        let now = match (other, &ours) {
+            (Some((top, _)), Some(ours)) if !is_its_own(top, path) => past_rule_of(ours, configs),
+            _ => rule_of(path, configs),
+        };
+        let is_here = other.is_some_and(|(_, elsewhere)| elsewhere.is_here);
+        let place = ours.filter(|_| is_here).unwrap_or_else(|| real(path));
+        let is_version = other.is_some() && now.is_some();
+        let began = began.iter().filter_map(|began| past_rule_of(path, began));
+        let present = iter::once(now).chain(began.map(Some)).map(|rule| (rule, is_version));
+        let rules = present.chain(chosen.rule_of(path).map(|rule| (Some(rule), true)));
+        let held = rules.filter_map(|(rule, is_version)| {
+            let file = Named { path: place.clone(), shown: shown.clone() };
+            Some((file, is_version, holding.held(rule.as_ref())?))
+        });
+        Some(held.collect::<Vec<_>>())
     };
-    let found: Vec<_> = files.par_iter().filter_map(read).collect();
-    for (file, held) in found.into_iter().flatten() {
-        copies.add(file, held);
+    let files: Vec<&PathBuf> = files.into_iter().collect();
+    let found: Vec<_> = files.into_par_iter().filter_map(read).collect();
+    for (file, is_version, held) in found.into_iter().flatten() {
+        if is_version { copies.add_past(file, held) } else { copies.add(file, held) }
     }
     Ok(())
 }
@@ -765,14 +709,13 @@ fn add_absent(
 
 /// The same for files that were looked at: only what fewer people may read than one of these matters.
 fn add_absent_beside(
-    tops: &BTreeSet<PathBuf>,
-    roots: &BTreeSet<PathBuf>,
+    around: &Around,
     copies: &mut Copies,
     configs: &Configs,
     context: &Context,
 ) -> Result<()> {
     // A nested repository leaves out its own files.
-    let roots = tops | roots;
+    let roots = &around.tops | &around.roots;
     let audiences = copies.audiences();
     let matters = |keys: &KeySet| audiences.reach_others_than(keys);
     let absent = roots.iter().map(|top| absent(top, configs, &matters, context));

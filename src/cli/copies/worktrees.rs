@@ -3,41 +3,59 @@
 //! Owns that a file of one is no copy of the same file in another: each has the rules of its branch. What is committed there is in
 //! the history of the repository, which is looked at; what is only on the disk there, is not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::{Place, real};
+use super::around::Place;
+use super::real;
 use crate::cli::args::Inputs;
 use crate::cli::context::Context;
 use crate::error::Result;
 use crate::fs;
 use crate::repo::git::{is_kept_in, repository_of, submodule_name, trees_of};
 
-/// The repositories within other working trees, such as submodules, that these have not at that path, nor by that name: Git makes a
-/// working tree without them. Each with where it would be in one of these.
-pub(super) fn nested_elsewhere(roots: &BTreeSet<PathBuf>) -> Result<BTreeMap<PathBuf, PathBuf>> {
+/// Where something of a repository within another working tree, such as a submodule, would be in ours.
+pub(super) struct Elsewhere {
+    /// The top there, which may have none.
+    pub place: PathBuf,
+    /// Whether ours has it, too. Each working tree has its own checkout of a submodule, at the commit of its branch.
+    pub is_here: bool,
+}
+
+impl Elsewhere {
+    /// Where a file would be. `top` is that of its own repository.
+    pub fn place_of(&self, top: &Path, file: &Path) -> Option<PathBuf> {
+        Some(self.place.join(file.strip_prefix(top).ok()?))
+    }
+}
+
+/// The repositories within other working trees of those that we look at.
+pub(super) fn nested_elsewhere(roots: &BTreeSet<PathBuf>) -> Result<BTreeMap<PathBuf, Elsewhere>> {
     let mut found = BTreeMap::new();
     for root in roots {
         let Some(repository) = repository_of(root) else { continue };
-        let trees = trees_of(&repository)?;
-        let others: Vec<PathBuf> = trees.into_iter().filter(|tree| tree != root).collect();
-        if others.is_empty() {
+        let trees: BTreeSet<PathBuf> = trees_of(&repository)?.into_iter().collect();
+        let mut others = trees.difference(roots).peekable();
+        if others.peek().is_none() {
             continue;
         }
+        // One tree may lie within another.
         let nested = |tree: &Path| -> Vec<PathBuf> {
-            let nested = fs::walk(&[tree.to_path_buf()]).repositories.into_iter().map(|top| real(&top));
-            nested.filter(|top| top != tree && repository_of(top).as_ref() != Some(&repository)).collect()
+            let nearest = |top: &Path| top.ancestors().find(|above| trees.contains(*above)) == Some(tree);
+            let tops = fs::walk(&[tree.to_path_buf()]).repositories.into_iter().map(|top| real(&top));
+            tops.filter(|top| !trees.contains(top) && nearest(top)).collect()
         };
-        let mut known: BTreeSet<PathBuf> =
-            nested(root).iter().filter_map(|top| submodule_name(top)).collect();
+        let ours: HashMap<PathBuf, PathBuf> =
+            nested(root).into_iter().filter_map(|top| Some((submodule_name(&top)?, top))).collect();
         for tree in others {
-            for top in nested(&tree) {
-                let Ok(name) = top.strip_prefix(&tree) else { continue };
-                let ours = root.join(name);
-                let is_known = submodule_name(&top).is_some_and(|name| !known.insert(name));
-                if !is_known && !ours.join(".git").exists() {
-                    found.insert(top, ours);
-                }
+            for top in nested(tree) {
+                let Ok(name) = top.strip_prefix(tree) else { continue };
+                let of_name = || submodule_name(&top).and_then(|name| ours.get(&name).cloned());
+                let there =
+                    Some(root.join(name)).filter(|there| there.join(".git").exists()).or_else(of_name);
+                let is_here = there.is_some();
+                let place = there.unwrap_or_else(|| root.join(name));
+                found.insert(top, Elsewhere { place, is_here });
             }
         }
     }
@@ -56,10 +74,10 @@ pub struct Found {
 impl Found {
     /// `roots` are those that we look at.
     /// Of `elsewhere`, the submodules count though they are in other working trees.
-    pub fn new(
+    pub(super) fn new(
         found: impl IntoIterator<Item = PathBuf>,
         roots: &BTreeSet<PathBuf>,
-        elsewhere: &BTreeMap<PathBuf, PathBuf>,
+        elsewhere: &BTreeMap<PathBuf, Elsewhere>,
     ) -> Self {
         let known: BTreeSet<PathBuf> = roots.iter().filter_map(|root| repository_of(root)).collect();
         let is_other = |top: &PathBuf| {

@@ -200,7 +200,7 @@ fn text(path: &Path, entry: &Entry, tree: &Tree, blobs: &mut Blobs) -> Result<Re
                 .map_err(|_| "the config is not valid UTF-8".to_owned())
         }
         Some(Entry::Unmerged) => Err("the config has a conflict that is not resolved".to_owned()),
-        Some(Entry::Submodule) => Err("the config is a submodule, not a file".to_owned()),
+        Some(Entry::Submodule(_)) => Err("the config is a submodule, not a file".to_owned()),
         Some(Entry::Link(_)) | None => {
             Err("the config is a link that leads to no file in the repository, so nobody else has it"
                 .to_owned())

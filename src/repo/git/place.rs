@@ -170,29 +170,57 @@ pub fn are_of_one_repository(one: &Path, other: &Path) -> bool {
 pub fn repository_of(top: &Path) -> Option<PathBuf> {
     let git_dir = git_dir_of(top).ok()?;
     let common = os::real_path(common_dir_of(&git_dir)).ok()?;
-    let is_back = || {
-        let text = fs::read_found(&git_dir.join("gitdir"), LINK_LIMIT).ok()?;
-        let back = os::real_path(git_dir.join(os::name_of(text.trim_ascii_end()))).ok()?;
-        Some(git_dir.parent()? == common.join(WORKTREES) && back == top.join(".git"))
+    let knows = match git_dir == common {
+        true => main_tree_of(&common).as_deref() == Some(top),
+        false => {
+            git_dir.parent()? == common.join(WORKTREES) && linked_tree_of(&git_dir).as_deref() == Some(top)
+        }
     };
-    let knows = common.parent() == Some(top) || is_back().unwrap_or(false);
     knows.then_some(common)
 }
 
 /// The working trees of a repository, by their real paths, the main one first.
 pub fn trees_of(repository: &Path) -> Result<Vec<PathBuf>> {
-    let top = |git_dir: PathBuf| {
-        let text = fs::read_found(&git_dir.join("gitdir"), LINK_LIMIT).ok()?;
-        let link = os::real_path(git_dir.join(os::name_of(text.trim_ascii_end()))).ok()?;
-        Some(link.parent()?.to_path_buf())
-    };
-    let linked = fs::folders_in(&repository.join(WORKTREES))?.into_iter().filter_map(top);
-    let main = repository.parent().map(Path::to_path_buf);
-    Ok(main
-        .into_iter()
-        .chain(linked)
-        .filter(|tree| repository_of(tree).as_deref() == Some(repository))
-        .collect())
+    let linked = fs::folders_in(&repository.join(WORKTREES))?;
+    let linked = linked.iter().filter_map(|git_dir| linked_tree_of(git_dir));
+    let trees = main_tree_of(repository).into_iter().chain(linked);
+    Ok(trees.filter(|tree| repository_of(tree).as_deref() == Some(repository)).collect())
+}
+
+/// The main working tree, as a repository knows it: Git tells that of a submodule where its working tree is.
+fn main_tree_of(repository: &Path) -> Option<PathBuf> {
+    let told = ["config.worktree", "config"].iter().find_map(|name| {
+        let text = fs::read_found(&repository.join(name), LINK_LIMIT).ok()?;
+        setting(&String::from_utf8_lossy(&text), "core", "worktree").map(PathBuf::from)
+    });
+    match told {
+        Some(told) => os::real_path(repository.join(told)).ok(),
+        None => repository.parent().map(Path::to_path_buf),
+    }
+}
+
+/// A linked working tree, by the folder that its repository keeps for it.
+fn linked_tree_of(git_dir: &Path) -> Option<PathBuf> {
+    let text = fs::read_found(&git_dir.join("gitdir"), LINK_LIMIT).ok()?;
+    let link = os::real_path(git_dir.join(os::name_of(text.trim_ascii_end()))).ok()?;
+    Some(link.parent()?.to_path_buf())
+}
+
+/// A setting as Git itself writes it. Starting Git for each folder with a `.git` would take longer than all else; a setting that
+/// somebody spelled in another way is not seen, and then a working tree counts as one of another repository.
+fn setting(config: &str, section: &str, name: &str) -> Option<String> {
+    let mut is_within = false;
+    let mut found = None;
+    for line in config.lines().map(str::trim) {
+        if line.starts_with('[') {
+            is_within = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) == Some(section);
+        } else if let Some((key, value)) = line.split_once('=').filter(|_| is_within)
+            && key.trim_end() == name
+        {
+            found = Some(value.trim_start().trim_matches('"').to_owned());
+        }
+    }
+    found
 }
 
 /// What Git calls a submodule by whose repository a top is kept, if it is; each working tree has one of that name.

@@ -56,8 +56,8 @@ pub enum Entry {
     File(ObjectId),
     /// A symbolic link, whose target is the content of the object.
     Link(ObjectId),
-    /// A submodule: its files belong to another repository.
-    Submodule,
+    /// A submodule, with the commit that is chosen: its files belong to another repository.
+    Submodule(ObjectId),
     /// A merge has left several versions, and nobody has chosen one.
     Unmerged,
 }
@@ -109,6 +109,16 @@ impl Tree {
         self.announced = empty.into_iter().filter(|path| !staged.contains(path)).collect();
         self.entries.retain(|path, _| !self.announced.contains(path));
         Ok(())
+    }
+
+    /// The commit of a submodule that is staged, named from the top; `None` where there is none.
+    pub fn submodule_of_index(git: &Git, name: &Path) -> Result<Option<ObjectId>> {
+        let args = ["ls-files", "--stage", "-z", "--"].map(OsStr::new);
+        let staged = Self::parse(&git.run(args.into_iter().chain([name.as_os_str()]))?)?;
+        Ok(match staged.get(name) {
+            Some(Entry::Submodule(id)) => Some(id.clone()),
+            _ => None,
+        })
     }
 
     /// What a commit holds.
@@ -210,7 +220,7 @@ fn entry(mode: &str, id: &str) -> Entry {
     let id = ObjectId(id.to_owned());
     match mode {
         "120000" => Entry::Link(id),
-        "160000" => Entry::Submodule,
+        "160000" => Entry::Submodule(id),
         _ => Entry::File(id),
     }
 }
@@ -232,7 +242,7 @@ mod tests {
             [
                 ("a b", Entry::File(id("aa"))),
                 ("l", Entry::Link(id("bb"))),
-                ("s", Entry::Submodule),
+                ("s", Entry::Submodule(id("cc"))),
                 ("x", Entry::Unmerged),
             ]
         );
@@ -241,7 +251,7 @@ mod tests {
         let tree = Tree::parse(commit).unwrap();
         assert_eq!(tree.at_or_below(Path::new("d")).count(), 2);
         assert_eq!(tree.at_or_below(Path::new("")).count(), 4);
-        assert_eq!(tree.get(Path::new("s")), Some(&Entry::Submodule));
+        assert_eq!(tree.get(Path::new("s")), Some(&Entry::Submodule(id("cc"))));
         assert!(Tree::parse(b"nonsense\0").is_err());
     }
 }

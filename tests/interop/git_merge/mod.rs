@@ -11,4 +11,5 @@ mod repo;
 mod resolve;
 mod sealed;
 mod sequences;
+mod submodules;
 mod worktrees;

@@ -148,116 +148,6 @@ fn a_folder_is_taken_without_the_working_trees_within_it() {
     let _ = test.sealant(&["updatekeys", "--yes", ".worktrees/f"]).run().ok();
 }
 
-/// Each working tree has a checkout of a submodule, with Git's files of it.
-#[test]
-fn what_a_submodule_has_in_another_working_tree_is_no_other_place() {
-    let repo = Repo::new(&[("s.yaml", SECRET)]);
-    let test = &repo.test;
-    let ben = new_identity(test, &test.home("ben.txt"));
-    let git = |folder: &str, args: &[&str]| {
-        let settings =
-            ["-c", "protocol.file.allow=always", "-c", "user.name=Test", "-c", "user.email=t@example.com"];
-        let _ = repo.git(&[&settings[..], &["-C", folder], args].concat()).run().ok();
-    };
-    repo.ok(&["init", "-q", "-b", "main", "../outer"]);
-    git("../outer", &["submodule", "add", "-q", &test.path("").display().to_string(), "sec"]);
-    test.write("../outer/.sops.yaml", format!("creation_rules:\n  - age: {},{ben}\n", repo.recipient));
-    git("../outer", &["add", "-A"]);
-    git("../outer", &["commit", "-q", "-m", "base"]);
-    // Git makes a working tree without its submodules. What they have is for nobody else there, either.
-    for tree in ["../outer/.worktrees/g", "../beside"] {
-        git("../outer", &["worktree", "add", "-q", "--detach", &format!("{}", test.path(tree).display())]);
-        test.write(format!("{tree}/new.yaml"), test.read_text("s.yaml"));
-        let refused = test.sealant(&["updatekeys", "--yes", "new.yaml"]).cwd(tree).run().code(8);
-        assert!(refused.stderr.contains("/sec/s.yaml"), "{tree}: {refused}");
-        let check = test.sealant(&["check"]).cwd(tree).run().code(1);
-        assert!(check.text().contains("[copied]"), "{tree}: {check}");
-    }
-    git("../outer", &["worktree", "add", "-q", ".worktrees/f"]);
-    git("../outer/.worktrees/f", &["submodule", "update", "-q", "--init"]);
-    test.write("../outer/sec/.sops.yaml", format!("creation_rules:\n  - age: {},{ben}\n", repo.recipient));
-    let _ = test.sealant(&["updatekeys", "--yes", "s.yaml"]).cwd("../outer/sec").run().ok();
-    assert!(test.read_text("../outer/sec/s.yaml").contains(&ben));
-}
-
-/// A working tree has not the submodules that another one has, whatever branch and rules are there: a copy of what is in them is one.
-#[test]
-fn a_submodule_of_another_working_tree_is_for_nobody_else() {
-    for how in ["below a bare one", "one within it", "main has another branch", "main has a stranger's rules"]
-    {
-        let repo = Repo::new(&[("s.yaml", SECRET)]);
-        let test = &repo.test;
-        let (ours, mallory) = (repo.recipient.as_str(), new_identity(test, &test.home("mallory.txt")));
-        let git = |folder: &str, args: &[&str]| {
-            let settings = [
-                "-c",
-                "protocol.file.allow=always",
-                "-c",
-                "user.name=Test",
-                "-c",
-                "user.email=t@example.com",
-            ];
-            let settings = [&settings[..], &["-c", "core.hooksPath=/dev/null", "-C", folder]].concat();
-            let _ = repo.git(&[&settings[..], args].concat()).run().ok();
-        };
-        let url = test.path("").display().to_string();
-        let rules = |sec: &str| {
-            format!("creation_rules:\n  - path_regex: ^sec/\n    age: {sec}\n  - age: {ours},{mallory}\n")
-        };
-        if how == "main has a stranger's rules" {
-            // Those around a submodule are for it, where it has none.
-            repo.ok(&["rm", "-q", ".sops.yaml"]);
-            repo.commit("no rules");
-        }
-        repo.ok(&["init", "-q", "-b", "main", "../outer"]);
-        test.write("../outer/.sops.yaml", rules(ours));
-        git("../outer", &["add", "-A"]);
-        git("../outer", &["commit", "-q", "-m", "before"]);
-        if how == "one within it" {
-            repo.ok(&["init", "-q", "-b", "main", "../mid"]);
-            git("../mid", &["submodule", "add", "-q", &url, "inner"]);
-            git("../mid", &["commit", "-q", "-m", "mid"]);
-            let mid = test.path("../mid").canonicalize().expect("a folder").display().to_string();
-            git("../outer", &["submodule", "add", "-q", &mid, "sec"]);
-            git("../outer", &["submodule", "update", "-q", "--init", "--recursive"]);
-        } else {
-            if how == "with a folder .git" {
-                git("../outer", &["clone", "-q", &url, "sec"]);
-            }
-            git("../outer", &["submodule", "add", "-q", &url, "sec"]);
-        }
-        git("../outer", &["commit", "-q", "-m", "base"]);
-        let tree = match how {
-            "below a bare one" => {
-                git("../outer", &["clone", "-q", "--bare", ".", "../proj/.git"]);
-                git("../proj", &["worktree", "add", "-q", "main", "main"]);
-                git("../proj/main", &["submodule", "update", "-q", "--init"]);
-                git("../proj", &["worktree", "add", "-q", "-b", "work", "linked", "main"]);
-                "../proj/linked"
-            }
-            _ => {
-                git("../outer", &["worktree", "add", "-q", "-b", "work", "../linked"]);
-                "../linked"
-            }
-        };
-        match how {
-            "one within it" => git(tree, &["submodule", "update", "-q", "--init"]),
-            "main has another branch" => git("../outer", &["checkout", "-q", "-b", "old", "HEAD~1"]),
-            "main has a stranger's rules" => {
-                test.write("../outer/.sops.yaml", rules(&format!("{ours},{mallory}")));
-            }
-            _ => {}
-        }
-        test.write(format!("{tree}/new.yaml"), test.read_text("s.yaml"));
-        for words in [&["updatekeys", "--yes"][..], &["rotate", "-i"]] {
-            let refused = test.sealant(&[words, &["new.yaml"]].concat()).cwd(tree).run().code(8);
-            assert!(refused.stderr.contains("/s.yaml"), "{how}: {refused}");
-        }
-        let check = test.sealant(&["check"]).cwd(tree).run().code(1);
-        assert!(check.text().contains("[copied]"), "{how}: {check}");
-    }
-}
-
 /// A repository with a working tree within it. `dev/` is for Mallory, too, and all else for us.
 fn shared() -> (Repo, String) {
     let repo = Repo::empty("");
@@ -313,10 +203,10 @@ fn what_looks_like_a_working_tree_hides_nothing() {
         fs::remove_dir_all(test.path("forged")).expect("it is there");
     }
     // A clone is another repository, also within a working tree.
-    for folder in ["clone", ".worktrees/f/clone"] {
+    for (folder, rule) in [("clone", "[copied]"), (".worktrees/f/clone", "[moved]")] {
         repo.ok(&["clone", "-q", ".", folder]);
         let text = encrypted(folder);
-        is_seen(&repo, &mallory, &text, "[copied]", folder);
+        is_seen(&repo, &mallory, &text, rule, folder);
         fs::remove_dir_all(test.path(folder)).expect("it is there");
     }
     // Somebody works in a folder that names our repository.

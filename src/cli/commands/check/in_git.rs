@@ -212,7 +212,7 @@ fn look(
                 files.push(name.as_path());
             }
             Some(Entry::Link(_)) => drop(links.insert(name.clone())),
-            Some(Entry::Submodule | Entry::Unmerged) | None => {}
+            Some(Entry::Submodule(_) | Entry::Unmerged) | None => {}
         }
     }
     let encodings = encodings::of(&files, git)?.into_iter();

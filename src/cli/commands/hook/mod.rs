@@ -367,7 +367,7 @@ fn targets(paths: BTreeSet<PathBuf>, tree: &Tree, looked: &mut Looked, context: 
                     context,
                 );
             }
-            Some(Entry::Link(_) | Entry::Submodule) | None => {}
+            Some(Entry::Link(_) | Entry::Submodule(_)) | None => {}
         }
     }
     targets

@@ -1,0 +1,239 @@
+//! Submodules where a repository has several working trees, or where another commit of one is checked out than was chosen: what they
+//! have is for nobody else.
+
+use super::repo::{Repo, new_identity};
+
+/// A submodule `sec` with a secret of ours, and a repository around it, in which `b/` is for Mallory, too.
+struct Outer {
+    /// What the submodule was cloned from.
+    repo: Repo,
+    mallory: String,
+}
+
+const OUTER: &str = "../outer";
+
+impl Outer {
+    fn new() -> Self {
+        let repo = Repo::new(&[("s.yaml", "a: planted-one\nb: planted-two\n")]);
+        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+        let outer = Self { repo, mallory };
+        outer.init(OUTER);
+        outer.commit(OUTER);
+        outer.adds(OUTER, ".", "sec");
+        outer
+    }
+
+    /// The same, with rules for the submodule only around it.
+    fn vendored() -> Self {
+        let outer = Self::new();
+        outer.rules(OUTER, "^sec/", false);
+        outer.git(&format!("{OUTER}/sec"), &["rm", "-q", ".sops.yaml"]);
+        outer.commit(&format!("{OUTER}/sec"));
+        outer.git(&format!("{OUTER}/sec"), &["push", "-q", "origin", "HEAD:taken"]);
+        outer.repo.ok(&["reset", "-q", "--hard", "taken"]);
+        outer.commit(OUTER);
+        outer
+    }
+
+    /// A repository with a rule of its own for `b/`.
+    fn init(&self, folder: &str) {
+        self.git(".", &["init", "-q", "-b", "main", folder]);
+        self.rules(folder, "^b/", true);
+    }
+
+    /// Those at these paths are for us, and for Mallory if it is `shared`; all others the other way round.
+    fn rules(&self, folder: &str, paths: &str, shared: bool) {
+        let ours = &self.repo.recipient;
+        let both = format!("{ours},{}", self.mallory);
+        let (there, elsewhere) = if shared { (&both, ours) } else { (ours, &both) };
+        let rules =
+            format!("creation_rules:\n  - path_regex: {paths}\n    age: {there}\n  - age: {elsewhere}\n");
+        self.repo.test.write(format!("{folder}/.sops.yaml"), rules);
+    }
+
+    #[track_caller]
+    fn git(&self, folder: &str, args: &[&str]) {
+        let settings = [
+            "protocol.file.allow=always",
+            "user.name=Test",
+            "user.email=t@example.com",
+            "core.hooksPath=/dev/null",
+            "receive.denyCurrentBranch=ignore",
+        ];
+        let settings = settings.iter().flat_map(|setting| ["-c", setting]);
+        let args: Vec<&str> = settings.chain(["-C", folder]).chain(args.iter().copied()).collect();
+        let _ = self.repo.git(&args).run().ok();
+    }
+
+    #[track_caller]
+    fn commit(&self, folder: &str) {
+        self.git(folder, &["add", "-A"]);
+        self.git(folder, &["commit", "-q", "-m", "more"]);
+    }
+
+    /// Adds a submodule, and commits it.
+    #[track_caller]
+    fn adds(&self, folder: &str, from: &str, name: &str) {
+        let from = self.repo.test.path(from).canonicalize().expect("a folder").display().to_string();
+        self.git(folder, &["submodule", "add", "-q", &from, name]);
+        self.git(folder, &["submodule", "update", "-q", "--init", "--recursive"]);
+        self.commit(folder);
+    }
+
+    /// Another working tree.
+    fn links(&self, folder: &str, tree: &str) {
+        self.git(
+            folder,
+            &["worktree", "add", "-q", "--detach", &self.repo.test.path(tree).display().to_string()],
+        );
+    }
+
+    fn secret(&self) -> String {
+        self.repo.test.read_text("s.yaml")
+    }
+
+    /// The same, of which `check` tells.
+    #[track_caller]
+    fn is_refused(&self, tree: &str, path: &str, what: &str) {
+        self.lets_nobody_in(tree, path, what);
+        let check = self.repo.test.sealant(&["check"]).cwd(tree).run().code(1);
+        assert!(check.text().contains("[copied]") || check.text().contains("[moved]"), "{what}: {check}");
+    }
+
+    /// Asserts that nobody is let into a copy at a path of a working tree.
+    #[track_caller]
+    fn lets_nobody_in(&self, tree: &str, path: &str, what: &str) {
+        let test = &self.repo.test;
+        test.write(format!("{tree}/{path}"), self.secret());
+        for words in [&["updatekeys", "--yes"][..], &["rotate", "-i"]] {
+            let refused = test.sealant(&[words, &[path]].concat()).cwd(tree).run().code(8);
+            assert!(refused.stderr.contains("s.yaml"), "{what}: {refused}");
+        }
+    }
+}
+
+/// Each working tree has a checkout of a submodule, with Git's files of it.
+#[test]
+fn what_a_submodule_has_in_another_working_tree_is_no_other_place() {
+    let outer = Outer::new();
+    let test = &outer.repo.test;
+    outer.links(OUTER, "../outer/.worktrees/f");
+    outer.git("../outer/.worktrees/f", &["submodule", "update", "-q", "--init"]);
+    let rules = format!("creation_rules:\n  - age: {},{}\n", outer.repo.recipient, outer.mallory);
+    test.write("../outer/sec/.sops.yaml", rules);
+    let _ = test.sealant(&["updatekeys", "--yes", "s.yaml"]).cwd("../outer/sec").run().ok();
+    assert!(test.read_text("../outer/sec/s.yaml").contains(&outer.mallory));
+    let checked = test.sealant(&["check"]).cwd("../outer/sec").run().ok();
+    assert!(!checked.text().contains('['), "{checked}");
+}
+
+/// A working tree has not the submodules that another one has, whatever branch and rules are there: a copy of what is in them is one.
+#[test]
+fn a_submodule_of_another_working_tree_is_for_nobody_else() {
+    let outer = Outer::new();
+    for tree in ["../outer/.worktrees/g", "../beside"] {
+        outer.links(OUTER, tree);
+        outer.is_refused(tree, "b/new.yaml", tree);
+    }
+
+    let outer = Outer::vendored();
+    outer.links(OUTER, "../linked");
+    outer.git(OUTER, &["checkout", "-q", "-b", "old", "HEAD~2"]);
+    outer.is_refused("../linked", "b/new.yaml", "main has another branch");
+
+    // Those around a submodule are for it, where it has none: ours.
+    let outer = Outer::vendored();
+    outer.links(OUTER, "../linked");
+    outer.rules(OUTER, "^nothing/", true);
+    outer.repo.test.write(
+        "../outer/.sops.yaml",
+        format!("creation_rules:\n  - age: {},{}\n", outer.repo.recipient, outer.mallory),
+    );
+    outer.is_refused("../linked", "b/new.yaml", "main has a stranger's rules");
+
+    let outer = Outer::new();
+    outer.git(OUTER, &["clone", "-q", "--bare", ".", "../proj/.git"]);
+    outer.git("../proj", &["worktree", "add", "-q", "main", "main"]);
+    outer.git("../proj/main", &["submodule", "update", "-q", "--init"]);
+    outer.links("../proj", "../proj/linked");
+    outer.is_refused("../proj/linked", "b/new.yaml", "below a bare one");
+}
+
+#[test]
+fn a_submodule_within_another_one_is_for_nobody_else() {
+    let outer = Outer::new();
+    outer.init("../mid");
+    outer.adds("../mid", ".", "inner");
+    outer.init("../around");
+    outer.adds("../around", "../mid", "mid");
+    outer.links("../around", "../linked");
+    outer.git("../linked", &["submodule", "update", "-q", "--init"]);
+    outer.is_refused("../linked", "b/new.yaml", "only the outer one is here");
+    // A working tree of the submodule itself has not what is in it, nor what is around it.
+    outer.links("../around/mid", "../of-mid");
+    outer.is_refused("../of-mid", "b/new.yaml", "it is linked to a submodule");
+    let test = &outer.repo.test;
+    test.write("../around/own.yaml", "a: planted-three\n");
+    let _ = test.sealant(&["encrypt", "-i", "own.yaml"]).cwd("../around").run().ok();
+    test.write("../of-mid/b/own.yaml", test.read_text("../around/own.yaml"));
+    let refused = test.sealant(&["updatekeys", "--yes", "b/own.yaml"]).cwd("../of-mid").run().code(8);
+    assert!(refused.stderr.contains("own.yaml"), "{refused}");
+}
+
+/// Somebody looks at a request to a submodule.
+#[test]
+fn whom_another_commit_of_a_submodule_names_is_not_let_in() {
+    for (outer, name) in [(Outer::new(), "b/new.yaml"), (Outer::vendored(), "new.yaml")] {
+        let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
+        let both = format!("{},{}", outer.repo.recipient, outer.mallory);
+        outer.git(&sec, &["checkout", "-q", "-b", "review"]);
+        test.write(format!("{sec}/.sops.yaml"), format!("creation_rules:\n  - age: {both}\n"));
+        outer.commit(&sec);
+        outer.lets_nobody_in(OUTER, name, "in the same working tree");
+        outer.links(OUTER, "../linked");
+        outer.is_refused("../linked", name, "in another one");
+        // What has left its place in that commit.
+        outer.git(&sec, &["rm", "-q", "s.yaml"]);
+        outer.commit(&sec);
+        outer.lets_nobody_in(OUTER, name, "it is only in the history");
+        // Whoever stages the commit has chosen it.
+        outer.git(&sec, &["checkout", "-q", "HEAD~1"]);
+        outer.git(OUTER, &["add", "sec"]);
+        let _ = test.sealant(&["updatekeys", "--yes", name]).cwd(OUTER).run().ok();
+    }
+}
+
+/// A branch has a submodule of the same name from somewhere else.
+#[test]
+fn a_submodule_of_the_same_name_hides_no_other() {
+    let outer = Outer::new();
+    outer.init("../strange");
+    outer.commit("../strange");
+    let url = outer.repo.test.path("../strange").canonicalize().expect("a folder").display().to_string();
+    outer.git(OUTER, &["branch", "request"]);
+    outer.links(OUTER, "../linked");
+    outer.git("../linked", &["config", "-f", ".gitmodules", "submodule.sec.url", &url]);
+    outer.git("../linked", &["clone", "-q", &url, "sec"]);
+    outer.is_refused("../linked", "b/new.yaml", "of the same name");
+}
+
+/// One working tree lies within another, and a clone within that.
+#[test]
+fn a_repository_within_a_working_tree_counts_where_it_is() {
+    let outer = Outer::vendored();
+    let tree = "../outer/.worktrees/f";
+    outer.rules(OUTER, "^(clone|dev)/", true);
+    outer.commit(OUTER);
+    outer.links(OUTER, tree);
+    let url = outer.repo.test.path("").display().to_string();
+    outer.git(tree, &["clone", "-q", &url, "clone"]);
+    outer.git(OUTER, &["submodule", "deinit", "-q", "-f", "sec"]);
+    let test = &outer.repo.test;
+    for folder in ["clone", "dev"] {
+        test.write(format!("{tree}/{folder}/s.yaml"), outer.secret());
+        let name = format!("{folder}/s.yaml");
+        let _ = test.sealant(&["updatekeys", "--yes", &name]).cwd(tree).run();
+    }
+    let _ = test.sealant(&["updatekeys", "--yes", "clone/s.yaml", "dev/s.yaml"]).cwd(tree).run().ok();
+    assert!(test.read_text(format!("{tree}/dev/s.yaml")).contains(&outer.mallory));
+}
