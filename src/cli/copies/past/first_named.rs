@@ -1,6 +1,6 @@
-//! Who could read what has moved when a commit first named them.
+//! Which commits first named somebody for a place where something has moved.
 //!
-//! Owns one rule: of what was once elsewhere, or gone, nothing is for somebody whom a rule left out there, unless they could read it
+//! Owns one rule, with [`super::could_read`]: of what was once elsewhere, or gone, nothing is for somebody whom a rule left out there, unless they could read it
 //! in every commit that first named them where it is now, and has been theirs since: it was there already, or in another place that is
 //! for them, too. A merge names whom one of its sides did not, for what that side has.
 //! Whoever writes commits can add to these, and take none of them away: rules that are for others on the way only refuse more.
@@ -18,7 +18,6 @@ use crate::error::{Error, Result};
 use crate::keys::KeySet;
 use crate::repo::copies::{Person, Prints};
 use crate::repo::git::ancestry::Line;
-use crate::repo::git::at_places::AtPlaces;
 use crate::repo::git::changes;
 use crate::repo::git::tree::ObjectId;
 
@@ -61,24 +60,24 @@ pub(super) struct Stranger {
 /// A commit whose rule for a place names somebody, and with parents whose rules do not.
 pub(super) struct Naming {
     /// Those parents.
-    before: Vec<ObjectId>,
+    pub before: Vec<ObjectId>,
     /// The commit; `None` for the working tree.
-    commit: Option<ObjectId>,
+    pub commit: Option<ObjectId>,
     /// No parent's rule names them, or only of those where none ever did: what takes somebody out is not undone by a merge.
-    is_new: bool,
-    keys: KeySet,
+    pub is_new: bool,
+    pub keys: KeySet,
 }
 
 /// Which commits that lead to HEAD first named somebody for a place.
 pub(super) struct FirstNamed<'a, 'r> {
-    recorded: &'a Recorded<'r>,
-    looking: &'a Looking<'a>,
+    pub recorded: &'a Recorded<'r>,
+    pub looking: &'a Looking<'a>,
     head: Option<ObjectId>,
     /// Of these, those in which configs may have changed, with those in which that was last so for their parents; `None` where that is
     /// unknown.
     changes: Option<Vec<Change>>,
     /// All commits in which configs have changed.
-    all: BTreeSet<usize>,
+    pub all: BTreeSet<usize>,
     lines: RefCell<HashMap<Vec<ObjectId>, Rc<Line>>>,
     told: RefCell<HashMap<PathBuf, Rc<Vec<Told>>>>,
     /// Those of the people who could read it in the places between, by their holders.
@@ -138,7 +137,7 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         Ok(Self { recorded, looking, head, changes, all, lines, told, between })
     }
 
-    fn line(&self, to: &[ObjectId]) -> Rc<Line> {
+    pub fn line(&self, to: &[ObjectId]) -> Rc<Line> {
         let ancestry = self.recorded.ancestry();
         let line = || Rc::new(ancestry.line(to.iter().filter_map(|commit| ancestry.number(commit))));
         Rc::clone(self.lines.borrow_mut().entry(to.to_vec()).or_insert_with(line))
@@ -213,84 +212,14 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         commits.flat_map(move |commit| self.places_of(wish).map(move |name| (commit, name)))
     }
 
-    fn places_of<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = &'w Path> {
+    pub fn places_of<'w>(&'w self, wish: &'w Wish<'_>) -> impl Iterator<Item = &'w Path> {
         let all = [wish.place].into_iter().chain(wish.moving.elsewhere.iter().copied());
         all.filter_map(|path| path.strip_prefix(self.recorded.git.top()).ok())
     }
 
-    /// Whether all these people could read all of this whenever they were first named for the place. `is_earlier`: of what was in the
-    /// place once it is enough that it was there before.
-    pub fn could_read(
-        &self,
-        wish: &Wish<'_>,
-        is_earlier: bool,
-        there: &AtPlaces,
-        last: &mut LastRules<'_>,
-    ) -> Result<bool> {
-        for who in &wish.people {
-            if !self.could(wish, who, is_earlier, there, last)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Keeps in mind who of these could read it in a place between.
-    pub fn note(&self, wish: &Wish<'_>, there: &AtPlaces, last: &mut LastRules<'_>) -> Result<()> {
-        for who in &wish.people {
-            if self.could(wish, who, false, there, last)? {
-                self.between.borrow_mut().insert(key_of(wish, wish.place, &who.person));
-            }
-        }
-        Ok(())
-    }
-
-    fn could(
-        &self,
-        wish: &Wish<'_>,
-        who: &Stranger,
-        is_earlier: bool,
-        there: &AtPlaces,
-        last: &mut LastRules<'_>,
-    ) -> Result<bool> {
-        let Some(named) = &who.named else { return Ok(false) };
-        let reads_there = self.reads_there(wish, who, there, last)?;
-        let (mut could_once, person) = (false, &who.person);
-        for naming in named.iter() {
-            let could = (is_earlier && self.had_come(wish, naming))
-                || (self.could_then(wish, person, naming, there, last)?
-                    && (reads_there || self.can_since(wish, person, naming, there, last)?));
-            could_once = could_once || (could && naming.is_new);
-            if !could && !self.is_superseded(wish, person, naming, last)? {
-                return Ok(false);
-            }
-        }
-        Ok(could_once)
-    }
-
-    fn had_come(&self, wish: &Wish<'_>, naming: &Naming) -> bool {
-        let line = self.line(&naming.before);
-        wish.moving.came.iter().any(|commit| line.has(*commit))
-    }
-
-    /// Whether what they were named for was nothing of this: it came later, and rules have always named them for its own place, too,
-    /// whenever they named them here.
-    fn is_superseded(
-        &self,
-        wish: &Wish<'_>,
-        person: &Person,
-        naming: &Naming,
-        last: &mut LastRules<'_>,
-    ) -> Result<bool> {
-        let before = if naming.before.is_empty() { naming.commit.as_slice() } else { &naming.before };
-        let line = self.line(before);
-        let was_made = wish.moving.made.iter().any(|commit| line.has(*commit));
-        Ok(!was_made && self.is_always_with(wish, person, last)?)
-    }
-
     /// What today's rules say of somebody at a place, and those of where something that is under way began: of each whether it names
     /// them, if it names anybody.
-    fn are_named_today<'s>(
+    pub fn are_named_today<'s>(
         &'s self,
         path: &'s Path,
         person: &'s Person,
@@ -299,159 +228,14 @@ impl<'a, 'r> FirstNamed<'a, 'r> {
         rules.map(|keys| keys.map(|keys| person.is_among(&keys)))
     }
 
-    /// Whether they could read all that those parents had which did not name them: by a parent's own rules, or by those of the commit,
-    /// both where it was and where it is then. What is taken away from somebody in the commit that names them was not theirs.
-    fn could_then(
-        &self,
-        wish: &Wish<'_>,
-        person: &Person,
-        Naming { before, commit, keys, .. }: &Naming,
-        there: &AtPlaces,
-        last: &mut LastRules<'_>,
-    ) -> Result<bool> {
-        let mut could_in = |files, rules| self.could_in(wish, person, (files, rules, keys), there, last);
-        // Today it is in the place, whose rule names them.
-        let can = commit.as_ref().map_or(Ok(true), |commit| could_in(commit, Some(commit)))?;
-        for parent in before {
-            let could = could_in(parent, Some(parent))? || (can && could_in(parent, commit.as_ref())?);
-            if !could {
-                return Ok(false);
-            }
-        }
-        Ok(can || !before.is_empty())
+    /// Keeps in mind that somebody could read it in a place between.
+    pub fn add_between(&self, wish: &Wish<'_>, person: &Person) {
+        self.between.borrow_mut().insert(key_of(wish, wish.place, person));
     }
 
-    /// Whether what they could read then was never gone again from all that is for them. Whoever asks to be let in could else first put
-    /// something there, and bring it back when nobody thinks of them any more.
-    fn can_since(
-        &self,
-        wish: &Wish<'_>,
-        person: &Person,
-        naming: &Naming,
-        there: &AtPlaces,
-        last: &mut LastRules<'_>,
-    ) -> Result<bool> {
-        let Naming { before, commit, keys, .. } = naming;
-        let line = self.line(before);
-        let ancestry = self.recorded.ancestry();
-        let mut could_in = |files, rules| self.could_in(wish, person, (files, rules, keys), there, last);
-        let (earlier, since): (Vec<_>, Vec<_>) = wish.moving.lost.iter().partition(|lost| {
-            let number = ancestry.number(lost);
-            number.is_some_and(|lost| line.has(lost))
-        });
-        // What had never been gone from a place when they came was theirs, and is so when it is back.
-        if wish.is_between || (wish.place == wish.moving.own && earlier.is_empty()) {
-            return Ok(true);
-        }
-        for lost in since {
-            if !could_in(lost, Some(lost))? && !could_in(lost, commit.as_ref())? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether the rules for the place that it has left name them, and did so whenever it came there, or since while it was there and
-    /// had never been gone: it is theirs, wherever it goes.
-    fn reads_there(
-        &self,
-        wish: &Wish<'_>,
-        who: &Stranger,
-        there: &AtPlaces,
-        last: &mut LastRules<'_>,
-    ) -> Result<bool> {
-        let Moving { own, made, lost_there, .. } = &*wish.moving;
-        let Some(named) = who.named_there.as_ref().filter(|_| wish.place != *own) else { return Ok(false) };
-        for Naming { before, .. } in named.iter() {
-            let line = self.line(before);
-            let was_gone = lost_there
-                .iter()
-                .filter_map(|lost| self.recorded.ancestry().number(lost))
-                .any(|lost| line.has(lost));
-            let was_there = !was_gone
-                && before
-                    .iter()
-                    .all(|parent| self.having(wish, parent, there, last).iter().any(|path| path == own));
-            if made.iter().any(|commit| line.has(*commit)) && !was_there {
-                return Ok(false);
-            }
-        }
-        Ok(self.are_named_today(own, &who.person).all(|is_named| is_named == Some(true)))
-    }
-
-    /// Whether they could read it in a commit by the rules of one, or by today's.
-    fn could_in(
-        &self,
-        wish: &Wish<'_>,
-        person: &Person,
-        (files, rules, keys): (&ObjectId, Option<&ObjectId>, &KeySet),
-        there: &AtPlaces,
-        last: &mut LastRules<'_>,
-    ) -> Result<bool> {
-        for path in self.having(wish, files, there, last) {
-            if self.is_named(wish, person, (rules, keys), &path, last)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The places where a commit has all of it.
-    fn having(
-        &self,
-        wish: &Wish<'_>,
-        commit: &ObjectId,
-        there: &AtPlaces,
-        last: &mut LastRules<'_>,
-    ) -> Vec<PathBuf> {
-        let top = self.recorded.git.top();
-        let mut has = |name: &&Path| {
-            let held = there.get(commit, name).map(|id| last.encrypted_at(&top.join(name), id));
-            held.is_some_and(|held| wish.moving.prints.without(&held).is_empty())
-        };
-        self.places_of(wish).filter(|name| has(name)).map(|name| top.join(name)).collect()
-    }
-
-    /// Whether a commit's rule for a place lets them read it, and today's does not leave them out. Without a commit, today's alone.
-    fn is_named(
-        &self,
-        wish: &Wish<'_>,
-        person: &Person,
-        (commit, keys): (Option<&ObjectId>, &KeySet),
-        path: &Path,
-        last: &mut LastRules<'_>,
-    ) -> Result<bool> {
-        if path != wish.place
-            && path != wish.moving.own
-            && !self.between.borrow().contains(&key_of(wish, path, person))
-        {
-            return Ok(false);
-        }
-        // Where today's rule leaves them out, they have left.
-        if path != wish.place && self.are_named_today(path, person).any(|is_named| is_named == Some(false)) {
-            return Ok(false);
-        }
-        let then = match commit {
-            Some(commit) => {
-                let configs = last.states.configs(commit.as_str())?;
-                last.rule(&configs, path).cloned()
-            }
-            None => (self.looking.today)(path),
-        };
-        Ok(then.is_some_and(|then| person.could_read(keys, &then)))
-    }
-
-    /// Whether in all commits, and today, a rule for the place that names somebody comes with one for the other place that does so.
-    fn is_always_with(&self, wish: &Wish<'_>, person: &Person, last: &mut LastRules<'_>) -> Result<bool> {
-        for commit in self.all.iter().chain(&wish.moving.made) {
-            let configs = last.states.configs(self.recorded.name_of(*commit).as_str())?;
-            let nobody = KeySet::of_groups(Vec::new(), None);
-            let [here, own] = [wish.place, wish.moving.own].map(|path| last.rule(&configs, path).cloned());
-            if here.is_some_and(|here| person.is_new(&here, Some(own.as_ref().unwrap_or(&nobody)))) {
-                return Ok(false);
-            }
-        }
-        Ok(self.are_named_today(wish.moving.own, person).all(|is_named| is_named == Some(true)))
+    /// Whether somebody could read it in such a place.
+    pub fn could_between(&self, wish: &Wish<'_>, place: &Path, person: &Person) -> bool {
+        self.between.borrow().contains(&key_of(wish, place, person))
     }
 }
 

@@ -6,6 +6,7 @@
 //! is [`moved`]'s; what other commits and merges have for the same place [`beside`]'s.
 
 mod beside;
+mod could_read;
 mod first_named;
 mod moved;
 mod rules;
