@@ -2,6 +2,7 @@
 
 mod around;
 mod earlier;
+mod holding;
 mod past;
 mod submodules;
 mod trail;
@@ -18,7 +19,7 @@ use crate::cli::args::{Destination, Inputs};
 use crate::cli::context::Context;
 use crate::cli::merging;
 use crate::config::{Configs, Lookup, Policy, absolute};
-use crate::document::{self, Format, MAX_BINARY};
+use crate::document::{Format, MAX_BINARY};
 use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::{Error, Kind, Result};
 use crate::foreign::git_crypt;
@@ -26,6 +27,7 @@ use crate::fs;
 use crate::keys::{KeySet, MasterKey};
 use crate::os;
 use crate::policy;
+use crate::repo;
 use crate::repo::before::{self, Before};
 use crate::repo::copies::{
     Copies, Foreign, Held, Named, Prints, Refused, Wrapped, alone, are_of_one_key, held, is_for_same, readers,
@@ -38,9 +40,9 @@ use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::sops::Trial;
-use crate::{repo, sops};
 use around::{Around, Below, Place};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
+use holding::{Holding, parsed};
 use past::{Asked, PastRule, PastScope, Sought, Version};
 use submodules::Chosen;
 use trail::Key;
@@ -882,91 +884,6 @@ pub(super) fn held_by(
 /// The same with what is not ours, for a content in Git. The links of the working tree do not lead to its place.
 fn held_in_git(path: &Path, bytes: &SecretBytes, configs: &Configs) -> Option<Vec<(usize, Held)>> {
     Holding::of(Format::of_path(path), bytes)?.held(past_rule_of(path, configs).as_ref())
-}
-
-/// A file that holds what may be elsewhere, too: it is encrypted, or has SealedSecrets of sealed-secrets, or something of an
-/// encrypted file is in it, in whatever it is wrapped.
-pub(super) struct Holding {
-    ours: Option<EncryptedFile>,
-    foreign: Foreign,
-    remains: Option<Remains>,
-}
-
-/// The text of a file that cannot be read as an encrypted one.
-struct Remains {
-    text: String,
-    /// It is or was such a file itself; otherwise it may be somebody's notes.
-    looks_encrypted: bool,
-}
-
-impl Remains {
-    fn of(bytes: &SecretBytes) -> Option<Self> {
-        let utf8 = document::of_utf16(bytes);
-        let bytes = utf8.as_ref().unwrap_or(bytes);
-        let looks_encrypted = sops::looks_encrypted(bytes);
-        let counts = looks_encrypted || repo::copies::may_hold_remains(bytes);
-        counts.then(|| Self { text: String::from_utf8_lossy(bytes).into_owned(), looks_encrypted })
-    }
-
-    fn held(&self, rule: Option<&KeySet>) -> Vec<(usize, Held)> {
-        vec![(1, repo::copies::held_in_broken(&self.text, rule))]
-    }
-}
-
-impl Holding {
-    /// `None` for a file that holds nothing.
-    fn of(format: Format, bytes: &SecretBytes) -> Option<Self> {
-        let (ours, foreign) = (parsed(format, bytes), Foreign::of(format, bytes));
-        let remains = if ours.is_none() { Remains::of(bytes) } else { None };
-        let is_something = ours.is_some() || !foreign.is_empty() || remains.is_some();
-        is_something.then_some(Self { ours, foreign, remains })
-    }
-
-    /// What it holds, by the rule of its place; `None` where that is nothing.
-    fn held(&self, rule: Option<&KeySet>) -> Option<Vec<(usize, Held)>> {
-        let mut all = self.ours.as_ref().map(|file| held(file, rule)).unwrap_or_default();
-        all.extend(self.foreign.held(rule));
-        let counts = |remains: &&Remains| remains.looks_encrypted || rule.is_some();
-        all.extend(self.remains.iter().filter(counts).flat_map(|remains| remains.held(rule)));
-        (!all.is_empty()).then_some(all)
-    }
-
-    /// Whether it is encrypted, or has something that is, and not only quotes it.
-    fn is_encrypted(&self) -> bool {
-        let looks_encrypted = self.remains.as_ref().is_some_and(|remains| remains.looks_encrypted);
-        self.ours.is_some() || !self.foreign.is_empty() || looks_encrypted
-    }
-
-    /// Whether it is a document of this data key.
-    fn is_of(&self, trial: &Trial) -> bool {
-        let held = |file| held(file, None).iter().any(|(_, held)| held.is_of(trial));
-        self.ours.as_ref().is_some_and(held)
-    }
-
-    /// The other program that has encrypted it.
-    fn program(&self) -> Option<&'static str> {
-        self.foreign.program().filter(|_| self.ours.is_none())
-    }
-
-    /// What is encrypted in it, without what it only quotes.
-    fn encrypted(&self) -> Prints {
-        let mut all = self.ours.as_ref().map(|file| held(file, None)).unwrap_or_default();
-        all.extend(self.foreign.held(None));
-        Prints::of(&all)
-    }
-
-    fn prints(&self) -> Prints {
-        let mut prints = Prints::of(&self.held(None).unwrap_or_default());
-        self.remains.iter().for_each(|remains| prints.add(&Prints::of(&remains.held(None))));
-        prints
-    }
-}
-
-/// An encrypted file; `None` for one that is not, or is broken.
-fn parsed(format: Format, bytes: &SecretBytes) -> Option<EncryptedFile> {
-    let format = format_in(format, bytes);
-    meant(format, bytes)?;
-    EncryptedFile::parse(format, bytes.clone()).ok()
 }
 
 /// Where a command looks for configs, by the real names of places: as Git has them.
