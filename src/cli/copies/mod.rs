@@ -40,7 +40,7 @@ use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::sops::Trial;
-use around::{Around, Below, Place};
+use around::{Around, Place};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use holding::{Holding, parsed};
 use past::{Asked, PastRule, PastScope, Sought, Version};
@@ -211,7 +211,7 @@ impl<'a> Neighbours<'a> {
     fn read(&self, is_whole: bool) -> Result<Near> {
         let mut copies = Copies::default();
         copies.allow(self.allowed);
-        let below = self.around.below()?;
+        let below = self.around.below(self.context)?;
         let chosen = Chosen::read(&self.around, &below, self.context)?;
         let files = &below.files;
         let is_one_of = |began: &Configs, one: &KeySet| {
@@ -504,7 +504,7 @@ pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, 
 /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
 pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let around = Around::looked_at(copies, context)?;
-    let below = around.below()?;
+    let below = around.below(context)?;
     let rules = Rules { configs, began: &[], chosen: &Chosen::read(&around, &below, context)? };
     add_files(&below.files, &below.elsewhere, copies, &rules, context)?;
     add_absent_beside(&around, copies, configs, context)
@@ -513,9 +513,8 @@ pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context)
 /// As [`add_all`], of what a sparse checkout leaves out alone, and a linked working tree of submodules: the rest was looked at.
 pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
     let around = Around::looked_at(copies, context)?;
-    let elsewhere = worktrees::nested_elsewhere(&around.roots)?;
-    let files = fs::walk(&elsewhere.keys().cloned().collect::<Vec<_>>()).files;
-    let below = Below { files, elsewhere, ..Below::default() };
+    let mut below = around.below(context)?;
+    below.files.retain(|file| file.ancestors().any(|above| below.elsewhere.contains_key(above)));
     let rules = Rules { configs, began: &[], chosen: &Chosen::read(&around, &below, context)? };
     add_files(&below.files, &below.elsewhere, copies, &rules, context)?;
     add_absent_beside(&around, copies, configs, context)
@@ -531,7 +530,7 @@ pub(super) fn add_past(
     context: &Context,
 ) -> Result<()> {
     let around = Around::looked_at(copies, context)?;
-    let files = around.below()?.files;
+    let files = around.below(context)?.files;
     let all: Vec<&Configs> = iter::once(configs).chain(before::configs(befores)).collect();
     let is_one = all.len() == 1 && one_readership(&files, configs).is_some();
     for root in around.roots {

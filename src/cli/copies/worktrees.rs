@@ -12,7 +12,7 @@ use crate::cli::args::Inputs;
 use crate::cli::context::Context;
 use crate::error::Result;
 use crate::fs;
-use crate::repo::git::{is_kept_in, repository_of, submodule_name, trees_of};
+use crate::repo::git::{Git, changes, is_kept_in, repository_of, submodule_name, trees_of};
 
 /// Where something of a repository within another working tree, such as a submodule, would be in ours.
 pub(super) struct Elsewhere {
@@ -20,9 +20,30 @@ pub(super) struct Elsewhere {
     pub place: PathBuf,
     /// Whether ours has it, too. Each working tree has its own checkout of a submodule, at the commit of its branch.
     pub is_here: bool,
+    /// Files that are as in a commit that leads to the one that is checked out in ours: our history tells of them, and who came since.
+    in_our_history: BTreeSet<PathBuf>,
 }
 
 impl Elsewhere {
+    /// One that ours has at this place, if `is_here`.
+    fn new(place: PathBuf, is_here: bool, top: &Path, context: &Context) -> Self {
+        // What Git does not tell is not known.
+        let known = || {
+            let git_at = |top| Git::find(context.host, top).ok().flatten();
+            let (ours, theirs) = (git_at(&place)?, git_at(top)?);
+            let commit = changes::head(&theirs).ok()??;
+            let is_known = changes::leads_to_head(&ours, &commit).ok()?;
+            is_known.then(|| changes::as_committed(&theirs).ok())?
+        };
+        let in_our_history = is_here.then(known).flatten().unwrap_or_default();
+        Self { place, is_here, in_our_history }
+    }
+
+    /// Whether our own history tells of a file. `top` is that of its own repository.
+    pub fn is_known(&self, top: &Path, file: &Path) -> bool {
+        file.strip_prefix(top).is_ok_and(|name| self.in_our_history.contains(name))
+    }
+
     /// Where a file would be. `top` is that of its own repository.
     pub fn place_of(&self, top: &Path, file: &Path) -> Option<PathBuf> {
         Some(self.place.join(file.strip_prefix(top).ok()?))
@@ -30,7 +51,10 @@ impl Elsewhere {
 }
 
 /// The repositories within other working trees of those that we look at.
-pub(super) fn nested_elsewhere(roots: &BTreeSet<PathBuf>) -> Result<BTreeMap<PathBuf, Elsewhere>> {
+pub(super) fn nested_elsewhere(
+    roots: &BTreeSet<PathBuf>,
+    context: &Context,
+) -> Result<BTreeMap<PathBuf, Elsewhere>> {
     let mut found = BTreeMap::new();
     for root in roots {
         let Some(repository) = repository_of(root) else { continue };
@@ -55,7 +79,8 @@ pub(super) fn nested_elsewhere(roots: &BTreeSet<PathBuf>) -> Result<BTreeMap<Pat
                     Some(root.join(name)).filter(|there| there.join(".git").exists()).or_else(of_name);
                 let is_here = there.is_some();
                 let place = there.unwrap_or_else(|| root.join(name));
-                found.insert(top, Elsewhere { place, is_here });
+                let elsewhere = Elsewhere::new(place, is_here, &top, context);
+                found.insert(top, elsewhere);
             }
         }
     }

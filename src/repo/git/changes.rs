@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hints;
 use crate::os;
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::tree::{ObjectId, Tree};
+use crate::repo::git::tree::{Entry, ObjectId, Tree};
 use crate::repo::git::{Git, configs, history, revision, sequence};
 use crate::shown::typed;
 
@@ -72,6 +72,20 @@ fn since_commit(git: &Git, older: &str) -> Result<BTreeSet<PathBuf>> {
     let is_here = |name: &PathBuf| git.top().join(name).symlink_metadata().is_ok();
     changed.extend(marked(git, |mark| mark != b'H')?.into_iter().filter(is_here));
     Ok(changed)
+}
+
+/// The files of HEAD that are in the working tree as they are there.
+pub fn as_committed(git: &Git) -> Result<BTreeSet<PathBuf>> {
+    let changed = since_commit(git, "HEAD")?;
+    let tree = Tree::of_commit(git, "HEAD")?;
+    let files =
+        tree.iter().filter(|(name, entry)| matches!(entry, Entry::File(_)) && !changed.contains(*name));
+    Ok(files.map(|(name, _)| name.clone()).collect())
+}
+
+/// Whether a commit is HEAD, or leads to it.
+pub fn leads_to_head(git: &Git, commit: &str) -> Result<bool> {
+    Ok(git.ask(["merge-base", "--is-ancestor", revision(commit)?, "HEAD"])?.code == Some(0))
 }
 
 /// What a change is about: files, and what is below the configs among them.

@@ -125,6 +125,16 @@ fn what_a_submodule_has_in_another_working_tree_is_no_other_place() {
     assert!(test.read_text("../outer/sec/s.yaml").contains(&outer.mallory));
     let checked = test.sealant(&["check"]).cwd("../outer/sec").run().ok();
     assert!(!checked.text().contains('['), "{checked}");
+    // Where the other one is behind, our history tells what was renamed, and who joined.
+    let third = new_identity(test, &test.home("third.txt"));
+    outer.git("../outer/sec", &["mv", "s.yaml", "renamed.yaml"]);
+    outer.commit("../outer/sec");
+    test.write(
+        "../outer/sec/.sops.yaml",
+        format!("creation_rules:\n  - age: {},{third}\n", outer.repo.recipient),
+    );
+    let _ = test.sealant(&["updatekeys", "--rotate", "--yes", "renamed.yaml"]).cwd("../outer/sec").run().ok();
+    assert!(test.read_text("../outer/sec/renamed.yaml").contains(&third));
 }
 
 /// A working tree has not the submodules that another one has, whatever branch and rules are there: a copy of what is in them is one.
