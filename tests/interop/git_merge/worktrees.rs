@@ -146,6 +146,9 @@ fn a_folder_is_taken_without_the_working_trees_within_it() {
     assert!(trees.ben_reads(trees.main));
     assert_eq!(test.read_text(format!("{}/s.yaml", trees.other)), before);
     let _ = test.sealant(&["updatekeys", "--yes", ".worktrees/f"]).run().ok();
+    // It hides no rule, as another repository would.
+    let checked = test.sealant(&["check"]).run().ok();
+    assert!(!checked.text().contains("hidden-rule"), "{checked}");
 }
 
 /// A repository with a working tree within it. `dev/` is for Mallory, too, and all else for us.

@@ -120,8 +120,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let asked = args.inputs.files.clone();
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
-    let repositories = links::files_within(&inputs);
     let found = copies::FoundRepositories::in_folders(&inputs, context);
+    let mut repositories = links::files_within(&inputs);
+    // Another working tree has the rules of its own branch.
+    repositories.retain(|top, _| found.other_with(&real(top)).is_none());
     let since = match &args.base {
         Some(base) => leave_out_unchanged(&mut inputs, base, context)?,
         None => Since::default(),
