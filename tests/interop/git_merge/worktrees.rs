@@ -147,6 +147,9 @@ fn a_folder_is_taken_without_the_working_trees_within_it() {
     assert_eq!(test.read_text(format!("{}/s.yaml", trees.other)), before);
     let _ = test.sealant(&["updatekeys", "--yes", ".worktrees/f"]).run().ok();
     // It hides no rule, as another repository would.
+    let rule =
+        format!("creation_rules:\n  - path_regex: .*\n    age: {},{}\n", trees.repo.recipient, trees.ben);
+    test.write(".sops.yaml", rule);
     let checked = test.sealant(&["check"]).run().ok();
     assert!(!checked.text().contains("hidden-rule"), "{checked}");
 }
