@@ -38,7 +38,7 @@ pub use lock::Lock;
 pub use nameless::Nameless;
 pub use private_dir::{PrivateDir, Reader};
 pub use read::{
-    is_large_binary, meant, open_named, read, read_at_most, read_found, refuse_special, start_of,
+    are_same, is_large_binary, meant, open_named, read, read_at_most, read_found, refuse_special, start_of,
 };
 pub use real::{is_link, link_at, real_folder, target};
 pub use walk::{Walk, files_below, folders_in, links, walk};

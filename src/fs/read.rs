@@ -63,6 +63,14 @@ pub fn read_found(path: &Path, limit: u64) -> Result<SecretBytes> {
     read_open(path, file, &metadata, limit)
 }
 
+/// Whether two such files of at most `limit` bytes have the same content.
+pub fn are_same(one: &Path, other: &Path, limit: u64) -> bool {
+    let size = |path| fs::metadata(path).ok().filter(Metadata::is_file).map(|found| found.len());
+    let is_of_one_size = size(one).is_some_and(|bytes| bytes <= limit && size(other) == Some(bytes));
+    let read = |path| read_found(path, limit).ok();
+    is_of_one_size && read(one).zip(read(other)).is_some_and(|(one, other)| *one == *other)
+}
+
 /// Opens such a file.
 fn open_found(path: &Path) -> Result<(File, Metadata)> {
     let metadata = fs::metadata(path).map_err(|error| cannot_open(path, error))?;

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::real;
+use rayon::prelude::*;
+
 use super::worktrees::{self, Elsewhere, Found};
 use crate::cli::context::Context;
 use crate::error::Result;
@@ -59,18 +61,19 @@ impl Around {
 
     /// What is in the folders, and in other working trees of the repositories.
     pub fn below(&self, context: &Context) -> Result<Below> {
-        let elsewhere = worktrees::nested_elsewhere(&self.roots, context)?;
+        let elsewhere = worktrees::nested_elsewhere(&self.roots)?;
         // What is below one of them anyway is walked once.
         let is_apart = |top: &&PathBuf| !top.ancestors().any(|above| self.tops.contains(above));
         let all: BTreeSet<PathBuf> =
             self.tops.iter().chain(elsewhere.keys().filter(is_apart)).cloned().collect();
-        let fs::Walk { mut files, repositories, .. } = fs::walk(&all.iter().cloned().collect::<Vec<_>>());
+        let fs::Walk { files, repositories, .. } = fs::walk(&all.iter().cloned().collect::<Vec<_>>());
         let found = Found::new(repositories.into_iter().chain(all), &self.roots, &elsewhere);
-        let is_known = |file: &Path| {
-            let other = file.ancestors().find_map(|above| elsewhere.get_key_value(above));
-            other.is_some_and(|(top, elsewhere)| elsewhere.is_known(top, file))
+        let counts = |file: &Path| {
+            let other = || file.ancestors().find_map(|above| elsewhere.get_key_value(above));
+            found.other_with(file).is_none()
+                && !other().is_some_and(|(top, elsewhere)| elsewhere.is_known(top, file, context))
         };
-        files.retain(|file| found.other_with(file).is_none() && !is_known(file));
+        let files = files.into_par_iter().filter(|file| counts(file)).collect();
         // Of a submodule that ours has as well, the history is looked at there.
         let is_here = |top: &PathBuf| elsewhere.get(top).is_some_and(|elsewhere| elsewhere.is_here);
         let nested =

@@ -40,7 +40,7 @@ use crate::sealed_secret::SealedFile;
 use crate::secret::{DataKey, SecretBytes};
 use crate::shown::typed;
 use crate::sops::Trial;
-use around::{Around, Place};
+use around::{Around, Below, Place};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use holding::{Holding, parsed};
 use past::{Asked, PastRule, PastScope, Sought, Version};
@@ -501,60 +501,65 @@ pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, 
     neighbours.refuse(path, file, keys)
 }
 
-/// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
-pub(super) fn add_all(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    let around = Around::looked_at(copies, context)?;
-    let below = around.below(context)?;
-    let rules = Rules { configs, began: &[], chosen: &Chosen::read(&around, &below, context)? };
-    add_files(&below.files, &below.elsewhere, copies, &rules, context)?;
-    add_absent_beside(&around, copies, configs, context)
+/// What is around files that were looked at.
+pub(super) struct Beside<'a> {
+    around: Around,
+    below: Below,
+    configs: &'a Configs,
+    context: &'a Context<'a>,
 }
 
-/// As [`add_all`], of what a sparse checkout leaves out alone, and a linked working tree of submodules: the rest was looked at.
-pub(super) fn add_left_out(copies: &mut Copies, configs: &Configs, context: &Context) -> Result<()> {
-    let around = Around::looked_at(copies, context)?;
-    let mut below = around.below(context)?;
-    below.files.retain(|file| file.ancestors().any(|above| below.elsewhere.contains_key(above)));
-    let rules = Rules { configs, began: &[], chosen: &Chosen::read(&around, &below, context)? };
-    add_files(&below.files, &below.elsewhere, copies, &rules, context)?;
-    add_absent_beside(&around, copies, configs, context)
-}
-
-/// Adds content that was once at a place whose readers a rule names, and is in a file that we looked at, where more may
-/// read. `befores` is what was before a change. Reads only what is not as the index has it, at places that fewer may
-/// read than one of those files.
-pub(super) fn add_past(
-    copies: &mut Copies,
-    configs: &Configs,
-    befores: &[Before],
-    context: &Context,
-) -> Result<()> {
-    let around = Around::looked_at(copies, context)?;
-    let files = around.below(context)?.files;
-    let all: Vec<&Configs> = iter::once(configs).chain(before::configs(befores)).collect();
-    let is_one = all.len() == 1 && one_readership(&files, configs).is_some();
-    for root in around.roots {
-        match Git::of(context.host, &root) {
-            Ok(git) => {
-                for before in befores.iter().filter(|before| before.top == git.top()) {
-                    add_states_before(
-                        copies,
-                        &before.tree,
-                        git.top(),
-                        &before.configs,
-                        &mut Blobs::open(&git)?,
-                    )?;
-                }
-                let of_top = befores.iter().filter(|before| before.top == git.top());
-                let before: Vec<ObjectId> = of_top.map(|before| before.id.clone()).collect();
-                let sought = Sought { wanted: PastScope::Shared, asked: &[], before: &before };
-                past::add(copies, &git, &all, &sought, is_one, context)?;
-            }
-            Err(_) if is_one => {}
-            Err(error) => context.ui.warning_of(&unasked(&root, error)),
-        }
+impl<'a> Beside<'a> {
+    pub fn of(copies: &Copies, configs: &'a Configs, context: &'a Context<'a>) -> Result<Self> {
+        let around = Around::looked_at(copies, context)?;
+        Ok(Self { below: around.below(context)?, around, configs, context })
     }
-    Ok(())
+
+    /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
+    pub fn add_all(&self, copies: &mut Copies) -> Result<()> {
+        self.add(self.below.files.iter(), copies)
+    }
+
+    /// The same of what a sparse checkout leaves out alone, and other working trees have in submodules: the rest was looked at.
+    pub fn add_left_out(&self, copies: &mut Copies) -> Result<()> {
+        let is_elsewhere =
+            |file: &&PathBuf| file.ancestors().any(|above| self.below.elsewhere.contains_key(above));
+        self.add(self.below.files.iter().filter(is_elsewhere), copies)
+    }
+
+    fn add<'f>(&self, files: impl Iterator<Item = &'f PathBuf>, copies: &mut Copies) -> Result<()> {
+        let chosen = Chosen::read(&self.around, &self.below, self.context)?;
+        let rules = Rules { configs: self.configs, began: &[], chosen: &chosen };
+        add_files(files, &self.below.elsewhere, copies, &rules, self.context)?;
+        add_absent_beside(&self.around, copies, self.configs, self.context)
+    }
+
+    /// Adds content that was once at a place whose readers a rule names, and is in a file that we looked at, where more may
+    /// read. `befores` is what was before a change. Reads only what is not as the index has it, at places that fewer may
+    /// read than one of those files.
+    pub fn add_past(&self, copies: &mut Copies, befores: &[Before]) -> Result<()> {
+        let Self { around, below, configs, context } = self;
+        let all: Vec<&Configs> = iter::once(*configs).chain(before::configs(befores)).collect();
+        let is_one = all.len() == 1 && one_readership(&below.files, configs).is_some();
+        for root in &around.roots {
+            let git = match Git::of(context.host, root) {
+                Ok(git) => git,
+                Err(_) if is_one => continue,
+                Err(error) => {
+                    context.ui.warning_of(&unasked(root, error));
+                    continue;
+                }
+            };
+            let befores: Vec<&Before> = befores.iter().filter(|before| before.top == git.top()).collect();
+            for Before { tree, configs, .. } in &befores {
+                add_states_before(copies, tree, git.top(), configs, &mut Blobs::open(&git)?)?;
+            }
+            let before: Vec<ObjectId> = befores.iter().map(|before| before.id.clone()).collect();
+            let sought = Sought { wanted: PastScope::Shared, asked: &[], before: &before };
+            past::add(copies, &git, &all, &sought, is_one, context)?;
+        }
+        Ok(())
+    }
 }
 
 /// Adds what files that were looked at held in a commit before a change. `top` is what their paths begin with, as Git does not.
@@ -583,7 +588,7 @@ fn add_states_before(
     Ok(())
 }
 
-/// As [`add_past`], of what one commit has and a change takes away or replaces: paths are those of Git.
+/// As [`Beside::add_past`], of what one commit has and a change takes away or replaces: paths are those of Git.
 pub(super) fn add_replaced(
     copies: &mut Copies,
     tree: &Tree,

@@ -15,7 +15,7 @@ use crate::keys::KeySet;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::{self, Staged};
 use crate::repo::git::tree::Tree;
-use crate::repo::git::{Git, changes, root_of};
+use crate::repo::git::{Git, NoGit, changes, root_of};
 
 /// The configs of submodules at the commits that were chosen, where others are checked out, by the tops of these.
 #[derive(Default)]
@@ -36,12 +36,23 @@ impl Chosen {
             return Ok(Self::default());
         }
         let all: BTreeSet<&PathBuf> = below.nested.iter().chain(below.elsewhere.keys()).collect();
-        let mut chosen = BTreeMap::new();
+        let mut by_outer: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
         for top in all.into_iter().filter(|top| !around.roots.contains(*top)) {
-            let place = below.elsewhere.get(top).map_or(top, |elsewhere| &elsewhere.place);
+            if let Some(outer) = top.parent().and_then(root_of) {
+                by_outer.entry(outer).or_default().push(top);
+            }
+        }
+        let mut chosen = BTreeMap::new();
+        for (outer, tops) in by_outer {
             // What Git does not open is told where its history is wanted.
-            if let Some(of_one) = OfOne::read(top, place, &lookup, context).unwrap_or_default() {
-                chosen.insert(top.clone(), of_one);
+            let Ok(Some(outer)) = Git::find(context.host, outer) else { continue };
+            let names: Vec<&Path> =
+                tops.iter().filter_map(|top| top.strip_prefix(outer.top()).ok()).collect();
+            for name in changes::unstaged_at(&outer, &names).unwrap_or_default() {
+                let top = outer.top().join(&name);
+                let place = below.elsewhere.get(&top).map_or(&*top, |elsewhere| &elsewhere.place);
+                let of_one = OfOne::read(&outer, &name, place, &lookup, context).unwrap_or_default();
+                chosen.extend(of_one.map(|of_one| (top, of_one)));
             }
         }
         Ok(Self(chosen))
@@ -64,21 +75,16 @@ impl Chosen {
 }
 
 impl OfOne {
-    /// `None` where what is checked out is the commit that was chosen, or that is not there.
-    fn read(top: &Path, place: &Path, lookup: &Lookup, context: &Context) -> Result<Option<Self>> {
-        let Some(outer) = top.parent().and_then(root_of) else { return Ok(None) };
-        let (Some(outer), Some(git)) =
-            (Git::find(context.host, outer).ok().flatten(), Git::find(context.host, top).ok().flatten())
-        else {
-            return Ok(None);
-        };
-        let Ok(name) = top.strip_prefix(outer.top()) else { return Ok(None) };
-        let chosen = Tree::submodule_of_index(&outer, name)?;
-        let Some(chosen) =
-            chosen.filter(|chosen| changes::head_id(&git).ok().flatten().as_ref() != Some(chosen))
-        else {
-            return Ok(None);
-        };
+    /// `None` where the commit that was chosen is not there.
+    fn read(
+        outer: &Git,
+        name: &Path,
+        place: &Path,
+        lookup: &Lookup,
+        context: &Context,
+    ) -> Result<Option<Self>> {
+        let git = Git::find(context.host, &outer.top().join(name)).map_err(NoGit::into_error)?;
+        let Some((git, chosen)) = git.zip(Tree::submodule_of_index(outer, name)?) else { return Ok(None) };
         let tree = Tree::of_commit(&git, chosen.as_str())?;
         let of_place = Staged::read(place, &tree, None, &mut Blobs::open(&git)?)?;
         let now = Configs::from_source(lookup.clone(), Within { top: place.to_path_buf(), staged: of_place });

@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::around::Place;
 use super::real;
 use crate::cli::args::Inputs;
 use crate::cli::context::Context;
+use crate::document::MAX_BINARY;
 use crate::error::Result;
 use crate::fs;
 use crate::repo::git::{Git, changes, is_kept_in, repository_of, submodule_name, trees_of};
@@ -21,27 +23,16 @@ pub(super) struct Elsewhere {
     /// Whether ours has it, too. Each working tree has its own checkout of a submodule, at the commit of its branch.
     pub is_here: bool,
     /// Files that are as in a commit that leads to the one that is checked out in ours: our history tells of them, and who came since.
-    in_our_history: BTreeSet<PathBuf>,
+    in_our_history: OnceLock<BTreeSet<PathBuf>>,
 }
 
 impl Elsewhere {
-    /// One that ours has at this place, if `is_here`.
-    fn new(place: PathBuf, is_here: bool, top: &Path, context: &Context) -> Self {
-        // What Git does not tell is not known.
-        let known = || {
-            let git_at = |top| Git::find(context.host, top).ok().flatten();
-            let (ours, theirs) = (git_at(&place)?, git_at(top)?);
-            let commit = changes::head(&theirs).ok()??;
-            let is_known = changes::leads_to_head(&ours, &commit).ok()?;
-            is_known.then(|| changes::as_committed(&theirs).ok())?
-        };
-        let in_our_history = is_here.then(known).flatten().unwrap_or_default();
-        Self { place, is_here, in_our_history }
-    }
-
-    /// Whether our own history tells of a file. `top` is that of its own repository.
-    pub fn is_known(&self, top: &Path, file: &Path) -> bool {
-        file.strip_prefix(top).is_ok_and(|name| self.in_our_history.contains(name))
+    /// Whether a file is the same as ours, or our history tells of it. `top` is that of its own repository.
+    pub fn is_known(&self, top: &Path, file: &Path, context: &Context) -> bool {
+        let Some(name) = file.strip_prefix(top).ok().filter(|_| self.is_here) else { return false };
+        let known = || history_in(top, &self.place, context).unwrap_or_default();
+        fs::are_same(file, &self.place.join(name), MAX_BINARY as u64)
+            || self.in_our_history.get_or_init(known).contains(name)
     }
 
     /// Where a file would be. `top` is that of its own repository.
@@ -50,11 +41,16 @@ impl Elsewhere {
     }
 }
 
+/// The files of a repository that are as in a commit that leads to another one's; `None` where Git does not tell.
+fn history_in(top: &Path, other: &Path, context: &Context) -> Option<BTreeSet<PathBuf>> {
+    let git_at = |top| Git::find(context.host, top).ok().flatten();
+    let (git, other) = (git_at(top)?, git_at(other)?);
+    let commit = changes::head(&git).ok()??;
+    changes::leads_to_head(&other, &commit).ok()?.then(|| changes::as_committed(&git).ok())?
+}
+
 /// The repositories within other working trees of those that we look at.
-pub(super) fn nested_elsewhere(
-    roots: &BTreeSet<PathBuf>,
-    context: &Context,
-) -> Result<BTreeMap<PathBuf, Elsewhere>> {
+pub(super) fn nested_elsewhere(roots: &BTreeSet<PathBuf>) -> Result<BTreeMap<PathBuf, Elsewhere>> {
     let mut found = BTreeMap::new();
     for root in roots {
         let Some(repository) = repository_of(root) else { continue };
@@ -79,8 +75,7 @@ pub(super) fn nested_elsewhere(
                     Some(root.join(name)).filter(|there| there.join(".git").exists()).or_else(of_name);
                 let is_here = there.is_some();
                 let place = there.unwrap_or_else(|| root.join(name));
-                let elsewhere = Elsewhere::new(place, is_here, &top, context);
-                found.insert(top, elsewhere);
+                found.insert(top, Elsewhere { place, is_here, in_our_history: OnceLock::new() });
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::batch::{self, Source};
 use crate::cli::args::plain_path;
 use crate::cli::args::{FormatArgs, Formats, IdentityArgs, Input, InputArgs, Inputs};
 use crate::cli::context::{Context, block_on};
-use crate::cli::copies::{self, real};
+use crate::cli::copies::{self, Beside, real};
 use crate::cli::encryption::Encrypt;
 use crate::cli::pipeline::{chunks, read};
 use crate::cli::repository::{self, Purpose};
@@ -184,11 +184,13 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
     looked.add_configs(hiding.collect(), &working_dir, context);
     for mut copies in copies.into_values().filter(|copies| !copies.is_empty()) {
-        let others = match is_part || top != working_dir {
-            true => copies::add_all(&mut copies, &configs, context),
-            false => copies::add_left_out(&mut copies, &configs, context),
-        };
-        let added = others.and_then(|()| copies::add_past(&mut copies, &configs, befores, context));
+        let added = Beside::of(&copies, &configs, context).and_then(|beside| {
+            match is_part || top != working_dir {
+                true => beside.add_all(&mut copies)?,
+                false => beside.add_left_out(&mut copies)?,
+            }
+            beside.add_past(&mut copies, befores)
+        });
         // What may have been copied or moved is not said to be clean.
         added.unwrap_or_else(|error| looked.failures.add(context.ui, &error));
         looked.found.extend(copies.found().into_iter().map(|(file, finding)| Found::new(file, finding)));
