@@ -62,6 +62,16 @@ pub(super) fn inputs_to_write(args: &InputArgs, context: &Context) -> Result<Inp
     Ok(inputs)
 }
 
+/// The files in a folder, Git's own rules aside, without those of other working trees of its repository, except for sops.
+pub(super) fn files_in(folder: &Path, context: &Context) -> Result<Vec<PathBuf>> {
+    let args = InputArgs { files: vec![folder.to_path_buf()], filename_override: None };
+    let mut inputs = args.inputs()?;
+    if !context.is_sops() {
+        leave_out_other_trees(&mut inputs, context);
+    }
+    Ok(inputs.inputs.into_iter().filter_map(|input| input.path).collect())
+}
+
 /// What is wrong with a config above the repository: only this machine has it. A config that somebody named is meant so.
 pub(super) fn config_outside(config: &Path, git: &Git, context: &Context) -> Result<Option<Error>> {
     let lookup = context.lookup()?;

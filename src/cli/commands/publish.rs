@@ -11,11 +11,11 @@ use crate::cli::context::{Context, block_on};
 use crate::cli::copies::Neighbours;
 use crate::cli::merging;
 use crate::cli::pipeline;
+use crate::cli::repository;
 use crate::config::{Configs, Destination, Policy, Selection, Target};
 use crate::document::{self, Document};
 use crate::encrypted_file::{EncryptedFile, OpenedFile};
 use crate::error::{Error, Kind, Result};
-use crate::fs;
 use crate::host::Host;
 use crate::journal::{self, Action, Entry};
 #[cfg(feature = "aws")]
@@ -77,7 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         return Err(Error::new(Kind::Other, "is a folder").in_file(&root).advise("Add --recursive."));
     }
     let files = match root.is_dir() {
-        true => fs::walk(std::slice::from_ref(&root)).files,
+        true => repository::files_in(&root, context)?,
         false => vec![root.clone()],
     };
     merging::refuse_to_send(context, files.iter().map(PathBuf::as_path))?;

@@ -224,10 +224,13 @@ fn what_is_encrypted_for_others_where_it_is_sent_is_no_copy_of_its_like() {
     git(&test, &["mv", "dev/a.yaml", "dev/b.yaml"]);
     commit(&test);
     test.write("dev/c.yaml", test.read("dev/b.yaml"));
+    // What another branch has is not sent along.
+    git(&test, &["worktree", "add", "-q", "--detach", "dev/.worktree"]);
     run(&["publish", "--yes", "--recursive", "dev"]).ok();
     for _ in ["b", "c"] {
         assert!(uploads.recv().expect("an upload").1.contains(to.as_str()));
     }
+    assert!(uploads.try_recv().is_err());
     let told = run(&["check"]);
     assert!(!told.text().contains("[copied]") && !told.text().contains("[moved]"), "{told}");
     test.write("dev/db.yaml", test.read("prod/db.yaml"));
