@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::fs;
 use crate::host::Host;
 use crate::repo::copies::Copies;
-use crate::repo::git::{are_of_one_repository, named_top, repository_of, trees_of};
+use crate::repo::git::{are_of_one_repository, is_left_over, named_top, repository_of, trees_of};
 
 /// Where copies of some files may be.
 pub(super) struct Around {
@@ -61,7 +61,7 @@ impl Around {
 
     /// What is in the folders, and in other working trees of the repositories.
     pub fn below(&self, context: &Context) -> Result<Below> {
-        let elsewhere = worktrees::nested_elsewhere(&self.roots)?;
+        let elsewhere = worktrees::nested_elsewhere(&self.roots, context)?;
         // What is below one of them anyway is walked once.
         let is_apart = |top: &&PathBuf| !top.ancestors().any(|above| self.tops.contains(above));
         let all: BTreeSet<PathBuf> =
@@ -75,9 +75,9 @@ impl Around {
         };
         let files = files.into_par_iter().filter(|file| counts(file)).collect();
         // Of a submodule that ours has as well, the history is looked at there.
-        let is_here = |top: &PathBuf| elsewhere.get(top).is_some_and(|elsewhere| elsewhere.is_here);
-        let nested =
-            found.nested.into_iter().filter(|top| !self.tops.contains(top) && !is_here(top)).collect();
+        let is_here = |top: &PathBuf| elsewhere.get(top).is_some_and(|elsewhere| elsewhere.here.is_some());
+        let counts = |top: &PathBuf| !self.tops.contains(top) && !is_here(top) && !is_left_over(top);
+        let nested = found.nested.into_iter().filter(counts).collect();
         Ok(Below { files, nested, elsewhere })
     }
 }

@@ -668,18 +668,23 @@ fn add_files<'f>(
         let holding = Holding::of(format, &bytes)?;
         let shown = path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
         let other = in_other(path);
-        let ours = other.and_then(|(top, elsewhere)| elsewhere.place_of(top, path));
-        let now = match (other, &ours) {
-            (Some((top, _)), Some(ours)) if !is_its_own(top, path) => past_rule_of(ours, configs),
-            _ => rule_of(path, configs),
+        let at = |place: &PathBuf, top: &PathBuf| place.join(path.strip_prefix(top).unwrap_or(path));
+        let now = match other {
+            Some((top, elsewhere)) if !is_its_own(top, path) => {
+                let rules =
+                    elsewhere.places.iter().filter_map(|place| past_rule_of(&at(place, top), configs));
+                let rules: Vec<_> = rules.map(Some).collect();
+                if rules.is_empty() { vec![None] } else { rules }
+            }
+            _ => vec![rule_of(path, configs)],
         };
-        let is_here = other.is_some_and(|(_, elsewhere)| elsewhere.is_here);
-        let place = ours.filter(|_| is_here).unwrap_or_else(|| real(path));
-        let is_version = other.is_some() && now.is_some();
+        let here = other.and_then(|(top, elsewhere)| Some(at(elsewhere.here.as_ref()?, top)));
+        let place = here.unwrap_or_else(|| real(path));
+        let is_version = |rule: &Option<KeySet>| other.is_some() && rule.is_some();
         let began = began.iter().filter_map(|began| past_rule_of(path, began));
-        let present = iter::once(now).chain(began.map(Some)).map(|rule| (rule, is_version));
-        let rules = present.chain(chosen.rule_of(path).map(|rule| (Some(rule), true)));
-        let held = rules.filter_map(|(rule, is_version)| {
+        let present = now.into_iter().chain(began.map(Some)).map(|rule| (is_version(&rule), rule));
+        let rules = present.chain(chosen.rules_of(path).into_iter().map(|rule| (true, Some(rule))));
+        let held = rules.filter_map(|(is_version, rule)| {
             let file = Named { path: place.clone(), shown: shown.clone() };
             Some((file, is_version, holding.held(rule.as_ref())?))
         });

@@ -3,8 +3,10 @@
 //! Owns that a file of one is no copy of the same file in another: each has the rules of its branch. What is committed there is in
 //! the history of the repository, which is looked at; what is only on the disk there, is not.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::OnceLock;
 
 use super::around::Place;
@@ -14,30 +16,36 @@ use crate::cli::context::Context;
 use crate::document::MAX_BINARY;
 use crate::error::Result;
 use crate::fs;
-use crate::repo::git::{Git, changes, is_kept_in, repository_of, submodule_name, trees_of};
+use crate::repo::git::{
+    Git, changes, is_kept_in, is_left_over, repository_of, root_of, submodule_name, trees_of,
+};
 
-/// Where something of a repository within another working tree, such as a submodule, would be in ours.
+/// A repository within another working tree, such as a submodule.
 pub(super) struct Elsewhere {
-    /// The top there, which may have none.
-    pub place: PathBuf,
-    /// Whether ours has it, too. Each working tree has its own checkout of a submodule, at the commit of its branch.
-    pub is_here: bool,
+    /// That working tree, and ours.
+    pub tree: PathBuf,
+    pub root: PathBuf,
+    /// Where it would be in ours: where our commit has the submodule of that name, and at its path there.
+    pub places: Vec<PathBuf>,
+    /// Which of these ours has. Each working tree has its own checkout of a submodule, at the commit of its branch.
+    pub here: Option<PathBuf>,
     /// Files that are as in a commit that leads to the one that is checked out in ours: our history tells of them, and who came since.
     in_our_history: OnceLock<BTreeSet<PathBuf>>,
 }
 
 impl Elsewhere {
-    /// Whether a file is the same as ours, or our history tells of it. `top` is that of its own repository.
-    pub fn is_known(&self, top: &Path, file: &Path, context: &Context) -> bool {
-        let Some(name) = file.strip_prefix(top).ok().filter(|_| self.is_here) else { return false };
-        let known = || history_in(top, &self.place, context).unwrap_or_default();
-        fs::are_same(file, &self.place.join(name), MAX_BINARY as u64)
-            || self.in_our_history.get_or_init(known).contains(name)
+    fn new(tree: &Path, root: &Path, places: Vec<PathBuf>) -> Self {
+        let here = places.iter().find(|place| place.join(".git").exists()).cloned();
+        let (tree, root) = (tree.to_path_buf(), root.to_path_buf());
+        Self { tree, root, places, here, in_our_history: OnceLock::new() }
     }
 
-    /// Where a file would be. `top` is that of its own repository.
-    pub fn place_of(&self, top: &Path, file: &Path) -> Option<PathBuf> {
-        Some(self.place.join(file.strip_prefix(top).ok()?))
+    /// Whether a file is the same as ours, or our history tells of it. `top` is that of its own repository.
+    pub fn is_known(&self, top: &Path, file: &Path, context: &Context) -> bool {
+        let (Some(here), Ok(name)) = (&self.here, file.strip_prefix(top)) else { return false };
+        let known = || history_in(top, here, context).unwrap_or_default();
+        fs::are_same(file, &here.join(name), MAX_BINARY as u64)
+            || self.in_our_history.get_or_init(known).contains(name)
     }
 }
 
@@ -49,37 +57,52 @@ fn history_in(top: &Path, other: &Path, context: &Context) -> Option<BTreeSet<Pa
     changes::leads_to_head(&other, &commit).ok()?.then(|| changes::as_committed(&git).ok())?
 }
 
-/// The repositories within other working trees of those that we look at.
-pub(super) fn nested_elsewhere(roots: &BTreeSet<PathBuf>) -> Result<BTreeMap<PathBuf, Elsewhere>> {
-    let mut found = BTreeMap::new();
+/// The repositories within other working trees of those that we look at, by their tops.
+pub(super) fn nested_elsewhere(
+    roots: &BTreeSet<PathBuf>,
+    context: &Context,
+) -> Result<BTreeMap<PathBuf, Elsewhere>> {
+    let mut found: BTreeMap<PathBuf, Elsewhere> = BTreeMap::new();
     for root in roots {
         let Some(repository) = repository_of(root) else { continue };
         let trees: BTreeSet<PathBuf> = trees_of(&repository)?.into_iter().collect();
-        let mut others = trees.difference(roots).peekable();
-        if others.peek().is_none() {
-            continue;
-        }
         // One tree may lie within another.
-        let nested = |tree: &Path| -> Vec<PathBuf> {
-            let nearest = |top: &Path| top.ancestors().find(|above| trees.contains(*above)) == Some(tree);
-            let tops = fs::walk(&[tree.to_path_buf()]).repositories.into_iter().map(|top| real(&top));
-            tops.filter(|top| !trees.contains(top) && nearest(top)).collect()
+        let is_of = |tree: &Path, top: &Path| {
+            top != tree && top.ancestors().find(|above| trees.contains(*above)) == Some(tree)
         };
-        let ours: HashMap<PathBuf, PathBuf> =
-            nested(root).into_iter().filter_map(|top| Some((submodule_name(&top)?, top))).collect();
-        for tree in others {
-            for top in nested(tree) {
+        let names = OnceCell::new();
+        for tree in trees.difference(roots) {
+            let tops = fs::walk(slice::from_ref(tree)).repositories.into_iter().map(|top| real(&top));
+            let tops = tops.filter(|top| is_of(tree, top) && !is_left_over(top));
+            // The outer ones come first.
+            for top in tops.collect::<BTreeSet<_>>() {
                 let Ok(name) = top.strip_prefix(tree) else { continue };
-                let of_name = || submodule_name(&top).and_then(|name| ours.get(&name).cloned());
-                let there =
-                    Some(root.join(name)).filter(|there| there.join(".git").exists()).or_else(of_name);
-                let is_here = there.is_some();
-                let place = there.unwrap_or_else(|| root.join(name));
-                found.insert(top, Elsewhere { place, is_here, in_our_history: OnceLock::new() });
+                let outer = top.parent().and_then(root_of).and_then(|outer| found.get_key_value(outer));
+                let mut places: Vec<PathBuf> = match outer {
+                    Some((outer, elsewhere)) => {
+                        let within = top.strip_prefix(outer).unwrap_or(name);
+                        elsewhere.places.iter().map(|place| place.join(within)).collect()
+                    }
+                    None => {
+                        let names: &HashMap<_, _> = names.get_or_init(|| names_of_submodules(root, context));
+                        let named = submodule_name(&top).and_then(|name| names.get(&name));
+                        named.map(|path| root.join(path)).into_iter().collect()
+                    }
+                };
+                if !places.contains(&root.join(name)) {
+                    places.push(root.join(name));
+                }
+                found.insert(top.clone(), Elsewhere::new(tree, root, places));
             }
         }
     }
     Ok(found)
+}
+
+/// Where the submodules of a working tree are, by the names that Git has for them.
+fn names_of_submodules(root: &Path, context: &Context) -> HashMap<PathBuf, PathBuf> {
+    let git = Git::find(context.host, root).ok().flatten();
+    git.and_then(|git| changes::submodules(&git).ok()).unwrap_or_default()
 }
 
 /// The tops of repositories that were found.

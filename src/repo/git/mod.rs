@@ -40,7 +40,8 @@ use crate::secret::SecretBytes;
 use crate::shown;
 use place::Place;
 pub use place::{
-    NoGit, are_of_one_repository, is_kept_in, named_top, repository_of, root_of, submodule_name, trees_of,
+    NoGit, are_of_one_repository, is_kept_in, is_left_over, named_top, repository_of, root_of,
+    submodule_name, trees_of,
 };
 use running::Running;
 

@@ -223,6 +223,17 @@ fn setting(config: &str, section: &str, name: &str) -> Option<String> {
     found
 }
 
+/// Whether a `.git` is left from where a submodule was: Git moves its working tree, and keeps what it cannot take away. What the
+/// repository has is told by the tree that it knows.
+pub fn is_left_over(top: &Path) -> bool {
+    let Some(git_dir) =
+        git_dir_of(top).ok().filter(|git_dir| git_dir.join("commondir").symlink_metadata().is_err())
+    else {
+        return false;
+    };
+    main_tree_of(&git_dir).is_some_and(|tree| tree != top && repository_of(&tree).as_ref() == Some(&git_dir))
+}
+
 /// What Git calls a submodule by whose repository a top is kept, if it is; each working tree has one of that name.
 pub fn submodule_name(top: &Path) -> Option<PathBuf> {
     let git_dir = os::real_path(git_dir_of(top).ok()?).ok()?;

@@ -111,14 +111,23 @@ impl Tree {
         Ok(())
     }
 
-    /// The commit of a submodule that is staged, named from the top; `None` where there is none.
-    pub fn submodule_of_index(git: &Git, name: &Path) -> Result<Option<ObjectId>> {
-        let args = ["ls-files", "--stage", "-z", "--"].map(OsStr::new);
-        let staged = Self::parse(&git.run(args.into_iter().chain([name.as_os_str()]))?)?;
-        Ok(match staged.get(name) {
-            Some(Entry::Submodule(id)) => Some(id.clone()),
+    /// What is staged at some paths, each named from the top.
+    pub fn of_index_at(git: &Git, names: &[&Path]) -> Result<Self> {
+        let mut found = Self::default();
+        for chunk in names.chunks(PATHS_AT_ONCE) {
+            let args = ["ls-files", "--stage", "-z", "--"].map(OsStr::new);
+            let listed = git.run(args.into_iter().chain(chunk.iter().map(|name| name.as_os_str())))?;
+            found.entries.extend(Self::parse(&listed)?.entries);
+        }
+        Ok(found)
+    }
+
+    /// The commit of a submodule; `None` where there is none.
+    pub fn submodule(&self, name: &Path) -> Option<&ObjectId> {
+        match self.get(name)? {
+            Entry::Submodule(commit) => Some(commit),
             _ => None,
-        })
+        }
     }
 
     /// What a commit holds.

@@ -213,6 +213,62 @@ fn whom_another_commit_of_a_submodule_names_is_not_let_in() {
     }
 }
 
+/// The same where another working tree has the whole request, and ours chooses.
+#[test]
+fn whom_a_submodule_of_another_branch_names_is_not_let_in() {
+    for what in ["another commit", "a commit that is not there", "it is gone there", "another path"] {
+        let outer = Outer::vendored();
+        let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
+        let url = test.path("").display().to_string();
+        outer.rules(OUTER, "^(b|moved)/", true);
+        outer.commit(OUTER);
+        outer.links(OUTER, "../linked");
+        if what == "another path" {
+            outer.git(OUTER, &["mv", "sec", "moved"]);
+        } else {
+            let both = format!("{},{}", outer.repo.recipient, outer.mallory);
+            test.write(format!("{sec}/.sops.yaml"), format!("creation_rules:\n  - age: {both}\n"));
+            if what == "a commit that is not there" {
+                outer.git(&sec, &["checkout", "-q", "--orphan", "strange"]);
+            }
+            if what == "it is gone there" {
+                outer.git(&sec, &["mv", "s.yaml", "t.yaml"]);
+                test.write(format!("{sec}/s.yaml"), "a: 1\n");
+            }
+            outer.commit(&sec);
+        }
+        outer.commit(OUTER);
+        if what == "a commit that is not there" {
+            outer.git(&sec, &["push", "-q", "origin", "HEAD:strange"]);
+            outer.git(OUTER, &["submodule", "deinit", "-q", "-f", "sec"]);
+            std::fs::remove_dir_all(test.path("../outer/.git/modules/sec")).expect("it is there");
+            outer.git(
+                OUTER,
+                &["clone", "-q", "--single-branch", "-b", "strange", &format!("file://{url}"), "sec"],
+            );
+        }
+        outer.lets_nobody_in("../linked", "b/new.yaml", what);
+    }
+}
+
+/// Git does not take away what it does not know, so the `.git` of a submodule may stay where that was.
+#[test]
+fn what_is_left_where_a_submodule_was_is_no_obstacle() {
+    let outer = Outer::new();
+    let test = &outer.repo.test;
+    test.write("../outer/b/own.yaml", "a: planted-three\n");
+    let _ = test.sealant(&["encrypt", "-i", "b/own.yaml"]).cwd(OUTER).run().ok();
+    outer.commit(OUTER);
+    outer.git(OUTER, &["mv", "sec", "moved"]);
+    test.write("../outer/moved/note.txt", "mine");
+    outer.git(OUTER, &["commit", "-q", "-m", "moved"]);
+    outer.git(OUTER, &["checkout", "-q", "HEAD~1"]);
+    outer.git(OUTER, &["submodule", "update", "-q", "--init"]);
+    assert!(test.path("../outer/moved/.git").exists(), "this Git takes it away");
+    let _ = test.sealant(&["rotate", "-i", "b/own.yaml"]).cwd(OUTER).run().ok();
+    outer.lets_nobody_in(OUTER, "b/new.yaml", "the submodule is still looked at");
+}
+
 /// A branch has a submodule of the same name from somewhere else.
 #[test]
 fn a_submodule_of_the_same_name_hides_no_other() {
