@@ -16,6 +16,7 @@ use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::{self, Staged};
 use crate::repo::git::history::not_understood;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
+use crate::repo::git::updated::Updated;
 use crate::secret::SecretBytes;
 
 /// How much of a commit's name is shown.
@@ -29,6 +30,8 @@ pub struct Before {
     pub(super) commit: String,
     pub top: PathBuf,
     pub tree: Tree,
+    /// The same with what submodules had, where a change takes them to another commit.
+    pub(super) names: Tree,
     /// Those in which a config has changed since.
     pub(super) folders: BTreeSet<PathBuf>,
     /// One config was named, and is for all files.
@@ -38,29 +41,44 @@ pub struct Before {
 }
 
 impl Before {
-    /// The configs of each of these commits, if one has changed since in any folder: these are `folders`.
+    /// The configs of each of these commits, if one has changed since in any folder: these are `folders`, and those of configs in
+    /// submodules. `now` is what there is today, and `submodules` those of it that differ.
     pub fn read_all(
         git: &Git,
         commits: &[String],
+        (submodules, now): (&[PathBuf], &Tree),
         folders: &BTreeSet<PathBuf>,
         lookup: &Lookup,
         blobs: &mut Blobs,
     ) -> Result<Vec<Self>> {
-        if folders.is_empty() {
+        if folders.is_empty() && submodules.is_empty() {
             return Ok(Vec::new());
         }
-        commits.iter().map(|commit| Self::read(git, commit, folders.clone(), lookup.clone(), blobs)).collect()
+        let mut found = Vec::new();
+        for commit in commits {
+            let tree = Tree::of_commit(git, commit)?;
+            let updated = Updated::all(git, submodules, &tree, now);
+            let folders: BTreeSet<PathBuf> =
+                folders.iter().cloned().chain(updated.iter().flat_map(Updated::folders)).collect();
+            if !folders.is_empty() {
+                found.push(Self::read(git, commit, tree, &updated, folders, lookup.clone(), blobs)?);
+            }
+        }
+        Ok(found)
     }
 
     fn read(
         git: &Git,
         commit: &str,
+        tree: Tree,
+        updated: &[Updated<'_>],
         folders: BTreeSet<PathBuf>,
         lookup: Lookup,
         blobs: &mut Blobs,
     ) -> Result<Self> {
-        let tree = Tree::of_commit(git, commit)?;
-        let staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), blobs)?;
+        let mut staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), blobs)?;
+        let mut names = tree.clone();
+        updated.iter().try_for_each(|updated| updated.add_before(&mut names, &mut staged))?;
         let id = ObjectId::parse(commit.as_bytes()).ok_or_else(not_understood)?;
         let commit = commit.get(..SHORT).unwrap_or(commit).to_owned();
         let is_explicit = lookup.explicit.is_some();
@@ -71,7 +89,7 @@ impl Before {
         };
         let in_submodules = configs::linked(&tree, blobs)?.into_iter().filter_map(in_submodule).collect();
         let (configs, top) = (Configs::from_source(lookup, staged), git.top().to_path_buf());
-        Ok(Self { configs, id, commit, top, tree, folders, is_explicit, in_submodules })
+        Ok(Self { configs, id, commit, top, tree, names, folders, is_explicit, in_submodules })
     }
 }
 

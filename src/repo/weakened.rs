@@ -72,7 +72,7 @@ impl Before {
         let policy =
             |configs: &Configs, path: &Path| configs.matching_policy(&self.top.join(path)).ok().flatten();
         let mut traces: HashMap<PathBuf, Traces> = HashMap::new();
-        for (tree, is_now) in [(&self.tree, false), (now, true)] {
+        for (tree, is_now) in [(&self.names, false), (now, true)] {
             let mut within = Within::of(regions);
             for file in tree.iter().map(|(path, _)| path) {
                 let Some(region) = within.at(file).filter(|_| !is_config(file)) else { continue };
@@ -101,7 +101,7 @@ impl Before {
         if self.is_explicit {
             return BTreeSet::from([PathBuf::new()]);
         }
-        let configs = self.tree.iter().map(|(path, _)| path).filter(|path| is_config(path));
+        let configs = self.names.iter().map(|(path, _)| path).filter(|path| is_config(path));
         let folders = configs.filter_map(|path| path.parent().map(Path::to_path_buf));
         let is_of_change = |folder: &PathBuf| folder.ancestors().any(|above| self.folders.contains(above));
         folders.filter(is_of_change).chain(self.folders.iter().cloned()).collect()

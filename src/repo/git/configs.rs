@@ -48,6 +48,12 @@ impl Staged {
         Ok(Self { top: top.to_path_buf(), foreign, texts, links: HashMap::new() })
     }
 
+    /// Also knows those of another repository.
+    pub fn add(&mut self, other: Self) {
+        self.texts.extend(other.texts);
+        self.links.extend(other.links);
+    }
+
     /// Also knows where links lead from now on: else there are none.
     pub fn read_links(&mut self, tree: &Tree, blobs: &mut Blobs) -> Result<()> {
         let links = tree.iter().filter_map(|(path, entry)| match entry {

@@ -25,6 +25,7 @@ pub mod sequence;
 pub mod sides;
 pub mod textconv;
 pub mod tree;
+pub mod updated;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};

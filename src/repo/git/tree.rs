@@ -51,7 +51,7 @@ impl ObjectId {
 }
 
 /// What is at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entry {
     File(ObjectId),
     /// A symbolic link, whose target is the content of the object.
@@ -63,7 +63,7 @@ pub enum Entry {
 }
 
 /// All that a commit would hold, or holds. Paths are relative to the top folder.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<PathBuf, Entry>,
     /// Of an index, the files that are only announced (`git add -N`): it lists each like an empty file, and no commit gets it.
@@ -183,6 +183,16 @@ impl Tree {
             Err(error) => Some(Err(error)),
         };
         entries.filter_map(file).collect()
+    }
+
+    /// Those of these names that are of submodules.
+    pub fn submodules_among<'p>(&self, names: impl IntoIterator<Item = &'p PathBuf>) -> Vec<PathBuf> {
+        names.into_iter().filter(|name| self.submodule(name).is_some()).cloned().collect()
+    }
+
+    /// Adds what the commit of a submodule holds, in its place.
+    pub fn add_below(&mut self, submodule: &Path, tree: &Self) {
+        self.entries.extend(tree.iter().map(|(path, entry)| (submodule.join(path), entry.clone())));
     }
 
     /// Leaves out what is at other paths.

@@ -213,6 +213,34 @@ fn whom_another_commit_of_a_submodule_names_is_not_let_in() {
     }
 }
 
+/// `git commit -a` takes along what somebody has checked out to look at it.
+#[test]
+fn whom_a_new_commit_of_a_submodule_names_is_told() {
+    for outer in [Outer::new(), Outer::vendored()] {
+        let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
+        let both = format!("{},{}", outer.repo.recipient, outer.mallory);
+        test.write(format!("{sec}/note.txt"), "nothing about rules");
+        outer.commit(&sec);
+        outer.git(OUTER, &["add", "sec"]);
+        let quiet = test.sealant(&["hook", "pre-commit"]).cwd(OUTER).run().ok();
+        assert!(!quiet.text().contains("[config-change]"), "{quiet}");
+        outer.commit(OUTER);
+        test.write(format!("{sec}/.sops.yaml"), format!("creation_rules:\n  - age: {both}\n"));
+        outer.commit(&sec);
+        outer.git(OUTER, &["add", "sec"]);
+        let told = format!("have these new recipients: {}", outer.mallory);
+        for (base, args) in
+            [("staged", &["hook", "pre-commit"][..]), ("committed", &["check", "--base", "HEAD~1"])]
+        {
+            if base == "committed" {
+                outer.commit(OUTER);
+            }
+            let output = test.sealant(args).cwd(OUTER).run();
+            assert!(output.text().contains(&told), "{base}: {output}");
+        }
+    }
+}
+
 /// The same where another working tree has the whole request, and ours chooses.
 #[test]
 fn whom_a_submodule_of_another_branch_names_is_not_let_in() {

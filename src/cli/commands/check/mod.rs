@@ -35,6 +35,7 @@ use crate::repo::copies::{Copies, Held, Named};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::changes::Changed;
 use crate::repo::git::tree::Tree;
+use crate::repo::git::updated::Updated;
 use crate::repo::git::{Git, changes, named_top, root_of};
 use crate::repo::outside::refuse_links;
 use crate::sops::MacCheck;
@@ -179,7 +180,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     links::look(&inputs.links, top, &configs, &mut looked, context);
     links::look_at_repositories(&repositories, &configs, &mut looked, context);
     for before in befores {
-        looked.add_configs(before.weakened(&configs, &since.now), &working_dir, context);
+        looked.add_configs(before.weakened(&configs, &since.names), &working_dir, context);
     }
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
     looked.add_configs(hiding.collect(), &working_dir, context);
@@ -248,6 +249,8 @@ pub struct Since {
     befores: Vec<Before>,
     /// What Git has now.
     now: Tree,
+    /// The same with what is in submodules that were taken to another commit.
+    names: Tree,
     /// The files that have changed, as they were.
     earlier: Earlier,
 }
@@ -264,7 +267,13 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     let named = lookup.explicit.as_deref().and_then(|path| path.strip_prefix(git.top()).ok());
     let now = Tree::of_index(&git)?;
     let below = changes::folders_of_configs(&changed, &now, named, &mut blobs)?;
-    let befores = Before::read_all(&git, parting.before(), &below, &lookup, &mut blobs)?;
+    let submodules = now.submodules_among(&changed);
+    let befores = Before::read_all(&git, parting.before(), (&submodules, &now), &below, &lookup, &mut blobs)?;
+    let mut names = now.clone();
+    for before in &befores {
+        let updated = Updated::all(&git, &submodules, &before.tree, &now);
+        updated.iter().for_each(|updated| updated.add_names(&mut names));
+    }
     let earlier = Earlier::in_commits(&git, parting.before(), &changed)?;
     let changed = Changed::new(&git, changed, below);
     let mut folders = RealFolders::default();
@@ -275,7 +284,7 @@ fn leave_out_unchanged(inputs: &mut Inputs, base: &str, context: &Context) -> Re
     };
     inputs.links.retain(|link| is_of_change(link, false));
     inputs.inputs.retain(|input| input.path.as_deref().is_none_or(|path| is_of_change(path, input.named)));
-    Ok(Since { changed: Some(changed), befores, now, earlier })
+    Ok(Since { changed: Some(changed), befores, now, names, earlier })
 }
 
 /// Where folders really are.

@@ -29,6 +29,7 @@ use crate::repo::git::blobs::Blobs;
 use crate::repo::git::changes::Parting;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
+use crate::repo::git::updated::Updated;
 use crate::repo::git::{Git, changes};
 use crate::secret::SecretBytes;
 
@@ -196,8 +197,10 @@ fn look_at(
     let args_config = explicit.clone();
     let lookup = Lookup { working_dir: git.top().to_path_buf(), explicit, dialect: here.dialect };
     let commits = state.before(git)?;
-    let befores = Before::read_all(git, &commits, &folders, &lookup, &mut blobs)?;
+    let submodules = tree.submodules_among(&changed);
+    let befores = Before::read_all(git, &commits, (&submodules, &tree), &folders, &lookup, &mut blobs)?;
     let mut staged = Staged::read(git.top(), &tree, lookup.explicit.as_deref(), &mut blobs)?;
+    let names = with_submodules(git, &submodules, &commits, &tree, &mut staged)?;
     if !links.is_empty() {
         staged.read_links(&tree, &mut blobs)?;
     }
@@ -248,7 +251,7 @@ fn look_at(
     let hiding = hiding.into_iter().map(|(config, finding)| (config, Ok(finding)));
     looked.add_configs(hiding.collect(), git.top(), context);
     for before in &befores {
-        looked.add_configs(before.weakened(&configs, &tree), git.top(), context);
+        looked.add_configs(before.weakened(&configs, &names), git.top(), context);
     }
 
     // Of what is staged, that is the last commit.
@@ -276,6 +279,25 @@ fn look_at(
         looked.tell_count(targets.len(), context);
     }
     Ok(())
+}
+
+/// What there will be, with what is in these submodules, which the change takes to other commits. Adds their configs.
+fn with_submodules(
+    git: &Git,
+    submodules: &[PathBuf],
+    commits: &[String],
+    tree: &Tree,
+    staged: &mut Staged,
+) -> Result<Tree> {
+    let mut names = tree.clone();
+    if submodules.is_empty() {
+        return Ok(names);
+    }
+    for commit in commits {
+        let updated = Updated::all(git, submodules, &Tree::of_commit(git, commit)?, tree);
+        updated.iter().try_for_each(|updated| updated.add_now(&mut names, staged))?;
+    }
+    Ok(names)
 }
 
 /// The paths below the top folder that files on the command line stand for.

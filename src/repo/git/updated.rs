@@ -1,0 +1,75 @@
+//! Submodules that a change takes to another commit: what that does to their configs, where both commits are here.
+//!
+//! Owns that such a change is read as one of the files themselves. Where a commit is not here, nobody can tell, and nothing is said.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::Git;
+use super::blobs::Blobs;
+use super::configs::Staged;
+use super::tree::{Entry, ObjectId, Tree};
+use crate::config::is_config;
+use crate::error::Result;
+
+/// One of them.
+pub struct Updated<'h> {
+    /// What it is called from the top.
+    name: PathBuf,
+    git: Git<'h>,
+    before: Tree,
+    now: Tree,
+}
+
+impl<'h> Updated<'h> {
+    /// Those of these submodules whose configs differ.
+    pub fn all(git: &Git<'h>, submodules: &[PathBuf], before: &Tree, now: &Tree) -> Vec<Self> {
+        let updated = |name: &PathBuf| {
+            let (before, now) = (before.submodule(name)?, now.submodule(name)?);
+            let folder = git.top().join(name);
+            let git = Git::find(git.host, &folder).ok().flatten().filter(|git| git.top() == folder)?;
+            let tree = |commit: &ObjectId| Tree::of_commit(&git, commit.as_str()).ok();
+            let (before, now) = (tree(before)?, tree(now)?);
+            Some(Self { name: name.clone(), before, now, git })
+        };
+        let is_other = |updated: &Self| configs_in(&updated.before).ne(configs_in(&updated.now));
+        submodules.iter().filter_map(updated).filter(is_other).collect()
+    }
+
+    /// The folders of the configs that differ.
+    pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        let (before, now): (BTreeSet<_>, BTreeSet<_>) =
+            (configs_in(&self.before).collect(), configs_in(&self.now).collect());
+        let changed: Vec<PathBuf> = before
+            .symmetric_difference(&now)
+            .filter_map(|(path, _)| path.parent())
+            .map(Path::to_path_buf)
+            .collect();
+        changed.into_iter().map(|folder| self.name.join(folder))
+    }
+
+    /// Adds what it had to what a commit had.
+    pub fn add_before(&self, tree: &mut Tree, staged: &mut Staged) -> Result<()> {
+        self.add(&self.before, tree, staged)
+    }
+
+    /// Adds what it has to what there is now.
+    pub fn add_now(&self, tree: &mut Tree, staged: &mut Staged) -> Result<()> {
+        self.add(&self.now, tree, staged)
+    }
+
+    /// Adds the names of what it has now.
+    pub fn add_names(&self, tree: &mut Tree) {
+        tree.add_below(&self.name, &self.now);
+    }
+
+    fn add(&self, of: &Tree, tree: &mut Tree, staged: &mut Staged) -> Result<()> {
+        tree.add_below(&self.name, of);
+        staged.add(Staged::read(self.git.top(), of, None, &mut Blobs::open(&self.git)?)?);
+        Ok(())
+    }
+}
+
+fn configs_in(tree: &Tree) -> impl Iterator<Item = (&PathBuf, &Entry)> {
+    tree.iter().filter(|(path, _)| is_config(path))
+}
