@@ -19,6 +19,7 @@ pub mod host;
 pub mod journal;
 pub mod names;
 mod os;
+mod programs;
 pub mod secret;
 pub mod shown;
 pub mod template;

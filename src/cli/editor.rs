@@ -1,10 +1,11 @@
-//! Which editor a person wants, and where programs are.
+//! Which editor a person wants.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Command, Host};
 use crate::os;
+use crate::programs;
 
 /// The editor that `SOPS_EDITOR` or `EDITOR` name, else the first of the usual ones that is there.
 pub(super) fn find(host: &dyn Host) -> Result<Command> {
@@ -39,14 +40,6 @@ fn named(host: &dyn Host, variable: &str, line: &str) -> Result<Command> {
     }
 }
 
-/// Where a program is: at its path, or in a folder of the `PATH`.
 fn locate(host: &dyn Host, program: impl AsRef<Path>) -> Option<PathBuf> {
-    let program = program.as_ref();
-    if program.components().count() > 1 {
-        return os::program_at(program);
-    }
-    let path = host.env("PATH")?;
-    // An empty folder is the working directory, and what is in that is nobody's editor.
-    let mut folders = std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty());
-    folders.find_map(|folder| os::program_at(&folder.join(program)))
+    programs::locate(host.env("PATH").as_deref(), program.as_ref())
 }

@@ -25,6 +25,7 @@ use crate::fs;
 use crate::host::{Command, Host, Ran};
 use crate::journal::Journal;
 use crate::os;
+use crate::programs;
 use crate::secret::{SecretBytes, SecretString};
 use crate::shown::shown;
 
@@ -67,7 +68,7 @@ impl<'u> Terminal<'u> {
     /// for that program while it runs.
     pub fn run_in_front(&self, command: &Command) -> io::Result<ExitStatus> {
         let _held = fs::hold_interrupts();
-        let (mut child, _stopped) = fs::spawn_to_stop_with_us(&mut start(command))?;
+        let (mut child, _stopped) = fs::spawn_to_stop_with_us(&mut start(command)?)?;
         child.wait()
     }
 
@@ -183,7 +184,7 @@ impl Host for Terminal<'_> {
     }
 
     fn run(&self, command: &Command, input: &[u8]) -> Result<Ran> {
-        let mut program = start(command);
+        let mut program = start(command).map_err(|error| cannot_start(command, error))?;
         program.stdin(Stdio::piped()).stderr(Stdio::piped());
         run_to_end(command, &mut program, input, PROGRAM_LIMIT, self.ui).map(|(_, ran)| ran)
     }
@@ -234,8 +235,21 @@ fn not_given(what: &str, error: io::Error) -> Error {
     Error::new(Kind::Other, format!("{what} was needed, but not given")).caused_by(error)
 }
 
-fn start(command: &Command) -> std::process::Command {
-    let mut started = std::process::Command::new(&command.program);
+/// The process that a command becomes. No program comes from a folder that `PATH` does not name from the root.
+fn start(command: &Command) -> io::Result<std::process::Command> {
+    let inherited = || env::var_os("PATH").filter(|_| !command.bare);
+    let path = command.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+    let path = path.or_else(inherited);
+    let kept = path.as_deref().and_then(programs::from_the_root);
+    let mut program = command.program.clone();
+    if kept.is_some() {
+        let at = programs::locate(path.as_deref(), Path::new(&program));
+        if at.is_none() && programs::is_by_the_way(path.as_deref(), Path::new(&program)) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, programs::NOT_FROM_THE_ROOT));
+        }
+        program = at.map_or(program.clone(), |at| os::start_as(program, at));
+    }
+    let mut started = std::process::Command::new(program);
     if command.bare {
         started.env_clear();
     }
@@ -244,17 +258,23 @@ fn start(command: &Command) -> std::process::Command {
     }
     command.unset.iter().for_each(|name| _ = started.env_remove(name));
     started.args(&command.args).envs(command.env.iter().map(|(name, value)| (name, value)));
-    started
+    // What it starts itself is found there, too.
+    started.envs(kept.map(|path| ("PATH", path)));
+    Ok(started)
+}
+
+fn cannot_start(command: &Command, error: io::Error) -> Error {
+    Error::new(Kind::Other, format!("`{}` cannot be started", command.program.display())).caused_by(error)
 }
 
 fn start_in_pipes(command: &Command) -> io::Result<Child> {
-    start(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    start(command)?.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 /// Runs a program to its end. Its standard input is empty: ours may be the document. What it has to say to a person
 /// goes to standard error, which it shares with us.
 fn output_of(command: &Command, limit: Duration, ui: &Ui) -> Result<SecretBytes> {
-    let mut program = start(command);
+    let mut program = start(command).map_err(|error| cannot_start(command, error))?;
     program.stdin(Stdio::null());
     let (status, ran) = run_to_end(command, &mut program, &[], limit, ui)?;
     let failed = |why| Err(Error::new(Kind::Other, format!("`{}` {why}", command.program.display())));
@@ -277,7 +297,7 @@ fn run_to_end(
     let name = command.program.display();
     let failed = |why: String| Error::new(Kind::Other, format!("`{name}` {why}"));
     let (mut child, _stopped) = fs::spawn_to_stop_with_us(program.stdout(Stdio::piped()))
-        .map_err(|error| failed("cannot be started".to_owned()).caused_by(error))?;
+        .map_err(|error| cannot_start(command, error))?;
     let started = Instant::now();
     let left = || limit.saturating_sub(started.elapsed());
 

@@ -15,7 +15,7 @@ use crate::cli::ui::advice_of;
 use crate::config::{Config, Policy, SOPS_NAME};
 use crate::error::{Error, Result};
 use crate::fs::{self, PrivateDir};
-use crate::host::Command;
+use crate::host::{Command, Host};
 use crate::keys::pgp::{self, Halves};
 use crate::keys::vault::{Access, Vault};
 use crate::keys::{
@@ -24,6 +24,7 @@ use crate::keys::{
 use crate::names::Names;
 use crate::os;
 use crate::policy;
+use crate::programs;
 use crate::repo::git::install::{Setup, Step};
 use crate::repo::git::{Git, NoGit};
 use crate::shown::typed;
@@ -66,6 +67,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let reach = Reach { identities: &identities, vault: access, pgp, clouds };
     checks.extend(config.iter().flat_map(|config| check_rules(config, &reach)));
     checks.push(check_editor(context));
+    checks.extend(check_path(context));
     checks.push(check_private_folder(context));
     checks.extend(check_git(context));
 
@@ -417,6 +419,17 @@ fn check_editor(context: &Context) -> Check {
         Ok(command) => Check::ok("editor", command.program.to_string_lossy()),
         Err(error) => Check { status: Status::Warning, ..Check::failed("editor", &error) },
     }
+}
+
+fn check_path(context: &Context) -> Option<Check> {
+    let path = context.host.env("PATH").filter(|path| programs::from_the_root(path).is_some())?;
+    let folders = std::env::split_paths(&path).filter(|folder| !folder.is_absolute());
+    let named: Vec<String> = folders.map(|folder| format!("`{}`", folder.display())).collect();
+    Some(Check::warning(
+        "path",
+        format!("PATH has folders that it does not name from the root: {}", named.join(", ")),
+        "Take them out: in each repository they lead to programs of whoever wrote it. Sealant starts none from there.",
+    ))
 }
 
 fn check_private_folder(context: &Context) -> Check {

@@ -1030,3 +1030,40 @@ fn what_is_not_checked_out_is_looked_at_in_its_encoding() {
     let found = lines(&sealant(&test, &["check"]).run().code(1));
     assert!(found.iter().any(|line| line.starts_with("apps/a.yaml:")), "{found:?}");
 }
+
+/// `PATH` may end in a colon, or have `node_modules/.bin`: what it leads to then is whatever a repository has there.
+#[test]
+fn no_program_comes_from_a_folder_that_path_does_not_name_from_the_root() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let test = unborn();
+    let (trap, plugin) = (trap(&test), "age1foo1rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr883fhk");
+    // What is needed, and no `gpg`.
+    let needed = test.path("../needed");
+    std::fs::create_dir(&needed).unwrap();
+    for name in ["git", "sh", "touch"] {
+        let found = std::env::var("PATH").unwrap();
+        let at = found.split(':').map(|folder| Path::new(folder).join(name)).find(|at| at.is_file());
+        symlink(at.expect("it is installed"), needed.join(name)).unwrap();
+    }
+    for (folder, entry) in [("", ""), ("node_modules/.bin/", "node_modules/.bin")] {
+        for name in ["gpg", "age-plugin-foo", "git"] {
+            let at = format!("{folder}{name}");
+            test.write(&at, format!("#!/bin/sh\ntouch '{trap}'\nexit 1\n"));
+            std::fs::set_permissions(test.path(&at), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        for (key, value) in [("pgp", "85D77543B3D624B63CEA9E6DBC17301B491B3F21"), ("age", plugin)] {
+            test.write(".sops.yaml", format!("creation_rules:\n  - {key}: {value}\n"));
+            test.write("new.yaml", "a: 1\n");
+            for path in [format!("{}:{entry}", needed.display()), format!("{entry}:{}", needed.display())] {
+                for args in [&["encrypt", "-i", "new.yaml"][..], &["check"], &["doctor"]] {
+                    let output = sealant(&test, args).env("PATH", &path).run();
+                    assert!(!test.path(CANARY).exists(), "{path}: {output}");
+                    if args == ["doctor"] {
+                        assert!(output.text().contains("does not name from the root"), "{output}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -386,7 +386,7 @@ impl ::age::Identity for Attempt<'_> {
                     Err(why) => failed(why),
                 }
             }
-            Secret::Plugin(identity) => plugin::run(self.host, |callbacks| {
+            Secret::Plugin(identity) => plugin::run(self.host, identity.plugin(), |callbacks| {
                 match IdentityPluginV1::new(identity.plugin(), std::slice::from_ref(identity), callbacks) {
                     Ok(plugin) => ::age::Identity::unwrap_stanzas(&plugin, stanzas),
                     Err(error) => Some(Err(DecryptError::PluginResolve(error))),

@@ -3,6 +3,7 @@
 //! Owns the bridge between age's callbacks and the host, and the rule that only one plugin runs at a time: they drive
 //! hardware keys and ask people. The protocol itself is the age crate's.
 
+use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -10,6 +11,7 @@ use std::thread;
 use ::age::secrecy::SecretString;
 
 use crate::host::Host;
+use crate::programs;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -58,10 +60,16 @@ impl ::age::Callbacks for Callbacks {
 /// host lets no plugin run.
 pub(super) fn run<T: Send>(
     host: &dyn Host,
+    name: &str,
     work: impl FnOnce(Callbacks) -> T + Send,
 ) -> Result<T, &'static str> {
     if !host.may_run_plugins() {
         return Err("age plugins may not be started here");
+    }
+    // The age crate takes the first one that it finds.
+    let path = host.env("PATH");
+    if programs::is_by_the_way(path.as_deref(), Path::new(&format!("age-plugin-{name}"))) {
+        return Err(programs::NOT_FROM_THE_ROOT);
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let (sender, questions) = channel();
@@ -105,7 +113,7 @@ mod tests {
     #[test]
     fn a_plugin_talks_to_the_person_through_the_host() {
         let host = FakeHost::default().with_plugins().passphrase("1234");
-        let answers = run(&host, |callbacks| {
+        let answers = run(&host, "fake", |callbacks| {
             callbacks.display_message("touch the key");
             let agreed = callbacks.confirm("Use it?", "go", Some("stop"));
             let line = callbacks.request_public_string("Slot");
@@ -120,7 +128,7 @@ mod tests {
     #[test]
     fn a_host_that_refuses_an_answer_leaves_the_plugin_without_one() {
         let host = FakeHost::default().with_plugins();
-        let pin = run(&host, |callbacks| callbacks.request_passphrase("PIN").is_none());
+        let pin = run(&host, "fake", |callbacks| callbacks.request_passphrase("PIN").is_none());
         assert_eq!(pin, Ok(true));
     }
 

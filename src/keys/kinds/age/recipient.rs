@@ -62,7 +62,7 @@ impl Recipient {
         };
         let wrapped = match &**key {
             Key::Native(recipient) => encrypt(&**recipient, payload),
-            Key::Plugin(recipient) => plugin::run(host, |callbacks| {
+            Key::Plugin(recipient) => plugin::run(host, recipient.plugin(), |callbacks| {
                 RecipientPluginV1::new(recipient.plugin(), std::slice::from_ref(recipient), &[], callbacks)
                     .map_err(EncryptError::PluginResolve)
                     .and_then(|plugin| encrypt(&plugin, payload))
