@@ -30,7 +30,8 @@ use crate::policy;
 use crate::repo;
 use crate::repo::before::{self, Before};
 use crate::repo::copies::{
-    Copies, Foreign, Held, Named, Prints, Refused, Wrapped, alone, are_of_one_key, held, is_for_same, readers,
+    Copies, Foreign, Held, Named, Prints, Refused, Since, Wrapped, alone, are_of_one_key, held, is_for_same,
+    readers,
 };
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
@@ -44,7 +45,7 @@ use around::{Around, Below, Place};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use holding::{Holding, parsed};
 use past::{Asked, PastRule, PastScope, Sought, Version};
-use submodules::Chosen;
+use submodules::{Chosen, ChosenRule};
 use trail::Key;
 use worktrees::Elsewhere;
 pub(super) use worktrees::Found as FoundRepositories;
@@ -275,7 +276,7 @@ impl<'a> Neighbours<'a> {
             Past::RuledIfKnown => PastScope::RuledIfKnown,
             Past::All(_) => PastScope::All,
         };
-        let sought = Sought { wanted, asked: &asked, before: &[] };
+        let sought = Sought { wanted, asked: &asked, before: &[], also: &|_| Vec::new() };
         if let Past::All(file) = &self.past {
             match Git::of_file(self.context.host, file) {
                 Ok((git, _)) => {
@@ -299,8 +300,13 @@ impl<'a> Neighbours<'a> {
                 }
                 Ok(None) | Err(_) => continue,
             };
-            let configs: Vec<&Configs> = configs.iter().copied().chain(chosen.for_past_of(&root)).collect();
-            past::add(copies, &git, &configs, &sought, is_one, self.context)?;
+            // Its own files are its own business.
+            let is_asked = self.around.roots.contains(&root);
+            let also = |path: &Path| {
+                let rules = chosen.rules_of(path).into_iter();
+                rules.filter(|rule| !is_asked || rule.outside.is_none()).map(|rule| rule.keys).collect()
+            };
+            past::add(copies, &git, &configs, &Sought { also: &also, ..sought }, is_one, self.context)?;
         }
         Ok(())
     }
@@ -505,6 +511,7 @@ pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, 
 pub(super) struct Beside<'a> {
     around: Around,
     below: Below,
+    chosen: Chosen,
     configs: &'a Configs,
     context: &'a Context<'a>,
 }
@@ -512,7 +519,8 @@ pub(super) struct Beside<'a> {
 impl<'a> Beside<'a> {
     pub fn of(copies: &Copies, configs: &'a Configs, context: &'a Context<'a>) -> Result<Self> {
         let around = Around::looked_at(copies, context)?;
-        Ok(Self { below: around.below(context)?, around, configs, context })
+        let below = around.below(context)?;
+        Ok(Self { chosen: Chosen::read(&around, &below, context)?, below, around, configs, context })
     }
 
     /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
@@ -520,16 +528,16 @@ impl<'a> Beside<'a> {
         self.add(self.below.files.iter(), copies)
     }
 
-    /// The same of what a sparse checkout leaves out alone, and other working trees have in submodules: the rest was looked at.
+    /// The same of what a sparse checkout leaves out alone, and what is or was chosen of submodules: the rest was looked at.
     pub fn add_left_out(&self, copies: &mut Copies) -> Result<()> {
-        let is_elsewhere =
-            |file: &&PathBuf| file.ancestors().any(|above| self.below.elsewhere.contains_key(above));
-        self.add(self.below.files.iter().filter(is_elsewhere), copies)
+        let is_more = |file: &&PathBuf| {
+            self.chosen.has(file) || file.ancestors().any(|above| self.below.elsewhere.contains_key(above))
+        };
+        self.add(self.below.files.iter().filter(is_more), copies)
     }
 
     fn add<'f>(&self, files: impl Iterator<Item = &'f PathBuf>, copies: &mut Copies) -> Result<()> {
-        let chosen = Chosen::read(&self.around, &self.below, self.context)?;
-        let rules = Rules { configs: self.configs, began: &[], chosen: &chosen };
+        let rules = Rules { configs: self.configs, began: &[], chosen: &self.chosen };
         add_files(files, &self.below.elsewhere, copies, &rules, self.context)?;
         add_absent_beside(&self.around, copies, self.configs, self.context)
     }
@@ -538,9 +546,9 @@ impl<'a> Beside<'a> {
     /// read. `befores` is what was before a change. Reads only what is not as the index has it, at places that fewer may
     /// read than one of those files.
     pub fn add_past(&self, copies: &mut Copies, befores: &[Before]) -> Result<()> {
-        let Self { around, below, configs, context } = self;
+        let Self { around, below, chosen, configs, context } = self;
         let all: Vec<&Configs> = iter::once(*configs).chain(before::configs(befores)).collect();
-        let is_one = all.len() == 1 && one_readership(&below.files, configs).is_some();
+        let is_one = all.len() == 1 && chosen.is_empty() && one_readership(&below.files, configs).is_some();
         for root in &around.roots {
             let git = match Git::of(context.host, root) {
                 Ok(git) => git,
@@ -555,7 +563,9 @@ impl<'a> Beside<'a> {
                 add_states_before(copies, tree, git.top(), configs, &mut Blobs::open(&git)?)?;
             }
             let before: Vec<ObjectId> = befores.iter().map(|before| before.id.clone()).collect();
-            let sought = Sought { wanted: PastScope::Shared, asked: &[], before: &before };
+            let is_of_chosen = |rule: ChosenRule| rule.outside.is_none().then_some(rule.keys);
+            let also = |path: &Path| chosen.rules_of(path).into_iter().filter_map(is_of_chosen).collect();
+            let sought = Sought { wanted: PastScope::Shared, asked: &[], before: &before, also: &also };
             past::add(copies, &git, &all, &sought, is_one, context)?;
         }
         Ok(())
@@ -641,6 +651,15 @@ fn one_readership(files: &[PathBuf], configs: &Configs) -> Option<KeySet> {
     all.windows(2).all(|two| is_for_same(&two[0], &two[1])).then(|| all.pop()).flatten()
 }
 
+/// How what is in a file counts.
+enum Counting {
+    Present,
+    /// As a version of its place.
+    Version,
+    /// The same, outside of a folder.
+    Outside(PathBuf),
+}
+
 /// Who reads files: those alone whom each of these names.
 struct Rules<'r> {
     configs: &'r Configs,
@@ -666,7 +685,7 @@ fn add_files<'f>(
         let format = Format::of_path(path);
         let bytes = fs::read_found(path, format.most_bytes() as u64).ok()?;
         let holding = Holding::of(format, &bytes)?;
-        let shown = path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
+        let shown = |path: &Path| path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
         let other = in_other(path);
         let at = |place: &PathBuf, top: &PathBuf| place.join(path.strip_prefix(top).unwrap_or(path));
         let now = match other {
@@ -680,20 +699,40 @@ fn add_files<'f>(
         };
         let here = other.and_then(|(top, elsewhere)| Some(at(elsewhere.here.as_ref()?, top)));
         let place = here.unwrap_or_else(|| real(path));
-        let is_version = |rule: &Option<KeySet>| other.is_some() && rule.is_some();
+        let age = |rule: &Option<KeySet>| match other.is_some() && rule.is_some() {
+            true => Counting::Version,
+            false => Counting::Present,
+        };
         let began = began.iter().filter_map(|began| past_rule_of(path, began));
-        let present = now.into_iter().chain(began.map(Some)).map(|rule| (is_version(&rule), rule));
-        let rules = present.chain(chosen.rules_of(path).into_iter().map(|rule| (true, Some(rule))));
-        let held = rules.filter_map(|(is_version, rule)| {
-            let file = Named { path: place.clone(), shown: shown.clone() };
-            Some((file, is_version, holding.held(rule.as_ref())?))
+        let present = now.into_iter().chain(began.map(Some)).map(|rule| (age(&rule), rule));
+        let chosen = chosen.rules_of(path).into_iter().map(|ChosenRule { keys, outside, former }| {
+            let age = outside.map_or(Counting::Version, Counting::Outside);
+            let file = match former {
+                Some(former) => Named { shown: shown(&former), path: former },
+                None => {
+                    let shown = format!("{} of the staged commit", shown(path).display()).into();
+                    Named { path: place.clone(), shown }
+                }
+            };
+            (file, age, Some(keys))
         });
+        let present =
+            present.map(|(age, rule)| (Named { path: place.clone(), shown: shown(path) }, age, rule));
+        let all = present.chain(chosen);
+        let held = all.filter_map(|(file, age, rule)| Some((file, age, holding.held(rule.as_ref())?)));
         Some(held.collect::<Vec<_>>())
     };
     let files: Vec<&PathBuf> = files.into_iter().collect();
     let found: Vec<_> = files.into_par_iter().filter_map(read).collect();
-    for (file, is_version, held) in found.into_iter().flatten() {
-        if is_version { copies.add_past(file, held) } else { copies.add(file, held) }
+    for (file, age, held) in found.into_iter().flatten() {
+        match age {
+            Counting::Present => copies.add(file, held),
+            Counting::Version => copies.add_past(file, held),
+            Counting::Outside(top) => {
+                let leaving = copies.add_leaving(Since::Outside(top));
+                copies.add_left(file, held, leaving);
+            }
+        }
     }
     Ok(())
 }

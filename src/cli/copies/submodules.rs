@@ -1,7 +1,8 @@
-//! Whom a submodule names by the commit that the repository around it has chosen.
+//! Whom rules name for submodules by what our own working tree has chosen of them: which commit, and at which place.
 //!
-//! Owns that another commit, which somebody has checked out to look at it, names nobody for what the submodule has, in whichever working
-//! tree: ours chooses. A submodule's own files are its own business: this is about what moves from it to places around it.
+//! Owns that another commit, or place, which somebody has checked out to look at it, in whichever working tree, names nobody for what a
+//! submodule has; nor does a place to which it was moved, for those who could not read it where it was. A submodule's own files are its
+//! own business: what was chosen counts for places outside of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,21 +17,33 @@ use crate::keys::KeySet;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{ObjectId, Tree};
-use crate::repo::git::{Git, NoGit, changes, root_of};
+use crate::repo::git::{Git, NoGit, changes, gitmodules, root_of};
 
-/// The configs of submodules at the commits that were chosen, where others are checked out, by the tops of these.
+/// Rules for submodules, by the tops of these, beside those that are checked out.
 #[derive(Default)]
-pub(super) struct Chosen(BTreeMap<PathBuf, OfOne>);
+pub(super) struct Chosen(BTreeMap<PathBuf, Vec<AtPlace>>);
 
-struct OfOne {
-    /// For each place that it may have in our working tree: what is around that is for files without a config of their own.
-    now: Vec<(PathBuf, Configs)>,
-    /// For what it had, by the paths that it has.
-    past: Configs,
+/// The configs of a submodule at the commit that was chosen, at a place that it has or had in our working tree: what is around that is
+/// for files without a config of their own.
+struct AtPlace {
+    place: PathBuf,
+    configs: Configs,
+    /// The top of it in ours, for whose own files they do not count.
+    outside: Option<PathBuf>,
+    /// It has this place no more.
+    is_former: bool,
+}
+
+/// What a rule says of a file in a submodule.
+pub(super) struct ChosenRule {
+    pub keys: KeySet,
+    /// The folder for whose files it does not count.
+    pub outside: Option<PathBuf>,
+    /// Where the file was, if that is a place that the submodule has no more.
+    pub former: Option<PathBuf>,
 }
 
 impl Chosen {
-    /// Those of submodules that none of the files is in.
     pub fn read(around: &Around, below: &Below, context: &Context) -> Result<Self> {
         let lookup = real_lookup(context)?;
         if lookup.explicit.is_some() || context.is_sops() {
@@ -39,18 +52,29 @@ impl Chosen {
         let Below { nested, elsewhere, .. } = below;
         let all: BTreeSet<&PathBuf> = nested.iter().chain(elsewhere.keys()).collect();
         let mut by_outer: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
-        for top in all.into_iter().filter(|top| !around.roots.contains(*top)) {
+        for top in all {
             if let Some(outer) = top.parent().and_then(root_of) {
                 by_outer.entry(outer).or_default().push(top);
             }
         }
-        let mut reading = Reading { elsewhere, context, commits: BTreeMap::new() };
+        if by_outer.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut reading = Reading {
+            elsewhere,
+            context,
+            lookup: &lookup,
+            commits: BTreeMap::new(),
+            former: former_places(&around.roots, context),
+        };
         let mut chosen = BTreeMap::new();
         for (outer, tops) in by_outer {
             // What Git does not open is told where its history is wanted.
-            for (top, commit) in reading.others_than_chosen(outer, &tops).unwrap_or_default() {
-                let of_one = OfOne::read(top, &commit, elsewhere.get(top), &lookup, context);
-                chosen.extend(of_one.unwrap_or_default().map(|of_one| (top.to_path_buf(), of_one)));
+            for Found { top, commit, is_other } in reading.commits_of(outer, &tops).unwrap_or_default() {
+                let found = reading.at_places(top, commit.as_ref(), is_other).unwrap_or_default();
+                if !found.is_empty() {
+                    chosen.insert(top.to_path_buf(), found);
+                }
             }
         }
         Ok(Self(chosen))
@@ -60,33 +84,60 @@ impl Chosen {
         self.0.is_empty()
     }
 
-    /// Whom the chosen commit names for a file.
-    pub fn rules_of(&self, file: &Path) -> Vec<KeySet> {
-        let Some((top, of_one)) = file.ancestors().find_map(|above| self.0.get_key_value(above)) else {
-            return Vec::new();
-        };
-        let name = file.strip_prefix(top).unwrap_or(file);
-        let rule = |(place, configs): &(PathBuf, Configs)| past_rule_of(&place.join(name), configs);
-        of_one.now.iter().filter_map(rule).collect()
+    /// Whether rules for a file were chosen.
+    pub fn has(&self, file: &Path) -> bool {
+        file.ancestors().any(|above| self.0.contains_key(above))
     }
 
-    /// The configs for what a submodule had.
-    pub fn for_past_of(&self, top: &Path) -> Option<&Configs> {
-        self.0.get(top).map(|of_one| &of_one.past)
+    /// What these say of a file: those of each submodule that it is in, as one may be within another.
+    pub fn rules_of(&self, file: &Path) -> Vec<ChosenRule> {
+        let tops = file.ancestors().filter_map(|above| self.0.get_key_value(above));
+        let rules = tops.flat_map(|(top, places)| {
+            let name = file.strip_prefix(top).unwrap_or(file);
+            places.iter().filter_map(move |AtPlace { place, configs, outside, is_former }| {
+                let place = place.join(name);
+                let keys = past_rule_of(&place, configs)?;
+                Some(ChosenRule { keys, outside: outside.clone(), former: is_former.then_some(place) })
+            })
+        });
+        rules.collect()
     }
+}
+
+/// Where submodules of repositories were once, by their roots, with a commit that each had there.
+fn former_places(
+    roots: &BTreeSet<PathBuf>,
+    context: &Context,
+) -> BTreeMap<PathBuf, Vec<(PathBuf, ObjectId)>> {
+    let former = |root: &PathBuf| {
+        let git = Git::find(context.host, root).ok().flatten()?;
+        let former = gitmodules::former_places(&git).ok().filter(|former| !former.is_empty())?;
+        Some((root.clone(), former.into_iter().map(|(name, commit)| (root.join(name), commit)).collect()))
+    };
+    roots.iter().filter_map(former).collect()
+}
+
+/// A submodule, and the commit that ours has chosen of it, if it has.
+struct Found<'r> {
+    top: &'r Path,
+    commit: Option<ObjectId>,
+    /// Another one is checked out.
+    is_other: bool,
 }
 
 /// Which commits of submodules ours has chosen.
 struct Reading<'r> {
     elsewhere: &'r BTreeMap<PathBuf, Elsewhere>,
     context: &'r Context<'r>,
-    /// Those of submodules in other working trees that were looked at.
+    lookup: &'r Lookup,
+    /// Those of submodules that were looked at.
     commits: BTreeMap<&'r Path, ObjectId>,
+    former: BTreeMap<PathBuf, Vec<(PathBuf, ObjectId)>>,
 }
 
 impl<'r> Reading<'r> {
-    /// Of these submodules in one repository, those of which another commit is checked out than ours has chosen, with that one.
-    fn others_than_chosen(&mut self, outer: &Path, tops: &[&'r Path]) -> Result<Vec<(&'r Path, ObjectId)>> {
+    /// The commits of these submodules in one repository. Outer ones have been asked about before those within them.
+    fn commits_of(&mut self, outer: &Path, tops: &[&'r Path]) -> Result<Vec<Found<'r>>> {
         let Some(git) = Git::find(self.context.host, outer).map_err(NoGit::into_error)? else {
             return Ok(Vec::new());
         };
@@ -98,33 +149,28 @@ impl<'r> Reading<'r> {
         let mut found = Vec::new();
         for (top, name) in named {
             let there = staged.submodule(name);
-            let chosen = match self.elsewhere.get(top) {
-                Some(elsewhere) => self.chosen_by_ours(&git, name, elsewhere)?,
-                None => there.cloned(),
+            let commit = match (self.commits.get(git.top()), self.elsewhere.get(top)) {
+                // Of one within another, the commit of that one says it.
+                (Some(outer), _) => {
+                    let names = BTreeSet::from([name.to_path_buf()]);
+                    Tree::of_commit_at(&git, outer.as_str(), &names)
+                        .ok()
+                        .and_then(|tree| tree.submodule(name).cloned())
+                }
+                (None, Some(elsewhere)) => self.chosen_by_ours(elsewhere)?,
+                (None, None) => there.cloned(),
             };
-            let Some(chosen) = chosen else { continue };
-            if self.elsewhere.contains_key(top) {
-                self.commits.insert(top, chosen.clone());
+            if let Some(commit) = &commit {
+                self.commits.insert(top, commit.clone());
             }
-            if moved.contains(name) || there != Some(&chosen) {
-                found.push((top, chosen));
-            }
+            let is_other = commit.is_some() && (moved.contains(name) || there != commit.as_ref());
+            found.push(Found { top, commit, is_other });
         }
         Ok(found)
     }
 
-    /// The commit that ours has chosen of a submodule, which `git`, in another working tree, has by this name.
-    fn chosen_by_ours(
-        &self,
-        git: &Git,
-        name: &Path,
-        Elsewhere { root, places, .. }: &Elsewhere,
-    ) -> Result<Option<ObjectId>> {
-        // Of one within another, the commit of that one says it.
-        if let Some(outer) = self.commits.get(git.top()) {
-            let tree = Tree::of_commit_at(git, outer.as_str(), &BTreeSet::from([name.to_path_buf()]))?;
-            return Ok(tree.submodule(name).cloned());
-        }
+    /// The commit that ours has chosen of a submodule of another working tree.
+    fn chosen_by_ours(&self, Elsewhere { root, places, .. }: &Elsewhere) -> Result<Option<ObjectId>> {
         let Some(ours) = Git::find(self.context.host, root).map_err(NoGit::into_error)? else {
             return Ok(None);
         };
@@ -133,33 +179,45 @@ impl<'r> Reading<'r> {
         let staged = Tree::of_index_at(&ours, &names)?;
         Ok(names.iter().find_map(|name| staged.submodule(name)).cloned())
     }
-}
 
-impl OfOne {
-    /// Where a repository in another working tree has not the commit that was chosen, rules around it count. Ours waits for its update.
-    fn read(
-        top: &Path,
-        commit: &ObjectId,
-        elsewhere: Option<&Elsewhere>,
-        lookup: &Lookup,
-        context: &Context,
-    ) -> Result<Option<Self>> {
-        let Some(git) = Git::find(context.host, top).map_err(NoGit::into_error)? else { return Ok(None) };
-        let tree = match Tree::of_commit(&git, commit.as_str()) {
-            Err(_) if elsewhere.is_none() => return Ok(None),
-            tree => tree.unwrap_or_default(),
+    /// The configs at the places of a submodule. Where nobody has the commit that was chosen, rules around it count.
+    fn at_places(&self, top: &Path, commit: Option<&ObjectId>, is_other: bool) -> Result<Vec<AtPlace>> {
+        let elsewhere = self.elsewhere.get(top);
+        let here = elsewhere.map_or(Some(top), |elsewhere| elsewhere.here.as_deref());
+        // The history of what only another tree has is read there, under what is around it there.
+        let is_read_there = here.is_none();
+        let root = elsewhere.map(|elsewhere| &*elsewhere.root).or_else(|| top.parent().and_then(root_of));
+        let former = root.and_then(|root| self.former.get(root)).map_or(&[][..], Vec::as_slice);
+        if !is_other && !is_read_there && former.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(git) = Git::find(self.context.host, top).map_err(NoGit::into_error)? else {
+            return Ok(Vec::new());
         };
+        let commit = commit.map_or_else(|| "HEAD".to_owned(), |commit| commit.as_str().to_owned());
+        let tree = Tree::of_commit(&git, &commit).unwrap_or_default();
         let mut blobs = Blobs::open(&git)?;
-        let mut configs_at = |place: &Path, trees: Option<(PathBuf, PathBuf)>| {
+        let mut found = Vec::new();
+        let mut add = |place: &Path, outside: Option<&Path>, is_former: bool| {
             let staged = Staged::read(place, &tree, None, &mut blobs)?;
-            let source = Within { top: place.to_path_buf(), staged, trees };
-            Ok::<_, Error>(Configs::from_source(lookup.clone(), source))
+            let source = Within { top: place.to_path_buf(), staged };
+            let configs = Configs::from_source(self.lookup.clone(), source);
+            let (place, outside) = (place.to_path_buf(), outside.map(Path::to_path_buf));
+            found.push(AtPlace { place, configs, outside, is_former });
+            Ok::<_, Error>(())
         };
-        let trees = elsewhere.map(|elsewhere| (elsewhere.tree.clone(), elsewhere.root.clone()));
-        let past = configs_at(top, trees)?;
-        let places = elsewhere.map_or_else(|| vec![top.to_path_buf()], |elsewhere| elsewhere.places.clone());
-        let now = places.into_iter().map(|place| Ok((place.clone(), configs_at(&place, None)?)));
-        Ok(Some(Self { now: now.collect::<Result<_>>()?, past }))
+        if is_other || is_read_there {
+            match elsewhere {
+                Some(elsewhere) => elsewhere.places.iter().try_for_each(|place| add(place, here, false))?,
+                None => add(top, here, false)?,
+            }
+        }
+        if !former.is_empty() {
+            let had = gitmodules::commits_in(&git, &former.iter().map(|(_, commit)| commit).collect())?;
+            let places = former.iter().filter(|(_, commit)| had.contains(commit)).map(|(place, _)| place);
+            places.collect::<BTreeSet<_>>().into_iter().try_for_each(|place| add(place, None, true))?;
+        }
+        Ok(found)
     }
 }
 
@@ -167,35 +225,24 @@ impl OfOne {
 struct Within {
     top: PathBuf,
     staged: Staged,
-    /// Another working tree, in the place of which ours counts.
-    trees: Option<(PathBuf, PathBuf)>,
 }
 
 impl Within {
-    /// Where something is read, and by which path.
-    fn source(&self, path: &Path) -> (&dyn Source, PathBuf) {
-        if path.starts_with(&self.top) {
-            return (&self.staged, path.to_path_buf());
-        }
-        let ours =
-            self.trees.as_ref().and_then(|(tree, ours)| Some(ours.join(path.strip_prefix(tree).ok()?)));
-        (&Disk, ours.unwrap_or_else(|| path.to_path_buf()))
+    fn source(&self, path: &Path) -> &dyn Source {
+        if path.starts_with(&self.top) { &self.staged } else { &Disk }
     }
 }
 
 impl Source for Within {
     fn exists(&self, path: &Path) -> bool {
-        let (source, path) = self.source(path);
-        source.exists(&path)
+        self.source(path).exists(path)
     }
 
     fn read(&self, path: &Path) -> Result<String> {
-        let (source, path) = self.source(path);
-        source.read(&path)
+        self.source(path).read(path)
     }
 
     fn link(&self, path: &Path) -> Option<PathBuf> {
-        let (source, path) = self.source(path);
-        source.link(&path)
+        self.source(path).link(path)
     }
 }

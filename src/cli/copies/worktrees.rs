@@ -17,13 +17,12 @@ use crate::document::MAX_BINARY;
 use crate::error::Result;
 use crate::fs;
 use crate::repo::git::{
-    Git, changes, is_kept_in, is_left_over, repository_of, root_of, submodule_name, trees_of,
+    Git, changes, gitmodules, is_kept_in, is_left_over, repository_of, root_of, submodule_name, trees_of,
 };
 
 /// A repository within another working tree, such as a submodule.
 pub(super) struct Elsewhere {
-    /// That working tree, and ours.
-    pub tree: PathBuf,
+    /// Our working tree.
     pub root: PathBuf,
     /// Where it would be in ours: where our commit has the submodule of that name, and at its path there.
     pub places: Vec<PathBuf>,
@@ -34,10 +33,9 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    fn new(tree: &Path, root: &Path, places: Vec<PathBuf>) -> Self {
+    fn new(root: &Path, places: Vec<PathBuf>) -> Self {
         let here = places.iter().find(|place| place.join(".git").exists()).cloned();
-        let (tree, root) = (tree.to_path_buf(), root.to_path_buf());
-        Self { tree, root, places, here, in_our_history: OnceLock::new() }
+        Self { root: root.to_path_buf(), places, here, in_our_history: OnceLock::new() }
     }
 
     /// Whether a file is the same as ours, or our history tells of it. `top` is that of its own repository.
@@ -85,14 +83,14 @@ pub(super) fn nested_elsewhere(
                     }
                     None => {
                         let names: &HashMap<_, _> = names.get_or_init(|| names_of_submodules(root, context));
-                        let named = submodule_name(&top).and_then(|name| names.get(&name));
+                        let named = submodule_name(&top, tree).and_then(|name| names.get(&name));
                         named.map(|path| root.join(path)).into_iter().collect()
                     }
                 };
                 if !places.contains(&root.join(name)) {
                     places.push(root.join(name));
                 }
-                found.insert(top.clone(), Elsewhere::new(tree, root, places));
+                found.insert(top.clone(), Elsewhere::new(root, places));
             }
         }
     }
@@ -102,7 +100,7 @@ pub(super) fn nested_elsewhere(
 /// Where the submodules of a working tree are, by the names that Git has for them.
 fn names_of_submodules(root: &Path, context: &Context) -> HashMap<PathBuf, PathBuf> {
     let git = Git::find(context.host, root).ok().flatten();
-    git.and_then(|git| changes::submodules(&git).ok()).unwrap_or_default()
+    git.and_then(|git| gitmodules::paths_by_name(&git).ok()).unwrap_or_default()
 }
 
 /// The tops of repositories that were found.

@@ -54,6 +54,8 @@ pub enum Since {
     Elsewhere(Excused),
     /// In this one.
     At(PathBuf),
+    /// In all that are not in this folder.
+    Outside(PathBuf),
 }
 
 /// A holder in one of the files.
@@ -351,6 +353,7 @@ impl Copies {
                 !(is_excused || (is_earlier && excused.earlier.contains(here)))
             }
             Since::At(place) => here == place,
+            Since::Outside(folder) => is_elsewhere && !here.starts_with(folder),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which files differ: staged from committed, one commit from another, the working tree from either.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -81,18 +81,6 @@ fn since_commit(git: &Git, older: &str) -> Result<BTreeSet<PathBuf>> {
     let is_here = |name: &PathBuf| git.top().join(name).symlink_metadata().is_ok();
     changed.extend(marked(git, |mark| mark != b'H')?.into_iter().filter(is_here));
     Ok(changed)
-}
-
-/// The paths of submodules, by their names, as the staged `.gitmodules` has them: none where there is no such file.
-pub fn submodules(git: &Git) -> Result<HashMap<PathBuf, PathBuf>> {
-    let args = ["config", "--null", "--blob", ":.gitmodules", "--get-regexp", r"^submodule\..*\.path$"];
-    let answer = git.ask(args)?;
-    let entry = |entry: &[u8]| {
-        let at = entry.iter().position(|&byte| byte == b'\n')?;
-        let name = entry[..at].strip_prefix(b"submodule.")?.strip_suffix(b".path")?;
-        Some((os::name_of(name).into(), os::name_of(&entry[at + 1..]).into()))
-    };
-    Ok(answer.stdout.split(|&byte| byte == 0).filter_map(entry).collect())
 }
 
 /// The files of HEAD that are in the working tree as they are there.

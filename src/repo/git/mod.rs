@@ -13,6 +13,7 @@ pub mod blame;
 pub mod blobs;
 pub mod changes;
 pub mod configs;
+pub mod gitmodules;
 pub mod history;
 pub mod install;
 pub mod left;

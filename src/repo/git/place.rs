@@ -234,12 +234,13 @@ pub fn is_left_over(top: &Path) -> bool {
     main_tree_of(&git_dir).is_some_and(|tree| tree != top && repository_of(&tree).as_ref() == Some(&git_dir))
 }
 
-/// What Git calls a submodule by whose repository a top is kept, if it is; each working tree has one of that name.
-pub fn submodule_name(top: &Path) -> Option<PathBuf> {
-    let git_dir = os::real_path(git_dir_of(top).ok()?).ok()?;
-    let mut parts = git_dir.components();
-    parts.by_ref().find(|part| part.as_os_str() == MODULES)?;
-    Some(parts.as_path().to_path_buf())
+/// What Git calls a submodule of a working tree, if it keeps the repository of that; each working tree has one of that name.
+pub fn submodule_name(top: &Path, tree: &Path) -> Option<PathBuf> {
+    let git_dir = git_dir_of(top).ok()?;
+    let own = git_dir_of(tree).ok()?;
+    let common = os::real_path(common_dir_of(&own)).ok()?;
+    let name = [own, common].iter().find_map(|kept| git_dir.strip_prefix(kept.join(MODULES)).ok())?;
+    Some(name.to_path_buf())
 }
 
 /// Whether Git keeps what a working tree is of within another repository, as it does for a submodule. The tree says so.

@@ -479,9 +479,11 @@ fn a_submodule_is_a_repository_of_its_own() {
     git(&test, &["commit", "-qnm", "no rules"]).cwd("sub").run().ok();
     git(&test, &["add", "secrets"]).cwd("sub").run().ok();
     git(&test, &["commit", "-qm", "x"]).cwd("sub").run().ok();
-    // To the other it is one entry, whatever is in it.
+    // To the other it is one entry, whatever is in it; but not what became of its rules.
     git(&test, &["add", "sub"]).run().ok();
-    hook(&test, &[]).run().ok();
+    let output = hook(&test, &[]).run().code(1);
+    assert_eq!(output.text().lines().count(), 1, "{output}");
+    assert!(output.text().contains("no rule matches files such as `sub/secrets/a` any more"), "{output}");
 }
 
 #[test]

@@ -278,6 +278,115 @@ fn whom_a_submodule_of_another_branch_names_is_not_let_in() {
     }
 }
 
+/// What is only in the history of a submodule is for whom our rules name, not those of the branch that has it.
+#[test]
+fn the_history_of_a_submodule_of_another_branch_is_for_nobody_else() {
+    for is_moved in [false, true] {
+        let outer = Outer::vendored();
+        let sec = format!("{OUTER}/sec");
+        outer.git(&sec, &["rm", "-q", "s.yaml"]);
+        outer.commit(&sec);
+        outer.commit(OUTER);
+        outer.rules(OUTER, "^(b|moved)/", true);
+        outer.commit(OUTER);
+        outer.links(OUTER, "../linked");
+        if is_moved {
+            outer.git(OUTER, &["mv", "sec", "moved"]);
+        } else {
+            outer.rules(OUTER, "^nothing/", false);
+        }
+        outer.commit(OUTER);
+        outer.lets_nobody_in("../linked", "b/new.yaml", &format!("{is_moved}"));
+    }
+}
+
+/// A request moves a submodule to where more may read.
+#[test]
+fn where_a_submodule_was_counts_for_what_it_has() {
+    for how in ["by git mv", "as a new one"] {
+        let outer = Outer::vendored();
+        let test = &outer.repo.test;
+        outer.rules(OUTER, "^b/", true);
+        outer.commit(OUTER);
+        match how {
+            "by git mv" => {
+                std::fs::create_dir(test.path("../outer/b")).expect("it is not there");
+                outer.git(OUTER, &["mv", "sec", "b/moved"]);
+            }
+            _ => {
+                let url = test.path("").display().to_string();
+                outer.git(OUTER, &["rm", "-q", "-f", "sec"]);
+                let args = ["submodule", "add", "-q", "--name", "other", "-b", "taken", &url, "b/moved"];
+                outer.git(OUTER, &args);
+            }
+        }
+        outer.commit(OUTER);
+        outer.is_refused(OUTER, "b/new.yaml", how);
+        for words in [&["updatekeys", "--yes"][..], &["rotate", "-i"]] {
+            let refused = test.sealant(&[words, &["b/moved/s.yaml"]].concat()).cwd(OUTER).run().code(8);
+            assert!(refused.stderr.contains(" sec/s.yaml"), "{how}: {refused}");
+        }
+    }
+}
+
+/// The rules around a submodule within another one are those of the commit of that one which was chosen.
+#[test]
+fn what_is_chosen_of_a_submodule_is_so_for_those_within_it() {
+    let outer = Outer::vendored();
+    outer.init("../mid");
+    outer.rules("../mid", "^inner/", false);
+    outer.adds("../mid", ".", "inner");
+    outer.git("../mid/inner", &["fetch", "-q", "origin", "taken"]);
+    outer.init("../around");
+    outer.adds("../around", "../mid", "mid");
+    outer.lets_nobody_in("../around", "b/new.yaml", "the rules that were chosen");
+    outer.git("../around/mid", &["checkout", "-q", "-b", "review"]);
+    outer.rules("../around/mid", "^nothing/", false);
+    outer.commit("../around/mid");
+    outer.lets_nobody_in("../around", "b/new.yaml", "those of a request");
+}
+
+/// Files of a submodule are its own business, and others that a command is about are not.
+#[test]
+fn in_one_command_with_its_own_files_a_submodule_names_nobody_new() {
+    let outer = Outer::new();
+    let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
+    let both = format!("{},{}", outer.repo.recipient, outer.mallory);
+    test.write(format!("{sec}/.sops.yaml"), format!("creation_rules:\n  - age: {both}\n"));
+    outer.commit(&sec);
+    test.write("../outer/b/new.yaml", outer.secret());
+    let refused = test.sealant(&["updatekeys", "--yes", "."]).cwd(OUTER).run().code(8);
+    assert!(refused.stderr.contains("b/new.yaml: shares its data key"), "{refused}");
+    assert!(!test.read_text("../outer/b/new.yaml").contains(&outer.mallory));
+}
+
+/// The commit that was chosen is not fetched yet.
+#[test]
+fn a_commit_that_is_not_here_names_nobody() {
+    let outer = Outer::vendored();
+    let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
+    let both = format!("{},{}", outer.repo.recipient, outer.mallory);
+    test.write(format!("{sec}/.sops.yaml"), format!("creation_rules:\n  - age: {both}\n"));
+    outer.commit(&sec);
+    let gone = "160000,0123456789abcdef0123456789abcdef01234567,sec";
+    outer.git(OUTER, &["update-index", "--cacheinfo", gone]);
+    outer.lets_nobody_in(OUTER, "new.yaml", "not here");
+}
+
+/// A folder above may have any name.
+#[test]
+fn a_submodule_is_known_by_its_name_in_a_folder_of_that_of_gits() {
+    let outer = Outer::vendored();
+    outer.git(".", &["clone", "-q", "--recurse-submodules", OUTER, "../modules/outer"]);
+    let clone = "../modules/outer";
+    outer.rules(clone, "^(b|moved)/", true);
+    outer.commit(clone);
+    outer.links(clone, "../modules/modules");
+    outer.git(clone, &["mv", "sec", "moved"]);
+    outer.commit(clone);
+    outer.lets_nobody_in("../modules/modules", "b/new.yaml", "in `modules`");
+}
+
 /// Git does not take away what it does not know, so the `.git` of a submodule may stay where that was.
 #[test]
 fn what_is_left_where_a_submodule_was_is_no_obstacle() {

@@ -69,6 +69,11 @@ pub(super) struct PastRule {
 }
 
 impl PastRule {
+    /// One of today.
+    fn now(keys: KeySet) -> Self {
+        Self { keys: Some(keys), since: Since::Now, stayed: None }
+    }
+
     /// For all that was there, by the configs of today, which are the first, or by those before a change.
     pub fn of(configs: &[&Configs], path: &Path) -> Vec<Self> {
         let since = iter::once(Since::Now).chain(iter::repeat(Since::Change));
@@ -103,6 +108,8 @@ pub(super) struct Sought<'a> {
     pub asked: &'a [Asked],
     /// The commits before a change that is looked at.
     pub before: &'a [ObjectId],
+    /// Who else has to be named for a place.
+    pub also: &'a (dyn Fn(&Path) -> Vec<KeySet> + Sync),
 }
 
 /// A content that was once at a place.
@@ -154,6 +161,7 @@ pub(super) fn add(
     let mut rules: HashMap<usize, Vec<PastRule>> = HashMap::new();
     for (at, path) in recorded.paths.iter().enumerate() {
         let mut counting = PastRule::of(configs, path);
+        counting.extend((sought.also)(path).into_iter().map(PastRule::now));
         counting.retain(|rule| counts(rule, wanted, &audiences));
         if !counting.is_empty() {
             rules.insert(at, counting);
@@ -166,6 +174,7 @@ pub(super) fn add(
     let mut versions: Vec<Version> = versions.into_iter().map(|(_, version)| version).collect();
     let commits = recorded.commits();
     versions.extend(lost.into_iter().filter_map(|((at, id), mut rules)| {
+        rules.extend((sought.also)(&recorded.paths[at]).into_iter().map(PastRule::now));
         rules.retain(|rule| counts(rule, wanted, &audiences));
         let commit = *commits.get(&(at, id)).filter(|_| !rules.is_empty())?;
         Some(recorded.version(at, id, commit, rules))
@@ -324,7 +333,7 @@ impl<'g> Recorded<'g> {
         &self,
         copies: &mut Copies,
         configs: &[&Configs],
-        &Sought { wanted, asked, before }: &Sought<'_>,
+        &Sought { wanted, asked, before, .. }: &Sought<'_>,
         today: &dyn Fn(&Path) -> Option<KeySet>,
         context: &Context,
     ) -> Result<LastReaders<'_>> {
