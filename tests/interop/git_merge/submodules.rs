@@ -11,27 +11,28 @@ struct Outer {
 }
 
 const OUTER: &str = "../outer";
+const FILES: &[(&str, &str)] = &[("s.yaml", "a: planted-one\nb: planted-two\n")];
 
 impl Outer {
     fn new() -> Self {
-        let repo = Repo::new(&[("s.yaml", "a: planted-one\nb: planted-two\n")]);
-        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
-        let outer = Self { repo, mallory };
-        outer.init(OUTER);
-        outer.commit(OUTER);
-        outer.adds(OUTER, ".", "sec");
-        outer
+        Self::of(Repo::new(FILES), ("^b/", true))
     }
 
     /// The same, with rules for the submodule only around it.
     fn vendored() -> Self {
-        let outer = Self::new();
-        outer.rules(OUTER, "^sec/", false);
-        outer.git(&format!("{OUTER}/sec"), &["rm", "-q", ".sops.yaml"]);
-        outer.commit(&format!("{OUTER}/sec"));
-        outer.git(&format!("{OUTER}/sec"), &["push", "-q", "origin", "HEAD:taken"]);
-        outer.repo.ok(&["reset", "-q", "--hard", "taken"]);
+        let repo = Repo::new(FILES);
+        repo.ok(&["rm", "-q", ".sops.yaml"]);
+        repo.ok(&["commit", "-q", "--amend", "-m", "base"]);
+        Self::of(repo, ("^sec/", false))
+    }
+
+    fn of(repo: Repo, (paths, shared): (&str, bool)) -> Self {
+        let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
+        let outer = Self { repo, mallory };
+        outer.init(OUTER);
+        outer.rules(OUTER, paths, shared);
         outer.commit(OUTER);
+        outer.adds(OUTER, ".", "sec");
         outer
     }
 
@@ -148,7 +149,7 @@ fn a_submodule_of_another_working_tree_is_for_nobody_else() {
 
     let outer = Outer::vendored();
     outer.links(OUTER, "../linked");
-    outer.git(OUTER, &["checkout", "-q", "-b", "old", "HEAD~2"]);
+    outer.git(OUTER, &["checkout", "-q", "-b", "old", "HEAD~1"]);
     outer.is_refused("../linked", "b/new.yaml", "main has another branch");
 
     // Those around a submodule are for it, where it has none: ours.
@@ -316,12 +317,13 @@ fn where_a_submodule_was_counts_for_what_it_has() {
             _ => {
                 let url = test.path("").display().to_string();
                 outer.git(OUTER, &["rm", "-q", "-f", "sec"]);
-                let args = ["submodule", "add", "-q", "--name", "other", "-b", "taken", &url, "b/moved"];
+                let args = ["submodule", "add", "-q", "--name", "other", &url, "b/moved"];
                 outer.git(OUTER, &args);
             }
         }
         outer.commit(OUTER);
         outer.is_refused(OUTER, "b/new.yaml", how);
+        std::fs::remove_file(test.path("../outer/b/new.yaml")).expect("it is there");
         for words in [&["updatekeys", "--yes"][..], &["rotate", "-i"]] {
             let refused = test.sealant(&[words, &["b/moved/s.yaml"]].concat()).cwd(OUTER).run().code(8);
             assert!(refused.stderr.contains(" sec/s.yaml"), "{how}: {refused}");
@@ -336,7 +338,6 @@ fn what_is_chosen_of_a_submodule_is_so_for_those_within_it() {
     outer.init("../mid");
     outer.rules("../mid", "^inner/", false);
     outer.adds("../mid", ".", "inner");
-    outer.git("../mid/inner", &["fetch", "-q", "origin", "taken"]);
     outer.init("../around");
     outer.adds("../around", "../mid", "mid");
     outer.lets_nobody_in("../around", "b/new.yaml", "the rules that were chosen");
@@ -344,6 +345,12 @@ fn what_is_chosen_of_a_submodule_is_so_for_those_within_it() {
     outer.rules("../around/mid", "^nothing/", false);
     outer.commit("../around/mid");
     outer.lets_nobody_in("../around", "b/new.yaml", "those of a request");
+    // The request takes the inner one to another commit, which is not checked out.
+    outer.repo.test.write("../around/mid/inner/note.txt", "1");
+    outer.commit("../around/mid/inner");
+    outer.commit("../around/mid");
+    outer.git("../around/mid/inner", &["checkout", "-q", "HEAD~1"]);
+    outer.lets_nobody_in("../around", "b/new.yaml", "with another commit within it");
 }
 
 /// Files of a submodule are its own business, and others that a command is about are not.
