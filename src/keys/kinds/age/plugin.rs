@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn no_plugin_runs_where_the_host_forbids_it() {
-        let refused: Result<(), _> = run(&FakeHost::default(), |_| unreachable!());
+        let refused: Result<(), _> = run(&FakeHost::default(), "fake", |_| unreachable!());
         assert_eq!(refused, Err("age plugins may not be started here"));
     }
 }
