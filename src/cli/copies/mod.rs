@@ -3,6 +3,7 @@
 mod around;
 mod earlier;
 mod holding;
+mod on_disk;
 mod past;
 mod submodules;
 mod trail;
@@ -23,15 +24,13 @@ use crate::document::{Format, MAX_BINARY};
 use crate::encrypted_file::{EncryptedFile, format_in, meant};
 use crate::error::{Error, Kind, Result};
 use crate::foreign::git_crypt;
-use crate::fs;
 use crate::keys::{KeySet, MasterKey};
 use crate::os;
 use crate::policy;
 use crate::repo;
 use crate::repo::before::{self, Before};
 use crate::repo::copies::{
-    Copies, Foreign, Held, Named, Prints, Refused, Since, Wrapped, alone, are_of_one_key, held, is_for_same,
-    readers,
+    Copies, Foreign, Held, Named, Prints, Refused, Wrapped, alone, are_of_one_key, held, is_for_same, readers,
 };
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::merge::Versions;
@@ -44,10 +43,10 @@ use crate::sops::Trial;
 use around::{Around, Below, Place};
 pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use holding::{Holding, parsed};
+use on_disk::{Rules, add_files};
 use past::{Asked, PastRule, PastScope, Sought, Version};
 use submodules::{Chosen, ChosenRule};
 use trail::Key;
-use worktrees::Elsewhere;
 pub(super) use worktrees::Found as FoundRepositories;
 
 /// Which versions out of the history count: a file may have been elsewhere before.
@@ -649,92 +648,6 @@ fn one_readership(files: &[PathBuf], configs: &Configs) -> Option<KeySet> {
         all.extend(keys.collect::<Option<Vec<_>>>()?);
     }
     all.windows(2).all(|two| is_for_same(&two[0], &two[1])).then(|| all.pop()).flatten()
-}
-
-/// How what is in a file counts.
-enum Counting {
-    Present,
-    /// As a version of its place.
-    Version,
-    /// The same, outside of a folder.
-    Outside(PathBuf),
-}
-
-/// Who reads files: those alone whom each of these names.
-struct Rules<'r> {
-    configs: &'r Configs,
-    began: &'r [Configs],
-    chosen: &'r Chosen,
-}
-
-/// What another working tree has in a submodule is a version, as a commit has one, of what is at its place in ours, under its own
-/// rules or ours: never under those around it there. So is what the commit that was chosen says of its readers.
-fn add_files<'f>(
-    files: impl IntoIterator<Item = &'f PathBuf>,
-    elsewhere: &BTreeMap<PathBuf, Elsewhere>,
-    copies: &mut Copies,
-    &Rules { configs, began, chosen }: &Rules<'_>,
-    context: &Context,
-) -> Result<()> {
-    let working_dir = real(&context.lookup()?.working_dir);
-    let in_other = |path: &Path| path.ancestors().find_map(|above| elsewhere.get_key_value(above));
-    let is_its_own = |top: &Path, path: &Path| {
-        configs.config_for(path).ok().flatten().is_some_and(|config| config.path().starts_with(top))
-    };
-    let read = |path: &PathBuf| {
-        let format = Format::of_path(path);
-        let bytes = fs::read_found(path, format.most_bytes() as u64).ok()?;
-        let holding = Holding::of(format, &bytes)?;
-        let shown = |path: &Path| path.strip_prefix(&working_dir).unwrap_or(path).to_path_buf();
-        let other = in_other(path);
-        let at = |place: &PathBuf, top: &PathBuf| place.join(path.strip_prefix(top).unwrap_or(path));
-        let now = match other {
-            Some((top, elsewhere)) if !is_its_own(top, path) => {
-                let rules =
-                    elsewhere.places.iter().filter_map(|place| past_rule_of(&at(place, top), configs));
-                let rules: Vec<_> = rules.map(Some).collect();
-                if rules.is_empty() { vec![None] } else { rules }
-            }
-            _ => vec![rule_of(path, configs)],
-        };
-        let here = other.and_then(|(top, elsewhere)| Some(at(elsewhere.here.as_ref()?, top)));
-        let place = here.unwrap_or_else(|| real(path));
-        let age = |rule: &Option<KeySet>| match other.is_some() && rule.is_some() {
-            true => Counting::Version,
-            false => Counting::Present,
-        };
-        let began = began.iter().filter_map(|began| past_rule_of(path, began));
-        let present = now.into_iter().chain(began.map(Some)).map(|rule| (age(&rule), rule));
-        let chosen = chosen.rules_of(path).into_iter().map(|ChosenRule { keys, outside, former }| {
-            let age = outside.map_or(Counting::Version, Counting::Outside);
-            let file = match former {
-                Some(former) => Named { shown: shown(&former), path: former },
-                None => {
-                    let shown = format!("{} of the staged commit", shown(path).display()).into();
-                    Named { path: place.clone(), shown }
-                }
-            };
-            (file, age, Some(keys))
-        });
-        let present =
-            present.map(|(age, rule)| (Named { path: place.clone(), shown: shown(path) }, age, rule));
-        let all = present.chain(chosen);
-        let held = all.filter_map(|(file, age, rule)| Some((file, age, holding.held(rule.as_ref())?)));
-        Some(held.collect::<Vec<_>>())
-    };
-    let files: Vec<&PathBuf> = files.into_iter().collect();
-    let found: Vec<_> = files.into_par_iter().filter_map(read).collect();
-    for (file, age, held) in found.into_iter().flatten() {
-        match age {
-            Counting::Present => copies.add(file, held),
-            Counting::Version => copies.add_past(file, held),
-            Counting::Outside(top) => {
-                let leaving = copies.add_leaving(Since::Outside(top));
-                copies.add_left(file, held, leaving);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A file, and what it holds, each with the line that it begins on.

@@ -65,6 +65,7 @@ impl Chosen {
             context,
             lookup: &lookup,
             commits: BTreeMap::new(),
+            staged: staged_places(elsewhere, context),
             former: former_places(&around.roots, context),
         };
         let mut chosen = BTreeMap::new();
@@ -117,6 +118,26 @@ fn former_places(
     roots.iter().filter_map(former).collect()
 }
 
+/// The commits of submodules that our working trees have staged, at the places of those of other working trees.
+fn staged_places(elsewhere: &BTreeMap<PathBuf, Elsewhere>, context: &Context) -> BTreeMap<PathBuf, ObjectId> {
+    let mut by_root: BTreeMap<&Path, BTreeSet<&PathBuf>> = BTreeMap::new();
+    for Elsewhere { root, places, .. } in elsewhere.values() {
+        by_root.entry(root).or_default().extend(places);
+    }
+    let staged = |(root, places): (&Path, BTreeSet<&PathBuf>)| {
+        let git = Git::find(context.host, root).ok().flatten()?;
+        let names: Vec<&Path> =
+            places.iter().filter_map(|place| place.strip_prefix(git.top()).ok()).collect();
+        let tree = Tree::of_index_at(&git, &names).ok()?;
+        let found = places.into_iter().filter_map(move |place| {
+            let commit = tree.submodule(place.strip_prefix(git.top()).ok()?)?;
+            Some((place.clone(), commit.clone()))
+        });
+        Some(found.collect::<Vec<_>>())
+    };
+    by_root.into_iter().filter_map(staged).flatten().collect()
+}
+
 /// A submodule, and the commit that ours has chosen of it, if it has.
 struct Found<'r> {
     top: &'r Path,
@@ -132,6 +153,8 @@ struct Reading<'r> {
     lookup: &'r Lookup,
     /// Those of submodules that were looked at.
     commits: BTreeMap<&'r Path, ObjectId>,
+    /// What our working trees have staged at the places of submodules of others.
+    staged: BTreeMap<PathBuf, ObjectId>,
     former: BTreeMap<PathBuf, Vec<(PathBuf, ObjectId)>>,
 }
 
@@ -157,7 +180,9 @@ impl<'r> Reading<'r> {
                         .ok()
                         .and_then(|tree| tree.submodule(name).cloned())
                 }
-                (None, Some(elsewhere)) => self.chosen_by_ours(elsewhere)?,
+                (None, Some(elsewhere)) => {
+                    elsewhere.places.iter().find_map(|place| self.staged.get(place)).cloned()
+                }
                 (None, None) => there.cloned(),
             };
             if let Some(commit) = &commit {
@@ -167,17 +192,6 @@ impl<'r> Reading<'r> {
             found.push(Found { top, commit, is_other });
         }
         Ok(found)
-    }
-
-    /// The commit that ours has chosen of a submodule of another working tree.
-    fn chosen_by_ours(&self, Elsewhere { root, places, .. }: &Elsewhere) -> Result<Option<ObjectId>> {
-        let Some(ours) = Git::find(self.context.host, root).map_err(NoGit::into_error)? else {
-            return Ok(None);
-        };
-        let names: Vec<&Path> =
-            places.iter().filter_map(|place| place.strip_prefix(ours.top()).ok()).collect();
-        let staged = Tree::of_index_at(&ours, &names)?;
-        Ok(names.iter().find_map(|name| staged.submodule(name)).cloned())
     }
 
     /// The configs at the places of a submodule. Where nobody has the commit that was chosen, rules around it count.
