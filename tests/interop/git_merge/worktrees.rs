@@ -250,6 +250,17 @@ fn what_another_working_tree_knows_is_in_the_history() {
     }
 }
 
+/// `git clone --mirror` makes a folder of Git's own files.
+#[test]
+fn a_repository_without_a_working_tree_is_not_clean() {
+    let repo = Repo::new(&[("s.yaml", SECRET)]);
+    repo.ok(&["clone", "-q", "--mirror", ".", "../mirror"]);
+    for args in [&["check"][..], &["check", "."]] {
+        let refused = repo.test.sealant(args).cwd("../mirror").run();
+        assert!(refused.status != 0 && refused.stderr.contains("without a working tree"), "{refused}");
+    }
+}
+
 #[test]
 fn each_working_tree_is_looked_at_by_itself() {
     let (repo, mallory) = shared();

@@ -119,6 +119,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     }
     let is_part = args.base.is_some() || !args.inputs.files.is_empty();
     let asked = args.inputs.files.clone();
+    refuse_bare(&asked, &context.lookup()?.working_dir)?;
     let purpose = if args.fix { Purpose::Write } else { Purpose::Look };
     let mut inputs = repository::inputs(args.inputs, purpose, context)?;
     let found = copies::FoundRepositories::in_folders(&inputs, context);
@@ -253,6 +254,19 @@ pub struct Since {
     names: Tree,
     /// The files that have changed, as they were.
     earlier: Earlier,
+}
+
+/// Refuses to call a repository clean that has only commits: `git clone --bare` and `--mirror` check nothing out.
+fn refuse_bare(asked: &[PathBuf], working_dir: &Path) -> Result<()> {
+    let is_all = asked.iter().all(|path| path == Path::new("."));
+    let is_bare = ["HEAD", "objects", "refs"].iter().all(|name| working_dir.join(name).exists());
+    if !is_all || !is_bare || root_of(working_dir).is_some() {
+        return Ok(());
+    }
+    let message = "is a Git repository without a working tree: none of its files are here";
+    Err(Error::new(Kind::NoFile, message)
+        .in_file(working_dir)
+        .advise("Check a clone of it, or a working tree."))
 }
 
 /// Leaves out what is as it was where HEAD left another branch, unless a config differs that may be about it.
