@@ -19,6 +19,7 @@ pub mod host;
 pub mod journal;
 pub mod names;
 mod os;
+#[cfg_attr(not(feature = "cli"), allow(dead_code))]
 mod programs;
 pub mod secret;
 pub mod shown;

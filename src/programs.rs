@@ -1,7 +1,7 @@
 //! Where programs are.
 //!
-//! Owns that `PATH` leads to none in a folder that it does not name from the root: by an empty entry, or `node_modules/.bin`, that is a
-//! folder of whatever repository somebody works in, and what is in one runs for nobody.
+//! Owns that no relative entry of `PATH` leads to one: an empty entry, or `node_modules/.bin`, is a folder of whatever repository
+//! somebody works in, and what is in one runs for nobody.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,10 +10,11 @@ use std::path::{MAIN_SEPARATOR_STR, Path, PathBuf};
 use crate::os;
 
 /// Said of a program that is nowhere else.
-pub(crate) const NOT_FROM_THE_ROOT: &str = "it is in a folder that PATH does not name from the root, and would come from any repository that one works in";
+pub(crate) const IS_RELATIVE: &str =
+    "PATH leads to it by a relative entry, so it could come from any repository, and is not started";
 
-/// `PATH` without the entries that do not count; `None` where it has none of these.
-pub(crate) fn from_the_root(path: &OsStr) -> Option<OsString> {
+/// `PATH` without relative entries; `None` where it has none of these.
+pub(crate) fn without_relative(path: &OsStr) -> Option<OsString> {
     let all: Vec<PathBuf> = env::split_paths(path).collect();
     let kept: Vec<&PathBuf> = all.iter().filter(|folder| folder.is_absolute()).collect();
     if kept.len() == all.len() {
@@ -24,7 +25,7 @@ pub(crate) fn from_the_root(path: &OsStr) -> Option<OsString> {
     Some(kept.unwrap_or_else(|| MAIN_SEPARATOR_STR.into()))
 }
 
-/// Where a program is: at its path, or in a folder of `path`.
+/// Where a program is: at its path, or by an absolute entry of `path`.
 pub(crate) fn locate(path: Option<&OsStr>, program: &Path) -> Option<PathBuf> {
     if !is_name(program) {
         return os::program_at(program);
@@ -33,8 +34,8 @@ pub(crate) fn locate(path: Option<&OsStr>, program: &Path) -> Option<PathBuf> {
     folders.find_map(|folder| os::program_at(&folder.join(program)))
 }
 
-/// Whether the first folder of `path` that has a program is one that does not count.
-pub(crate) fn is_by_the_way(path: Option<&OsStr>, program: &Path) -> bool {
+/// Whether the first entry of `path` that has a program is a relative one.
+pub(crate) fn is_relative(path: Option<&OsStr>, program: &Path) -> bool {
     let found = path.filter(|_| is_name(program)).and_then(|path| {
         // An empty entry is the current folder.
         let folders = env::split_paths(path).map(|folder| Path::new(".").join(folder));
@@ -52,8 +53,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_folders_named_from_the_root_count() {
-        let kept = |path: &str| from_the_root(OsStr::new(path));
+    fn only_folders_named_without_relative_count() {
+        let kept = |path: &str| without_relative(OsStr::new(path));
         assert_eq!(kept("/usr/bin:/bin"), None);
         for path in ["/usr/bin:/bin:", ":/usr/bin:/bin", "/usr/bin::/bin", "bin:/usr/bin:./x:/bin:.."] {
             assert_eq!(kept(path), Some("/usr/bin:/bin".into()), "{path}");
@@ -64,8 +65,8 @@ mod tests {
         let found = |path: &str| locate(Some(OsStr::new(path)), Path::new("sh"));
         assert_eq!(found("/nowhere:/bin"), Some("/bin/sh".into()));
         assert_eq!(found("../../../../../../../../bin"), None);
-        let is_by_the_way = |path: &str| is_by_the_way(Some(OsStr::new(path)), Path::new("sh"));
-        assert!(is_by_the_way("../../../../../../../../bin:/bin"));
-        assert!(!is_by_the_way("/bin:../../../../../../../../bin"));
+        let by_a_relative_one = |path: &str| is_relative(Some(OsStr::new(path)), Path::new("sh"));
+        assert!(by_a_relative_one("../../../../../../../../bin:/bin"));
+        assert!(!by_a_relative_one("/bin:../../../../../../../../bin"));
     }
 }

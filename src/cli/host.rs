@@ -235,17 +235,17 @@ fn not_given(what: &str, error: io::Error) -> Error {
     Error::new(Kind::Other, format!("{what} was needed, but not given")).caused_by(error)
 }
 
-/// The process that a command becomes. No program comes from a folder that `PATH` does not name from the root.
+/// The process that a command becomes. No relative entry of `PATH` leads to a program.
 fn start(command: &Command) -> io::Result<std::process::Command> {
     let inherited = || env::var_os("PATH").filter(|_| !command.bare);
     let path = command.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
     let path = path.or_else(inherited);
-    let kept = path.as_deref().and_then(programs::from_the_root);
+    let kept = path.as_deref().and_then(programs::without_relative);
     let mut program = command.program.clone();
     if kept.is_some() {
         let at = programs::locate(path.as_deref(), Path::new(&program));
-        if at.is_none() && programs::is_by_the_way(path.as_deref(), Path::new(&program)) {
-            return Err(io::Error::new(io::ErrorKind::NotFound, programs::NOT_FROM_THE_ROOT));
+        if at.is_none() && programs::is_relative(path.as_deref(), Path::new(&program)) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, programs::IS_RELATIVE));
         }
         program = at.map_or(program.clone(), |at| os::start_as(program, at));
     }

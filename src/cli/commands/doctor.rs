@@ -422,13 +422,14 @@ fn check_editor(context: &Context) -> Check {
 }
 
 fn check_path(context: &Context) -> Option<Check> {
-    let path = context.host.env("PATH").filter(|path| programs::from_the_root(path).is_some())?;
+    let path = context.host.env("PATH").filter(|path| programs::without_relative(path).is_some())?;
     let folders = std::env::split_paths(&path).filter(|folder| !folder.is_absolute());
-    let named: Vec<String> = folders.map(|folder| format!("`{}`", folder.display())).collect();
+    let named: Vec<String> =
+        folders.map(|folder| format!("`{}`", Path::new(".").join(folder).display())).collect();
     Some(Check::warning(
         "path",
-        format!("PATH has folders that it does not name from the root: {}", named.join(", ")),
-        "Take them out: in each repository they lead to programs of whoever wrote it. Sealant starts none from there.",
+        format!("PATH has relative entries: {}", named.join(", ")),
+        "Take them out: in each repository they lead to programs of whoever wrote it. Sealant starts none of these.",
     ))
 }
 

@@ -68,8 +68,8 @@ pub(super) fn run<T: Send>(
     }
     // The age crate takes the first one that it finds.
     let path = host.env("PATH");
-    if programs::is_by_the_way(path.as_deref(), Path::new(&format!("age-plugin-{name}"))) {
-        return Err(programs::NOT_FROM_THE_ROOT);
+    if programs::is_relative(path.as_deref(), Path::new(&format!("age-plugin-{name}"))) {
+        return Err(programs::IS_RELATIVE);
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let (sender, questions) = channel();
