@@ -17,7 +17,7 @@ use crate::keys::KeySet;
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::tree::{ObjectId, Tree};
-use crate::repo::git::{Git, NoGit, changes, gitmodules, root_of};
+use crate::repo::git::{Git, changes, gitmodules, root_of};
 
 /// Rules for submodules, by the tops of these, beside those that are checked out.
 #[derive(Default)]
@@ -27,7 +27,8 @@ pub(super) struct Chosen(BTreeMap<PathBuf, Vec<AtPlace>>);
 /// for files without a config of their own.
 struct AtPlace {
     place: PathBuf,
-    configs: Configs,
+    /// `None` where nobody knows them: then they name nobody.
+    configs: Option<Configs>,
     /// The top of it in ours, for whose own files they do not count.
     outside: Option<PathBuf>,
     /// It has this place no more.
@@ -66,13 +67,17 @@ impl Chosen {
             lookup: &lookup,
             commits: BTreeMap::new(),
             staged: staged_places(elsewhere, context),
-            former: former_places(&around.roots, context),
+            former: BTreeMap::new(),
         };
+        for root in &around.roots {
+            reading.add_former(root, "HEAD")?;
+        }
         let mut chosen = BTreeMap::new();
         for (outer, tops) in by_outer {
             // What Git does not open is told where its history is wanted.
-            for Found { top, commit, is_other } in reading.commits_of(outer, &tops).unwrap_or_default() {
-                let found = reading.at_places(top, commit.as_ref(), is_other).unwrap_or_default();
+            for found in reading.commits_of(outer, &tops)? {
+                let top = found.top;
+                let found = reading.at_places(&found)?;
                 if !found.is_empty() {
                     chosen.insert(top.to_path_buf(), found);
                 }
@@ -97,25 +102,15 @@ impl Chosen {
             let name = file.strip_prefix(top).unwrap_or(file);
             places.iter().filter_map(move |AtPlace { place, configs, outside, is_former }| {
                 let place = place.join(name);
-                let keys = past_rule_of(&place, configs)?;
+                let nobody = || KeySet::of_groups(Vec::new(), None);
+                let keys = configs
+                    .as_ref()
+                    .map_or_else(|| Some(nobody()), |configs| past_rule_of(&place, configs))?;
                 Some(ChosenRule { keys, outside: outside.clone(), former: is_former.then_some(place) })
             })
         });
         rules.collect()
     }
-}
-
-/// Where submodules of repositories were once, by their roots, with a commit that each had there.
-fn former_places(
-    roots: &BTreeSet<PathBuf>,
-    context: &Context,
-) -> BTreeMap<PathBuf, Vec<(PathBuf, ObjectId)>> {
-    let former = |root: &PathBuf| {
-        let git = Git::find(context.host, root).ok().flatten()?;
-        let former = gitmodules::former_places(&git).ok().filter(|former| !former.is_empty())?;
-        Some((root.clone(), former.into_iter().map(|(name, commit)| (root.join(name), commit)).collect()))
-    };
-    roots.iter().filter_map(former).collect()
 }
 
 /// The commits of submodules that our working trees have staged, at the places of those of other working trees.
@@ -138,12 +133,22 @@ fn staged_places(elsewhere: &BTreeMap<PathBuf, Elsewhere>, context: &Context) ->
     by_root.into_iter().filter_map(staged).flatten().collect()
 }
 
-/// A submodule, and the commit that ours has chosen of it, if it has.
+/// A submodule, and what ours has chosen of it.
 struct Found<'r> {
     top: &'r Path,
-    commit: Option<ObjectId>,
-    /// Another one is checked out.
-    is_other: bool,
+    chosen: Choice,
+}
+
+/// What ours has chosen of a submodule.
+enum Choice {
+    /// Nothing: it is not there.
+    Nothing,
+    /// The commit that is checked out.
+    ThisOne(ObjectId),
+    /// Another one.
+    Other(ObjectId),
+    /// What ours has chosen around it has none in this place: nobody knows which rules count.
+    Unknown,
 }
 
 /// Which commits of submodules ours has chosen.
@@ -159,63 +164,100 @@ struct Reading<'r> {
 }
 
 impl<'r> Reading<'r> {
-    /// The commits of these submodules in one repository. Outer ones have been asked about before those within them.
-    fn commits_of(&mut self, outer: &Path, tops: &[&'r Path]) -> Result<Vec<Found<'r>>> {
-        let Some(git) = Git::find(self.context.host, outer).map_err(NoGit::into_error)? else {
-            return Ok(Vec::new());
+    /// Looks where a repository had submodules in the history of a commit.
+    fn add_former(&mut self, top: &Path, commit: &str) -> Result<()> {
+        // What Git does not open is told where its history is wanted.
+        let Ok(Some(git)) = Git::find(self.context.host, top) else { return Ok(()) };
+        let Some(commit) = Some(commit).filter(|commit| changes::is_commit(&git, commit)) else {
+            return Ok(());
         };
+        let former = gitmodules::former_places(&git, commit)?;
+        if !former.is_empty() {
+            let former = former.into_iter().map(|(name, commit)| (git.top().join(name), commit));
+            self.former.insert(git.top().to_path_buf(), former.collect());
+        }
+        Ok(())
+    }
+
+    /// What was chosen of these submodules in one repository. Outer ones have been asked about before those within them.
+    fn commits_of(&mut self, outer: &Path, tops: &[&'r Path]) -> Result<Vec<Found<'r>>> {
+        let Ok(Some(git)) = Git::find(self.context.host, outer) else { return Ok(Vec::new()) };
         let named: Vec<(&Path, &Path)> =
             tops.iter().filter_map(|top| Some((*top, top.strip_prefix(git.top()).ok()?))).collect();
         let names: Vec<&Path> = named.iter().map(|(_, name)| *name).collect();
         let staged = Tree::of_index_at(&git, &names)?;
         let moved: BTreeSet<PathBuf> = changes::unstaged_at(&git, &names)?.into_iter().collect();
+        let around = self.commits.get(git.top()).cloned();
+        if let Some(around) = &around {
+            self.add_former(git.top(), around.as_str())?;
+        }
         let mut found = Vec::new();
         for (top, name) in named {
             let there = staged.submodule(name);
-            let commit = match (self.commits.get(git.top()), self.elsewhere.get(top)) {
+            let commit = match (&around, self.elsewhere.get(top)) {
                 // Of one within another, the commit of that one says it.
-                (Some(outer), _) => {
-                    let names = BTreeSet::from([name.to_path_buf()]);
-                    Tree::of_commit_at(&git, outer.as_str(), &names)
-                        .ok()
-                        .and_then(|tree| tree.submodule(name).cloned())
-                }
+                (Some(outer), _) => within(&git, outer, name),
                 (None, Some(elsewhere)) => {
                     elsewhere.places.iter().find_map(|place| self.staged.get(place)).cloned()
                 }
                 (None, None) => there.cloned(),
             };
-            if let Some(commit) = &commit {
+            let chosen = match commit {
+                Some(commit) if moved.contains(name) || there != Some(&commit) => Choice::Other(commit),
+                Some(commit) => Choice::ThisOne(commit),
+                None if around.is_some() && there.is_some() => Choice::Unknown,
+                None => Choice::Nothing,
+            };
+            if let Choice::ThisOne(commit) | Choice::Other(commit) = &chosen {
                 self.commits.insert(top, commit.clone());
             }
-            let is_other = commit.is_some() && (moved.contains(name) || there != commit.as_ref());
-            found.push(Found { top, commit, is_other });
+            found.push(Found { top, chosen });
         }
         Ok(found)
     }
 
-    /// The configs at the places of a submodule. Where nobody has the commit that was chosen, rules around it count.
-    fn at_places(&self, top: &Path, commit: Option<&ObjectId>, is_other: bool) -> Result<Vec<AtPlace>> {
-        let elsewhere = self.elsewhere.get(top);
-        let here = elsewhere.map_or(Some(top), |elsewhere| elsewhere.here.as_deref());
+    /// The places of submodules in one of our working trees, with their commits.
+    fn places_in(&self, root: &Path) -> Result<Vec<(PathBuf, ObjectId)>> {
+        let Ok(Some(git)) = Git::find(self.context.host, root) else { return Ok(Vec::new()) };
+        let paths: Vec<PathBuf> = gitmodules::paths_by_name(&git)?.into_values().collect();
+        let names: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        let staged = Tree::of_index_at(&git, &names)?;
+        let place = |name: &&Path| Some((git.top().join(name), staged.submodule(name)?.clone()));
+        Ok(names.iter().filter_map(place).collect())
+    }
+
+    /// The configs at the places of a submodule.
+    fn at_places(&self, Found { top, chosen }: &Found<'_>) -> Result<Vec<AtPlace>> {
+        let elsewhere = self.elsewhere.get(*top);
+        let here = elsewhere.map_or(Some(*top), |elsewhere| elsewhere.here.as_deref());
         // The history of what only another tree has is read there, under what is around it there.
         let is_read_there = here.is_none();
-        let root = elsewhere.map(|elsewhere| &*elsewhere.root).or_else(|| top.parent().and_then(root_of));
-        let former = root.and_then(|root| self.former.get(root)).map_or(&[][..], Vec::as_slice);
+        let outer = top.parent().and_then(root_of);
+        let root = elsewhere.map(|elsewhere| &*elsewhere.root);
+        let former = [root, outer].into_iter().flatten().find_map(|root| self.former.get(root));
+        let former = former.map_or(&[][..], Vec::as_slice);
+        let is_other = matches!(chosen, Choice::Other(_) | Choice::Unknown);
         if !is_other && !is_read_there && former.is_empty() {
             return Ok(Vec::new());
         }
-        let Some(git) = Git::find(self.context.host, top).map_err(NoGit::into_error)? else {
-            return Ok(Vec::new());
+        let Ok(Some(git)) = Git::find(self.context.host, top) else { return Ok(Vec::new()) };
+        let commit = match chosen {
+            Choice::ThisOne(commit) | Choice::Other(commit) => Some(commit.as_str()),
+            Choice::Nothing => Some("HEAD"),
+            Choice::Unknown => None,
         };
-        let commit = commit.map_or_else(|| "HEAD".to_owned(), |commit| commit.as_str().to_owned());
-        let tree = Tree::of_commit(&git, &commit).unwrap_or_default();
+        let tree = commit.and_then(|commit| Tree::of_commit(&git, commit).ok());
         let mut blobs = Blobs::open(&git)?;
         let mut found = Vec::new();
         let mut add = |place: &Path, outside: Option<&Path>, is_former: bool| {
-            let staged = Staged::read(place, &tree, None, &mut blobs)?;
-            let source = Within { top: place.to_path_buf(), staged };
-            let configs = Configs::from_source(self.lookup.clone(), source);
+            let configs = match &tree {
+                Some(tree) => {
+                    let staged = Staged::read(place, tree, None, &mut blobs)?;
+                    let source = Within { top: place.to_path_buf(), staged };
+                    Some(Configs::from_source(self.lookup.clone(), source))
+                }
+                None => None,
+            };
             let (place, outside) = (place.to_path_buf(), outside.map(Path::to_path_buf));
             found.push(AtPlace { place, configs, outside, is_former });
             Ok::<_, Error>(())
@@ -226,13 +268,26 @@ impl<'r> Reading<'r> {
                 None => add(top, here, false)?,
             }
         }
+        // Another branch may have what ours has, by another name.
+        let ours = match (chosen, elsewhere) {
+            (Choice::Nothing, Some(elsewhere)) => self.places_in(&elsewhere.root)?,
+            _ => Vec::new(),
+        };
+        let former: Vec<&(PathBuf, ObjectId)> = former.iter().chain(&ours).collect();
         if !former.is_empty() {
             let had = gitmodules::commits_in(&git, &former.iter().map(|(_, commit)| commit).collect())?;
-            let places = former.iter().filter(|(_, commit)| had.contains(commit)).map(|(place, _)| place);
-            places.collect::<BTreeSet<_>>().into_iter().try_for_each(|place| add(place, None, true))?;
+            let places = former.iter().filter(|(place, commit)| place != top && had.contains(commit));
+            let places: BTreeSet<&PathBuf> = places.map(|(place, _)| place).collect();
+            places.into_iter().try_for_each(|place| add(place, None, true))?;
         }
         Ok(found)
     }
+}
+
+/// The commit of a submodule that a commit has by this name.
+fn within(git: &Git, commit: &ObjectId, name: &Path) -> Option<ObjectId> {
+    let tree = Tree::of_commit_at(git, commit.as_str(), &BTreeSet::from([name.to_path_buf()])).ok()?;
+    tree.submodule(name).cloned()
 }
 
 /// The configs of a commit below the top of a submodule, and around it those of the disk.

@@ -1,11 +1,12 @@
 //! What `.gitmodules` says, and said: where submodules are, and were.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
 
-use super::Git;
 use super::blobs::Blobs;
-use super::tree::{ObjectId, Tree};
+use super::tree::{Entry, ObjectId, Tree};
+use super::{Git, revision};
 use crate::error::Result;
 use crate::os;
 
@@ -22,71 +23,84 @@ pub fn paths_by_name(git: &Git) -> Result<HashMap<PathBuf, PathBuf>> {
     let entry = |entry: &[u8]| {
         let at = entry.iter().position(|&byte| byte == b'\n')?;
         let name = entry[..at].strip_prefix(b"submodule.")?.strip_suffix(b".path")?;
-        Some((os::name_of(name).into(), os::name_of(&entry[at + 1..]).into()))
+        Some((PathBuf::from(os::name_of(name)), PathBuf::from(os::name_of(&entry[at + 1..]))))
     };
-    Ok(answer.stdout.split(|&byte| byte == 0).filter_map(entry).collect())
+    let entries = answer.stdout.split(|&byte| byte == 0).filter_map(entry);
+    Ok(entries.filter(|(_, path)| is_within(path)).collect())
 }
 
-/// Where the history of HEAD has had submodules, and the index has none, each with a commit that it had there.
-pub fn former_places(git: &Git) -> Result<Vec<(PathBuf, ObjectId)>> {
-    let args = [
-        "log",
-        "--full-history",
-        "-m",
-        "--raw",
-        "--no-abbrev",
-        "--no-renames",
-        "--format=%H",
-        "HEAD",
-        "--",
-        NAME,
-    ];
-    let log = git.run(args)?;
-    let mut versions: Vec<(String, ObjectId)> = Vec::new();
-    let mut commit = String::new();
-    for line in String::from_utf8_lossy(&log).lines().filter(|line| !line.is_empty()) {
-        match line.strip_prefix(':') {
-            None => commit = line.to_owned(),
-            Some(raw) => {
-                let id = raw.split_whitespace().nth(3).and_then(|id| ObjectId::parse(id.as_bytes()));
-                versions.extend(id.filter(|id| !id.is_null()).map(|id| (commit.clone(), id)));
-            }
-        }
-    }
+/// Where the history of a commit has had submodules otherwise than the index has them, each with a commit that it had there.
+pub fn former_places(git: &Git, commit: &str) -> Result<Vec<(PathBuf, ObjectId)>> {
+    let commit = revision(commit)?;
+    let versions: BTreeSet<ObjectId> = contents_at(git, commit, Path::new(NAME))?;
     let mut blobs = Blobs::open(git)?;
-    let mut paths: HashMap<ObjectId, BTreeSet<PathBuf>> = HashMap::new();
-    for (_, id) in &versions {
-        if !paths.contains_key(id) {
-            let text = blobs.read_up_to(id, LIMIT).ok().flatten();
-            paths.insert(id.clone(), text.map(|text| paths_in(&text)).unwrap_or_default());
-        }
+    let mut read = |id: &ObjectId| blobs.read_up_to(id, LIMIT).ok().flatten();
+    let today = match Tree::of_index_at(git, &[Path::new(NAME)])?.get(Path::new(NAME)) {
+        Some(Entry::File(id)) => read(id).map(|text| entries_in(&text)).unwrap_or_default(),
+        _ => BTreeSet::new(),
+    };
+    let ever: BTreeSet<SubmoduleEntry> =
+        versions.iter().filter_map(read).flat_map(|text| entries_in(&text)).collect();
+    let former: BTreeSet<PathBuf> = ever.difference(&today).map(|entry| entry.path.clone()).collect();
+    let mut found = Vec::new();
+    for path in former {
+        found.extend(contents_at(git, commit, &path)?.into_iter().map(|had| (path.clone(), had)));
     }
-    let all: BTreeSet<&PathBuf> = paths.values().flatten().collect();
-    let names: Vec<_> = all.iter().map(|path| path.as_path()).collect();
-    let today = if names.is_empty() { Tree::default() } else { Tree::of_index_at(git, &names)? };
-    let former: HashSet<&PathBuf> = all.into_iter().filter(|path| today.submodule(path).is_none()).collect();
-    let mut found = BTreeSet::new();
-    for (commit, id) in &versions {
-        let gone: BTreeSet<PathBuf> =
-            paths[id].iter().filter(|path| former.contains(path)).cloned().collect();
-        if !gone.is_empty() {
-            let tree = Tree::of_commit_at(git, commit, &gone)?;
-            let had = gone.iter().filter_map(|path| Some((path.clone(), tree.submodule(path)?.clone())));
-            found.extend(had);
-        }
-    }
-    Ok(found.into_iter().collect())
+    Ok(found)
 }
 
-/// The paths in one version, as Git writes them.
-fn paths_in(text: &[u8]) -> BTreeSet<PathBuf> {
-    let path = |line: &[u8]| {
-        let value =
-            line.trim_ascii().strip_prefix(b"path")?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
-        let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-        Some(PathBuf::from(os::name_of(value)))
+/// The names of all that was ever at a path, by what Git lists of changes: of a submodule, commits.
+fn contents_at(git: &Git, commit: &str, path: &Path) -> Result<BTreeSet<ObjectId>> {
+    let log =
+        ["log", "--full-history", "-m", "--raw", "--no-abbrev", "--no-renames", "--format=", commit, "--"];
+    let listed = git.run(log.map(OsStr::new).into_iter().chain([path.as_os_str()]))?;
+    let listed = String::from_utf8_lossy(&listed);
+    // `:MODE MODE ID ID STATUS<tab>PATH`
+    let ids = listed.lines().filter_map(|line| line.strip_prefix(':')).flat_map(|raw| {
+        raw.split_whitespace().skip(2).take(2).filter_map(|id| ObjectId::parse(id.as_bytes()))
+    });
+    Ok(ids.filter(|id| !id.is_null()).collect())
+}
+
+/// What one version says of a submodule.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct SubmoduleEntry {
+    path: PathBuf,
+    name: Vec<u8>,
+    url: Vec<u8>,
+}
+
+/// The submodules in one version, as Git writes them.
+fn entries_in(text: &[u8]) -> BTreeSet<SubmoduleEntry> {
+    let setting = |lines: &[&[u8]], name: &[u8]| {
+        let value = lines.iter().filter_map(|line| {
+            let value = line.strip_prefix(name)?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
+            Some(
+                value
+                    .strip_prefix(b"\"")
+                    .and_then(|value| value.strip_suffix(b"\""))
+                    .unwrap_or(value)
+                    .to_vec(),
+            )
+        });
+        value.collect::<Vec<_>>()
     };
-    text.split(|&byte| byte == b'\n').filter_map(path).filter(|path| path.is_relative()).collect()
+    let lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).collect();
+    let sections = lines.chunk_by(|_, line| !line.starts_with(b"["));
+    let entries = sections.flat_map(|section| {
+        let name = section.first().map(|line| line.to_vec()).unwrap_or_default();
+        let url = setting(section, b"url").concat();
+        let paths = setting(section, b"path").into_iter().map(|path| PathBuf::from(os::name_of(&path)));
+        paths
+            .map(move |path| SubmoduleEntry { path, name: name.clone(), url: url.clone() })
+            .collect::<Vec<_>>()
+    });
+    entries.filter(|entry| is_within(&entry.path)).collect()
+}
+
+/// Whether a path is one in a repository. Anybody can write anything there.
+fn is_within(path: &Path) -> bool {
+    !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Which of these commits a repository has.

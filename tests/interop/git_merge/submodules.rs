@@ -245,7 +245,9 @@ fn whom_a_new_commit_of_a_submodule_names_is_told() {
 /// The same where another working tree has the whole request, and ours chooses.
 #[test]
 fn whom_a_submodule_of_another_branch_names_is_not_let_in() {
-    for what in ["another commit", "a commit that is not there", "it is gone there", "another path"] {
+    for what in
+        ["another commit", "a commit that is not there", "it is gone there", "another path", "another name"]
+    {
         let outer = Outer::vendored();
         let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
         let url = test.path("").display().to_string();
@@ -254,6 +256,9 @@ fn whom_a_submodule_of_another_branch_names_is_not_let_in() {
         outer.links(OUTER, "../linked");
         if what == "another path" {
             outer.git(OUTER, &["mv", "sec", "moved"]);
+        } else if what == "another name" {
+            outer.git(OUTER, &["rm", "-q", "-f", "sec"]);
+            outer.git(OUTER, &["submodule", "add", "-q", "--name", "other", &url, "moved"]);
         } else {
             let both = format!("{},{}", outer.repo.recipient, outer.mallory);
             test.write(format!("{sec}/.sops.yaml"), format!("creation_rules:\n  - age: {both}\n"));
@@ -304,22 +309,30 @@ fn the_history_of_a_submodule_of_another_branch_is_for_nobody_else() {
 /// A request moves a submodule to where more may read.
 #[test]
 fn where_a_submodule_was_counts_for_what_it_has() {
-    for how in ["by git mv", "as a new one"] {
+    for how in ["by git mv", "as a new one", "another one is there", "with a path out of the repository"] {
         let outer = Outer::vendored();
         let test = &outer.repo.test;
         outer.rules(OUTER, "^b/", true);
         outer.commit(OUTER);
-        match how {
-            "by git mv" => {
-                std::fs::create_dir(test.path("../outer/b")).expect("it is not there");
-                outer.git(OUTER, &["mv", "sec", "b/moved"]);
-            }
-            _ => {
-                let url = test.path("").display().to_string();
-                outer.git(OUTER, &["rm", "-q", "-f", "sec"]);
-                let args = ["submodule", "add", "-q", "--name", "other", &url, "b/moved"];
-                outer.git(OUTER, &args);
-            }
+        if how == "as a new one" {
+            let url = test.path("").display().to_string();
+            outer.git(OUTER, &["rm", "-q", "-f", "sec"]);
+            outer.git(OUTER, &["submodule", "add", "-q", "--name", "other", &url, "b/moved"]);
+        } else {
+            std::fs::create_dir(test.path("../outer/b")).expect("it is not there");
+            outer.git(OUTER, &["mv", "sec", "b/moved"]);
+        }
+        if how == "another one is there" {
+            outer.init("../strange");
+            outer.commit("../strange");
+            let url = test.path("../strange").canonicalize().expect("a folder").display().to_string();
+            outer.git(OUTER, &["submodule", "add", "-q", "--name", "other", &url, "sec"]);
+        }
+        if how == "with a path out of the repository" {
+            let good = test.read_text("../outer/.gitmodules");
+            test.write("../outer/.gitmodules", format!("{good}\tpath = ../x\n[submodule \"x\"]\n\tpath =\n"));
+            outer.commit(OUTER);
+            test.write("../outer/.gitmodules", good);
         }
         outer.commit(OUTER);
         outer.is_refused(OUTER, "b/new.yaml", how);
@@ -351,6 +364,16 @@ fn what_is_chosen_of_a_submodule_is_so_for_those_within_it() {
     outer.commit("../around/mid");
     outer.git("../around/mid/inner", &["checkout", "-q", "HEAD~1"]);
     outer.lets_nobody_in("../around", "b/new.yaml", "with another commit within it");
+
+    // It moves the inner one to a place that our commit has not; then that is chosen.
+    outer.git("../around", &["submodule", "update", "-q", "--recursive"]);
+    outer.repo.test.write("../around/mid/x/note.txt", "1");
+    outer.git("../around/mid", &["mv", "inner", "x/inner"]);
+    outer.commit("../around/mid");
+    outer.lets_nobody_in("../around", "b/new.yaml", "the inner one is elsewhere");
+    std::fs::remove_file(outer.repo.test.path("../around/b/new.yaml")).expect("it is there");
+    outer.commit("../around");
+    outer.lets_nobody_in("../around", "b/new.yaml", "the inner one was elsewhere");
 }
 
 /// Files of a submodule are its own business, and others that a command is about are not.
@@ -370,14 +393,17 @@ fn in_one_command_with_its_own_files_a_submodule_names_nobody_new() {
 /// The commit that was chosen is not fetched yet.
 #[test]
 fn a_commit_that_is_not_here_names_nobody() {
-    let outer = Outer::vendored();
-    let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
-    let both = format!("{},{}", outer.repo.recipient, outer.mallory);
-    test.write(format!("{sec}/.sops.yaml"), format!("creation_rules:\n  - age: {both}\n"));
-    outer.commit(&sec);
-    let gone = "160000,0123456789abcdef0123456789abcdef01234567,sec";
-    outer.git(OUTER, &["update-index", "--cacheinfo", gone]);
-    outer.lets_nobody_in(OUTER, "new.yaml", "not here");
+    for outer in [Outer::vendored(), Outer::new()] {
+        let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
+        let both = format!("{},{}", outer.repo.recipient, outer.mallory);
+        // What is around it may be for more than what it has.
+        outer.rules(OUTER, "^nothing/", false);
+        test.write(format!("{sec}/.sops.yaml"), format!("creation_rules:\n  - age: {both}\n"));
+        outer.commit(&sec);
+        let gone = "160000,0123456789abcdef0123456789abcdef01234567,sec";
+        outer.git(OUTER, &["update-index", "--cacheinfo", gone]);
+        outer.lets_nobody_in(OUTER, "new.yaml", "not here");
+    }
 }
 
 /// A folder above may have any name.
