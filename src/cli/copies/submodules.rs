@@ -35,6 +35,24 @@ struct AtPlace {
     is_former: bool,
 }
 
+impl AtPlace {
+    /// What is said of a file that the submodule has by this name.
+    fn rule_of(&self, name: &Path) -> Option<ChosenRule> {
+        let Self { place, configs, outside, is_former } = self;
+        let file = place.join(name);
+        let keys = match configs {
+            // Its own config has moved along.
+            Some(configs) if *is_former && configs.place_of_other_state(&file).ok()??.starts_with(place) => {
+                None
+            }
+            Some(configs) => past_rule_of(&file, configs),
+            None if *is_former => None,
+            None => Some(KeySet::of_groups(Vec::new(), None)),
+        };
+        Some(ChosenRule { keys: keys?, outside: outside.clone(), former: is_former.then_some(file) })
+    }
+}
+
 /// What a rule says of a file in a submodule.
 pub(super) struct ChosenRule {
     pub keys: KeySet,
@@ -100,14 +118,7 @@ impl Chosen {
         let tops = file.ancestors().filter_map(|above| self.0.get_key_value(above));
         let rules = tops.flat_map(|(top, places)| {
             let name = file.strip_prefix(top).unwrap_or(file);
-            places.iter().filter_map(move |AtPlace { place, configs, outside, is_former }| {
-                let place = place.join(name);
-                let nobody = || KeySet::of_groups(Vec::new(), None);
-                let keys = configs
-                    .as_ref()
-                    .map_or_else(|| Some(nobody()), |configs| past_rule_of(&place, configs))?;
-                Some(ChosenRule { keys, outside: outside.clone(), former: is_former.then_some(place) })
-            })
+            places.iter().filter_map(move |at| at.rule_of(name))
         });
         rules.collect()
     }

@@ -344,6 +344,20 @@ fn where_a_submodule_was_counts_for_what_it_has() {
     }
 }
 
+/// Its own rules have moved along.
+#[test]
+fn a_submodule_with_rules_of_its_own_lives_on_where_it_is() {
+    let outer = Outer::new();
+    let test = &outer.repo.test;
+    outer.git(OUTER, &["mv", "sec", "moved"]);
+    outer.commit(OUTER);
+    let both = format!("{},{}", outer.repo.recipient, outer.mallory);
+    test.write("../outer/moved/.sops.yaml", format!("creation_rules:\n  - age: {both}\n"));
+    let _ = test.sealant(&["updatekeys", "--yes", "s.yaml"]).cwd("../outer/moved").run().ok();
+    assert!(test.read_text("../outer/moved/s.yaml").contains(&outer.mallory));
+    let _ = test.sealant(&["rotate", "-i", "moved/s.yaml"]).cwd(OUTER).run().ok();
+}
+
 /// The rules around a submodule within another one are those of the commit of that one which was chosen.
 #[test]
 fn what_is_chosen_of_a_submodule_is_so_for_those_within_it() {
