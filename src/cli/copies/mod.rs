@@ -522,7 +522,7 @@ impl<'a> Beside<'a> {
         Ok(Self { chosen: Chosen::read(&around, &below, context)?, below, around, configs, context })
     }
 
-    /// Adds the encrypted files of the working tree around the current folder, or of that folder where there is none.
+    /// Adds the encrypted files of the working tree that the current folder is in; outside of one, those of the folder itself.
     pub fn add_all(&self, copies: &mut Copies) -> Result<()> {
         self.add(self.below.files.iter(), copies)
     }

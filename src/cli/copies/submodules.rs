@@ -92,7 +92,6 @@ impl Chosen {
         }
         let mut chosen = BTreeMap::new();
         for (outer, tops) in by_outer {
-            // What Git does not open is told where its history is wanted.
             for found in reading.commits_of(outer, &tops)? {
                 let top = found.top;
                 let found = reading.at_places(&found)?;

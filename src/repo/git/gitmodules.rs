@@ -15,6 +15,9 @@ const NAME: &str = ".gitmodules";
 /// The most that it may hold.
 const LIMIT: u64 = 1 << 20;
 
+/// How many paths Git is asked for by name.
+const MOST_NAMED: usize = 200;
+
 /// The paths of submodules, by their names, as they are staged: none where there is no such file.
 pub fn paths_by_name(git: &Git) -> Result<HashMap<PathBuf, PathBuf>> {
     let staged = format!(":{NAME}");
@@ -32,7 +35,8 @@ pub fn paths_by_name(git: &Git) -> Result<HashMap<PathBuf, PathBuf>> {
 /// Where the history of a commit has had submodules otherwise than the index has them, each with a commit that it had there.
 pub fn former_places(git: &Git, commit: &str) -> Result<Vec<(PathBuf, ObjectId)>> {
     let commit = revision(commit)?;
-    let versions: BTreeSet<ObjectId> = contents_at(git, commit, Path::new(NAME))?;
+    let own = PathBuf::from(NAME);
+    let versions = contents_at(git, commit, &BTreeSet::from([own]))?;
     let mut blobs = Blobs::open(git)?;
     let mut read = |id: &ObjectId| blobs.read_up_to(id, LIMIT).ok().flatten();
     let today = match Tree::of_index_at(git, &[Path::new(NAME)])?.get(Path::new(NAME)) {
@@ -40,26 +44,41 @@ pub fn former_places(git: &Git, commit: &str) -> Result<Vec<(PathBuf, ObjectId)>
         _ => BTreeSet::new(),
     };
     let ever: BTreeSet<SubmoduleEntry> =
-        versions.iter().filter_map(read).flat_map(|text| entries_in(&text)).collect();
+        versions.iter().filter_map(|(_, id)| read(id)).flat_map(|text| entries_in(&text)).collect();
     let former: BTreeSet<PathBuf> = ever.difference(&today).map(|entry| entry.path.clone()).collect();
-    let mut found = Vec::new();
-    for path in former {
-        found.extend(contents_at(git, commit, &path)?.into_iter().map(|had| (path.clone(), had)));
-    }
-    Ok(found)
+    Ok(if former.is_empty() { Vec::new() } else { contents_at(git, commit, &former)?.into_iter().collect() })
 }
 
-/// The names of all that was ever at a path, by what Git lists of changes: of a submodule, commits.
-fn contents_at(git: &Git, commit: &str, path: &Path) -> Result<BTreeSet<ObjectId>> {
-    let log =
-        ["log", "--full-history", "-m", "--raw", "--no-abbrev", "--no-renames", "--format=", commit, "--"];
-    let listed = git.run(log.map(OsStr::new).into_iter().chain([path.as_os_str()]))?;
-    let listed = String::from_utf8_lossy(&listed);
-    // `:MODE MODE ID ID STATUS<tab>PATH`
-    let ids = listed.lines().filter_map(|line| line.strip_prefix(':')).flat_map(|raw| {
-        raw.split_whitespace().skip(2).take(2).filter_map(|id| ObjectId::parse(id.as_bytes()))
-    });
-    Ok(ids.filter(|id| !id.is_null()).collect())
+/// The names of all that was ever at these paths, by what Git lists of changes: of a submodule, commits.
+fn contents_at(git: &Git, commit: &str, paths: &BTreeSet<PathBuf>) -> Result<BTreeSet<(PathBuf, ObjectId)>> {
+    let log = [
+        "log",
+        "--full-history",
+        "-m",
+        "--raw",
+        "-z",
+        "--no-abbrev",
+        "--no-renames",
+        "--format=",
+        commit,
+        "--",
+    ];
+    // Anybody can write many paths there. Git then lists all once, and we choose.
+    let named = if paths.len() > MOST_NAMED { None } else { Some(paths) };
+    let named = named.into_iter().flatten().map(|path| path.as_os_str());
+    let listed = git.run(log.map(OsStr::new).into_iter().chain(named))?;
+    let mut found = BTreeSet::new();
+    let mut parts = listed.split(|&byte| byte == 0);
+    // `:MODE MODE ID ID STATUS`, and the path.
+    while let Some(part) = parts.next() {
+        let Some(raw) = part.strip_prefix(b":") else { continue };
+        let path = PathBuf::from(os::name_of(parts.next().unwrap_or_default()));
+        let ids = raw.split(|&byte| byte == b' ').skip(2).take(2).filter_map(ObjectId::parse);
+        if paths.contains(&path) {
+            found.extend(ids.filter(|id| !id.is_null()).map(|id| (path.clone(), id)));
+        }
+    }
+    Ok(found)
 }
 
 /// What one version says of a submodule.

@@ -122,7 +122,7 @@ impl Tree {
         Ok(found)
     }
 
-    /// The commit of a submodule; `None` where there is none.
+    /// The commit of the submodule at a path; `None` if that is no submodule.
     pub fn submodule(&self, name: &Path) -> Option<&ObjectId> {
         match self.get(name)? {
             Entry::Submodule(commit) => Some(commit),

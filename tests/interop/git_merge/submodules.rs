@@ -330,7 +330,10 @@ fn where_a_submodule_was_counts_for_what_it_has() {
         }
         if how == "with a path out of the repository" {
             let good = test.read_text("../outer/.gitmodules");
-            test.write("../outer/.gitmodules", format!("{good}\tpath = ../x\n[submodule \"x\"]\n\tpath =\n"));
+            let many: String =
+                (0..300).map(|at| format!("[submodule \"{at}\"]\n\tpath = many/{at}\n")).collect();
+            let odd = "\tpath = ../x\n[submodule \"x\"]\n\tpath =\n";
+            test.write("../outer/.gitmodules", format!("{good}{odd}{many}"));
             outer.commit(OUTER);
             test.write("../outer/.gitmodules", good);
         }
