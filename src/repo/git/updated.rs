@@ -22,18 +22,31 @@ pub struct Updated<'h> {
 }
 
 impl<'h> Updated<'h> {
-    /// Those of these submodules whose configs differ.
+    /// Those of these submodules whose configs differ, and of those within them.
     pub fn all(git: &Git<'h>, submodules: &[PathBuf], before: &Tree, now: &Tree) -> Vec<Self> {
-        let updated = |name: &PathBuf| {
-            let (before, now) = (before.submodule(name)?, now.submodule(name)?);
-            let folder = git.top().join(name);
-            let git = Git::find(git.host, &folder).ok().flatten().filter(|git| git.top() == folder)?;
-            let tree = |commit: &ObjectId| Tree::of_commit(&git, commit.as_str()).ok();
-            let (before, now) = (tree(before)?, tree(now)?);
-            Some(Self { name: name.clone(), before, now, git })
-        };
-        let is_other = |updated: &Self| configs_in(&updated.before).ne(configs_in(&updated.now));
-        submodules.iter().filter_map(updated).filter(is_other).collect()
+        let mut found = Vec::new();
+        for updated in submodules.iter().filter_map(|name| Self::one(git, name, before, now)) {
+            let Self { name, git, before, now } = &updated;
+            let is_other = |name: &&PathBuf| now.submodule(name) != before.submodule(name);
+            let within: Vec<PathBuf> =
+                now.submodules_among(now.iter().map(|(name, _)| name).filter(is_other));
+            let within = Self::all(git, &within, before, now).into_iter();
+            let within = within.map(|within| Self { name: name.join(&within.name), ..within });
+            found.extend(within);
+            if configs_in(before).ne(configs_in(now)) {
+                found.push(updated);
+            }
+        }
+        found
+    }
+
+    fn one(git: &Git<'h>, name: &Path, before: &Tree, now: &Tree) -> Option<Self> {
+        let (before, now) = (before.submodule(name)?, now.submodule(name)?);
+        let folder = git.top().join(name);
+        let git = Git::find(git.host, &folder).ok().flatten().filter(|git| git.top() == folder)?;
+        let tree = |commit: &ObjectId| Tree::of_commit(&git, commit.as_str()).ok();
+        let (before, now) = (tree(before)?, tree(now)?);
+        Some(Self { name: name.to_path_buf(), before, now, git })
     }
 
     /// The folders of the configs that differ.

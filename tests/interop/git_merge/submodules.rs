@@ -218,26 +218,32 @@ fn whom_another_commit_of_a_submodule_names_is_not_let_in() {
 #[test]
 fn whom_a_new_commit_of_a_submodule_names_is_told() {
     for outer in [Outer::new(), Outer::vendored()] {
-        let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
+        outer.init("../around");
+        outer.commit("../around");
+        outer.adds("../around", OUTER, "o");
+        let test = &outer.repo.test;
         let both = format!("{},{}", outer.repo.recipient, outer.mallory);
-        test.write(format!("{sec}/note.txt"), "nothing about rules");
-        outer.commit(&sec);
-        outer.git(OUTER, &["add", "sec"]);
-        let quiet = test.sealant(&["hook", "pre-commit"]).cwd(OUTER).run().ok();
-        assert!(!quiet.text().contains("[config-change]"), "{quiet}");
-        outer.commit(OUTER);
-        test.write(format!("{sec}/.sops.yaml"), format!("creation_rules:\n  - age: {both}\n"));
-        outer.commit(&sec);
-        outer.git(OUTER, &["add", "sec"]);
         let told = format!("have these new recipients: {}", outer.mallory);
-        for (base, args) in
-            [("staged", &["hook", "pre-commit"][..]), ("committed", &["check", "--base", "HEAD~1"])]
-        {
-            if base == "committed" {
-                outer.commit(OUTER);
-            }
-            let output = test.sealant(args).cwd(OUTER).run();
-            assert!(output.text().contains(&told), "{base}: {output}");
+        for (top, way) in [(OUTER, &["sec"][..]), ("../around", &["o", "sec"])] {
+            let hook = || test.sealant(&["hook", "pre-commit"]).cwd(top).run();
+            // What is changed there is committed all the way up, and staged at the top.
+            let changes = |file: &str, text: &str| {
+                test.write(format!("{top}/{}/{file}", way.join("/")), text);
+                for depth in (1..=way.len()).rev() {
+                    outer.commit(&format!("{top}/{}", way[..depth].join("/")));
+                }
+                outer.git(top, &["add", "-A"]);
+            };
+            changes("note.txt", "nothing about rules");
+            let quiet = hook().ok();
+            assert!(!quiet.text().contains("[config-change]"), "{top}: {quiet}");
+            outer.commit(top);
+            changes(".sops.yaml", &format!("creation_rules:\n  - age: {both}\n"));
+            let staged = hook();
+            assert!(staged.text().contains(&told), "{top}: {staged}");
+            outer.commit(top);
+            let committed = test.sealant(&["check", "--base", "HEAD~1"]).cwd(top).run();
+            assert!(committed.text().contains(&told), "{top}: {committed}");
         }
     }
 }
