@@ -447,7 +447,7 @@ fn what_git_does_not_give_may_be_an_original() {
         assert!(output.status != 0, "{output}");
     }
     let told = sealant(&["check"]);
-    for part in ["so copies of them cannot be recognized", "git fetch --refetch --no-filter"] {
+    for part in ["so copies of them cannot be recognized", "/clone fetch --refetch --no-filter`"] {
         assert!(told.stderr.contains(part), "{told}");
     }
     assert_eq!(test.read_text("clone/dev/copy.yaml"), before);
@@ -776,7 +776,7 @@ fn what_git_lfs_keeps_where_a_rule_names_files_is_an_original_of_any_type() {
         }
         assert!(!opens(&test, "dev/copy.key"));
         let output = test.sealant(&["updatekeys", "--yes", "dev/copy.key"]).run();
-        let is_refused = output.stderr.contains("git lfs fetch --all");
+        let is_refused = output.stderr.contains("/work lfs fetch --all`");
         assert_eq!((output.status != 0, is_refused), (counts, counts), "{original}: {output}");
         assert_eq!(opens(&test, "dev/copy.key"), !counts, "{original}");
     }

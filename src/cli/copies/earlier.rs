@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use super::{Holding, Neighbours, Place, held_of, is_for_secrets, real, rule_of, unknown_original};
+use super::{Holding, Neighbours, Place, held_of, is_for_secrets, real, rule_of};
 use crate::cli::context::Context;
 use crate::cli::merging;
 use crate::config::{Configs, RealPaths};
@@ -225,7 +225,7 @@ fn states_in(
     let holding = |at: usize, bytes: &_| {
         Holding::of(Format::of_path(&found[at].1), bytes).filter(Holding::is_encrypted)
     };
-    let unread = |_, error: Error| Some(Err(unknown_original(error)));
+    let unread = |_, error: Error| Some(Err(error));
     let states = held_of(&mut blobs, &ids, counts, holding, unread)?.into_iter();
     let states = states.map(|(at, holding)| {
         let (place, path, _) = &found[at];

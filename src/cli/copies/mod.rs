@@ -737,7 +737,7 @@ pub(super) fn held_in_blobs(
         let ids: Vec<&ObjectId> = wanted.iter().map(|&at| &files[at].1).collect();
         let hold = |at: usize, bytes: &_| held_in_git(&files[wanted[at]].0, bytes, configs);
         let counts = |at: usize| is_for_secrets(&files[wanted[at]].0, configs);
-        let found = held_of(blobs, &ids, counts, hold, |_, error| Some(Err(unknown_original(error))));
+        let found = held_of(blobs, &ids, counts, hold, |_, error| Some(Err(error)));
         if found.is_err() {
             *blobs = Blobs::open(git)?;
         }
@@ -788,9 +788,11 @@ fn held_of<T: Send>(
         };
         Some(held?.map(|held| (at, held)))
     };
+    let top = blobs.top().to_path_buf();
     let read = blobs.each(ids, |_, size| Ok((size <= limit).then_some(((), limit))));
-    let mut found = read.par_bridge().filter_map(hold).collect::<Result<Vec<_>>>()?;
-    blobs.refuse_ended()?;
+    let found = read.par_bridge().filter_map(hold).collect::<Result<Vec<_>>>();
+    let found = found.and_then(|found| blobs.refuse_ended().map(|()| found));
+    let mut found = found.map_err(|error| unknown_original(&top, error))?;
     found.sort_by_key(|(at, _)| *at);
     Ok(found)
 }
@@ -802,12 +804,16 @@ fn unasked(root: &Path, error: Error) -> Error {
 }
 
 /// What Git does not give may be what a file was copied from, or was before.
-fn unknown_original(error: Error) -> Error {
+fn unknown_original(top: &Path, error: Error) -> Error {
     let message =
         "parts of this repository or its history cannot be read, so copies of them cannot be recognized";
-    let advice = "In a partial clone, `git fetch --refetch --no-filter` fetches what is missing, and `git lfs fetch --all` what Git \
-                  LFS keeps; otherwise `git fsck` says what is missing.";
-    Error::new(Kind::Read, message).caused_by(error).advise(advice)
+    let file = error.file().unwrap_or(top).to_path_buf();
+    let top = typed(top);
+    let advice = format!(
+        "In a partial clone, `git -C {top} fetch --refetch --no-filter` fetches what is missing, and `git -C {top} lfs fetch --all` \
+         what Git LFS keeps; otherwise `git -C {top} fsck` says what is missing."
+    );
+    Error::new(Kind::Read, message).caused_by(error).advise(advice).in_file(file)
 }
 
 /// The readers that a file's rule names: nobody if the rule cannot be read.

@@ -260,14 +260,21 @@ impl<'r> Reading<'r> {
         let mut blobs = Blobs::open(&git)?;
         let mut found = Vec::new();
         let mut add = |place: &Path, outside: Option<&Path>, is_former: bool| {
-            let configs = match &tree {
-                Some(tree) => {
-                    let staged = Staged::read(place, tree, None, &mut blobs)?;
-                    let source = Within { top: place.to_path_buf(), staged };
-                    Some(Configs::from_source(self.lookup.clone(), source))
-                }
+            let staged = match &tree {
+                // A partial clone may have the commit without the files.
+                Some(tree) => match Staged::read(place, tree, None, &mut blobs) {
+                    Ok(staged) => Some(staged),
+                    Err(_) => {
+                        blobs = Blobs::open(&git)?;
+                        None
+                    }
+                },
                 None => None,
             };
+            let configs = staged.map(|staged| {
+                let source = Within { top: place.to_path_buf(), staged };
+                Configs::from_source(self.lookup.clone(), source)
+            });
             let (place, outside) = (place.to_path_buf(), outside.map(Path::to_path_buf));
             found.push(AtPlace { place, configs, outside, is_former });
             Ok::<_, Error>(())

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::earlier::{State, Trees, states_of};
 use super::past::{Asked, LastRules, was_never_for_fewer};
-use super::{Holding, Place, held_of, is_for_secrets, parsed, past_rule_of, real, rule_of, unknown_original};
+use super::{Holding, Place, held_of, is_for_secrets, parsed, past_rule_of, real, rule_of};
 use crate::cli::context::Context;
 use crate::config::Configs;
 use crate::document::Format;
@@ -222,7 +222,7 @@ impl<'g> Repository<'g> {
         let keys = |at: usize, bytes: &_| Some(Prints::of_keys(&parsed(history.blobs[at].format, bytes)?));
         // What is missing in a partial clone matters where a rule names readers.
         let counts = |at: usize| of_ruled.contains(&at);
-        let unread = |at, error| counts(at).then(|| Err(unknown_original(error)));
+        let unread = |at, error| counts(at).then(|| Err(error));
         let found = held_of(&mut Blobs::open(git)?, &ids, counts, keys, unread)?;
         Ok(Self { git, keys: found.into_iter().collect(), places, history })
     }
@@ -252,7 +252,7 @@ impl<'g> Repository<'g> {
         let holding = |at: usize, bytes: &_| {
             Holding::of(Format::of_path(place(at)), bytes).filter(Holding::is_encrypted)
         };
-        let unread = |_, error| Some(Err(unknown_original(error)));
+        let unread = |_, error| Some(Err(error));
         let held = held_of(&mut Blobs::open(self.git)?, &ids, counts, holding, unread)?;
         let version = |(at, holding): (usize, _)| {
             let (trail, version) = wanted[at];

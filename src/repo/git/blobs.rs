@@ -23,6 +23,7 @@ pub struct Blobs {
     stdin: Option<ChildStdin>,
     stdout: BufReader<Output>,
     ended: bool,
+    top: PathBuf,
     lfs_objects: PathBuf,
 }
 
@@ -46,7 +47,13 @@ impl Blobs {
     pub fn open(git: &Git) -> Result<Self> {
         let mut running = git.start(vec!["cat-file".into(), "--batch".into()])?;
         let stdout = BufReader::with_capacity(1 << 16, running.output()?);
-        Ok(Self { stdin: running.input(), running, stdout, ended: false, lfs_objects: git.lfs_objects() })
+        let (top, lfs_objects) = (git.top().to_path_buf(), git.lfs_objects());
+        Ok(Self { stdin: running.input(), running, stdout, ended: false, top, lfs_objects })
+    }
+
+    /// The top of the working tree that they are of.
+    pub fn top(&self) -> &Path {
+        &self.top
     }
 
     /// Where Git LFS keeps contents.

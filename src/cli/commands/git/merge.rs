@@ -10,7 +10,7 @@ use crate::cli::merging;
 use crate::config::absolute;
 use crate::document::{Format, MAX_BINARY};
 use crate::encrypted_file::{format_among, meant};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::fs::{self, Mode};
 use crate::host::Host;
 use crate::keys::KeySet;
@@ -115,9 +115,11 @@ fn merge(args: &Args, context: &Context) -> Result<bool> {
         let Versions { base, ours, theirs } = versions.as_ref();
         let versions = Versions { base: Some(base), ours: Some(ours), theirs: Some(theirs) };
         let merging = Merging { path, format, versions, files: &files, allowed: &[] };
-        copies::refuse_versions(context, &merging, keys, opened).map_err(|error| {
+        copies::refuse_versions(context, &merging, keys, opened).map_err(|error| match error.kind() {
+            // Before anything else, it has to be there.
+            Kind::Read => error,
             // It is judged by the rules that are there now; those that are merged come after it.
-            error.advise("`sealant resolve FILE` looks again, with the rules that are merged by then.")
+            _ => error.advise("`sealant resolve FILE` looks again, with the rules that are merged by then."),
         })
     };
     let merge = Merge {

@@ -16,7 +16,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::{Holding, held_of, is_for_secrets, past_rule_of, real, real_lookup, unknown_original};
+use super::{Holding, held_of, is_for_secrets, past_rule_of, real, real_lookup};
 use crate::cli::context::Context;
 use crate::config::{Configs, Lookup, absolute, is_config};
 use crate::document::Format;
@@ -671,7 +671,7 @@ pub(super) fn held_versions(
         Some(rules.iter().filter_map(by_rule).collect::<Vec<Found>>())
     };
     let counts = |at: usize| is_for_secrets(&versions[at].path, configs);
-    let unread = |at: usize, error| Some(Err(unknown_original(error).in_file(&versions[at].shown)));
+    let unread = |at: usize, error: Error| Some(Err(error.in_file(&versions[at].shown)));
     let found = held_of(blobs, &ids, counts, hold, unread)?;
     Ok(found.into_iter().flat_map(|(_, found)| found).collect())
 }
