@@ -5,6 +5,7 @@ mod earlier;
 mod holding;
 mod on_disk;
 mod past;
+mod placed;
 mod submodules;
 mod trail;
 mod worktrees;
@@ -218,7 +219,7 @@ impl<'a> Neighbours<'a> {
             one_readership(files, began).is_some_and(|then| is_for_same(&then, one))
         };
         let one = one_readership(files, &self.configs).filter(|one| {
-            !is_whole && chosen.is_empty() && self.began.iter().all(|began| is_one_of(began, one))
+            !is_whole && chosen.names_only(one) && self.began.iter().all(|began| is_one_of(began, one))
         });
         if !self.context.is_sops() {
             let versions =
@@ -243,21 +244,27 @@ impl<'a> Neighbours<'a> {
         &self,
         copies: &mut Copies,
         nested: &BTreeSet<PathBuf>,
-        chosen: &Chosen,
+        chosen: &Chosen<'_>,
         is_one: bool,
     ) -> Result<()> {
         let roots = &self.around.roots | nested;
         for configs in iter::once(&self.configs).chain(&self.began) {
             add_absent(&(&self.around.tops | &roots), copies, configs, &|_| !is_one, self.context)?;
         }
-        if self.context.is_sops() { Ok(()) } else { self.add_past(copies, roots, chosen, is_one) }
+        if self.context.is_sops() {
+            return Ok(());
+        }
+        if !is_one {
+            chosen.add_kept(copies, &self.configs, |_, _| true)?;
+        }
+        self.add_past(copies, roots, chosen, is_one)
     }
 
     fn add_past(
         &self,
         copies: &mut Copies,
         mut roots: BTreeSet<PathBuf>,
-        chosen: &Chosen,
+        chosen: &Chosen<'_>,
         is_one: bool,
     ) -> Result<()> {
         let configs: Vec<&Configs> = iter::once(&self.configs).chain(&self.began).collect();
@@ -510,7 +517,7 @@ pub(super) fn refuse_file(context: &Context, path: &Path, file: &EncryptedFile, 
 pub(super) struct Beside<'a> {
     around: Around,
     below: Below,
-    chosen: Chosen,
+    chosen: Chosen<'a>,
     configs: &'a Configs,
     context: &'a Context<'a>,
 }
@@ -547,7 +554,11 @@ impl<'a> Beside<'a> {
     pub fn add_past(&self, copies: &mut Copies, befores: &[Before]) -> Result<()> {
         let Self { around, below, chosen, configs, context } = self;
         let all: Vec<&Configs> = iter::once(*configs).chain(before::configs(befores)).collect();
-        let is_one = all.len() == 1 && chosen.is_empty() && one_readership(&below.files, configs).is_some();
+        let one = one_readership(&below.files, configs).filter(|one| chosen.names_only(one));
+        let is_one = all.len() == 1 && one.is_some();
+        if !is_one {
+            chosen.add_kept(copies, configs, |copies, held| copies.share(held))?;
+        }
         for root in &around.roots {
             let git = match Git::of(context.host, root) {
                 Ok(git) => git,

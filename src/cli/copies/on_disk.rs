@@ -24,7 +24,7 @@ use crate::repo::copies::{Copies, Held, Named, Since};
 pub(super) struct Rules<'r> {
     pub configs: &'r Configs,
     pub began: &'r [Configs],
-    pub chosen: &'r Chosen,
+    pub chosen: &'r Chosen<'r>,
 }
 
 /// What is in a file by one of the rules for it.
@@ -91,8 +91,8 @@ impl Reading<'_> {
             };
             (Named { path: place.clone(), shown: self.shown(path) }, rule, counting)
         });
-        let chosen =
-            self.rules.chosen.rules_of(path).into_iter().map(|ChosenRule { keys, outside, former }| {
+        let chosen = self.rules.chosen.rules_of(path).into_iter().map(
+            |ChosenRule { keys, outside, former, .. }| {
                 let file = match former {
                     Some(former) => Named { shown: self.shown(&former), path: former },
                     None => {
@@ -101,7 +101,8 @@ impl Reading<'_> {
                     }
                 };
                 (file, Some(keys), outside.map_or(Counting::Version, Counting::Outside))
-            });
+            },
+        );
         let all = now.chain(chosen);
         let held = all.filter_map(|(file, rule, counting)| {
             Some(Found { file, held: holding.held(rule.as_ref())?, counting })

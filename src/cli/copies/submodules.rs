@@ -1,30 +1,41 @@
 //! Whom rules name for submodules by what our own working tree has chosen of them: which commit, and at which place.
 //!
 //! Owns that another commit, or place, which somebody has checked out to look at it, in whichever working tree, names nobody for what a
-//! submodule has; nor does a place to which it was moved, for those who could not read it where it was. A submodule's own files are its
-//! own business: what was chosen counts for places outside of it.
+//! submodule has; nor does a place to which it was moved, for those who could not read it where it was. What is not known of a submodule
+//! names nobody. Its own files are its own business: what was chosen counts for places outside of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::around::{Around, Below};
-use super::worktrees::Elsewhere;
+use super::past::{PastRule, Version, held_versions};
+use super::placed::{self, Choice, Left, Placed};
 use super::{past_rule_of, real_lookup};
 use crate::cli::context::Context;
-use crate::config::{Configs, Disk, Lookup, Source};
-use crate::error::{Error, Result};
+use crate::config::{Configs, Disk, Lookup, Source, is_config};
+use crate::error::Result;
 use crate::keys::KeySet;
+use crate::repo::copies::{Copies, Held, is_for_same};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
+use crate::repo::git::history::History;
 use crate::repo::git::tree::{ObjectId, Tree};
-use crate::repo::git::{Git, changes, gitmodules, root_of};
+use crate::repo::git::{Git, root_of};
 
-/// Rules for submodules, by the tops of these, beside those that are checked out.
+/// The most commits of one place whose rules count: the newest and the oldest.
+const MOST_COMMITS: usize = 32;
+
+/// Rules for submodules beside those that are checked out.
 #[derive(Default)]
-pub(super) struct Chosen(BTreeMap<PathBuf, Vec<AtPlace>>);
+pub(super) struct Chosen<'c> {
+    /// By their tops.
+    by_top: BTreeMap<PathBuf, Vec<AtPlace>>,
+    kept: Vec<Kept<'c>>,
+}
 
-/// The configs of a submodule at the commit that was chosen, at a place that it has or had in our working tree: what is around that is
-/// for files without a config of their own.
+/// The configs of a submodule at a commit, at a place that it has or had in our working tree: what is around that is for files without
+/// a config of their own.
 struct AtPlace {
     place: PathBuf,
     /// `None` where nobody knows them: then they name nobody.
@@ -33,289 +44,280 @@ struct AtPlace {
     outside: Option<PathBuf>,
     /// It has this place no more.
     is_former: bool,
+    /// Its own configs have moved along.
+    has_moved: bool,
+}
+
+/// A submodule that Git keeps without a working tree.
+struct Kept<'c> {
+    git: Git<'c>,
+    history: History,
+    at: Vec<AtPlace>,
 }
 
 impl AtPlace {
     /// What is said of a file that the submodule has by this name.
     fn rule_of(&self, name: &Path) -> Option<ChosenRule> {
-        let Self { place, configs, outside, is_former } = self;
-        let file = place.join(name);
-        let keys = match configs {
-            // Its own config has moved along.
-            Some(configs) if *is_former && configs.place_of_other_state(&file).ok()??.starts_with(place) => {
+        let file = self.place.join(name);
+        let keys = match &self.configs {
+            Some(configs)
+                if self.has_moved && configs.place_of_other_state(&file).ok()??.starts_with(&self.place) =>
+            {
                 None
             }
             Some(configs) => past_rule_of(&file, configs),
-            None if *is_former => None,
             None => Some(KeySet::of_groups(Vec::new(), None)),
         };
-        Some(ChosenRule { keys: keys?, outside: outside.clone(), former: is_former.then_some(file) })
+        let former = self.is_former.then(|| file.clone());
+        Some(ChosenRule { keys: keys?, file, outside: self.outside.clone(), former })
     }
 }
 
 /// What a rule says of a file in a submodule.
 pub(super) struct ChosenRule {
     pub keys: KeySet,
+    /// The file, at the place whose rule it is.
+    file: PathBuf,
     /// The folder for whose files it does not count.
     pub outside: Option<PathBuf>,
     /// Where the file was, if that is a place that the submodule has no more.
     pub former: Option<PathBuf>,
 }
 
-impl Chosen {
-    pub fn read(around: &Around, below: &Below, context: &Context) -> Result<Self> {
+impl<'c> Chosen<'c> {
+    pub fn read(around: &Around, below: &Below, context: &'c Context) -> Result<Self> {
         let lookup = real_lookup(context)?;
         if lookup.explicit.is_some() || context.is_sops() {
             return Ok(Self::default());
         }
-        let Below { nested, elsewhere, .. } = below;
-        let all: BTreeSet<&PathBuf> = nested.iter().chain(elsewhere.keys()).collect();
-        let mut by_outer: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
-        for top in all {
-            if let Some(outer) = top.parent().and_then(root_of) {
-                by_outer.entry(outer).or_default().push(top);
+        let (all, left) = placed::read(around, below, context)?;
+        let reading = Reading { below, lookup: &lookup, left: configs_before(&left, context)? };
+        let mut chosen = Self::default();
+        for placed in all {
+            let at = reading.at_places(&placed)?;
+            match placed.is_kept {
+                _ if at.is_empty() => {}
+                true => chosen.kept.push(Kept::read(placed, at)?),
+                false => _ = chosen.by_top.insert(placed.top, at),
             }
         }
-        if by_outer.is_empty() {
-            return Ok(Self::default());
-        }
-        let mut reading = Reading {
-            elsewhere,
-            context,
-            lookup: &lookup,
-            commits: BTreeMap::new(),
-            staged: staged_places(elsewhere, context),
-            former: BTreeMap::new(),
-        };
-        for root in &around.roots {
-            reading.add_former(root, "HEAD")?;
-        }
-        let mut chosen = BTreeMap::new();
-        for (outer, tops) in by_outer {
-            for found in reading.commits_of(outer, &tops)? {
-                let top = found.top;
-                let found = reading.at_places(&found)?;
-                if !found.is_empty() {
-                    chosen.insert(top.to_path_buf(), found);
-                }
-            }
-        }
-        Ok(Self(chosen))
+        Ok(chosen)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether all that is chosen is as it is checked out, and what is kept is for these readers alone.
+    pub fn names_only(&self, one: &KeySet) -> bool {
+        self.by_top.is_empty() && self.kept.iter().all(|kept| kept.names_only(one))
     }
 
     /// Whether rules for a file were chosen.
     pub fn has(&self, file: &Path) -> bool {
-        file.ancestors().any(|above| self.0.contains_key(above))
+        file.ancestors().any(|above| self.by_top.contains_key(above))
     }
 
     /// What these say of a file: those of each submodule that it is in, as one may be within another.
     pub fn rules_of(&self, file: &Path) -> Vec<ChosenRule> {
-        let tops = file.ancestors().filter_map(|above| self.0.get_key_value(above));
+        let tops = file.ancestors().filter_map(|above| self.by_top.get_key_value(above));
         let rules = tops.flat_map(|(top, places)| {
             let name = file.strip_prefix(top).unwrap_or(file);
             places.iter().filter_map(move |at| at.rule_of(name))
         });
         rules.collect()
     }
-}
 
-/// The commits of submodules that our working trees have staged, at the places of those of other working trees.
-fn staged_places(elsewhere: &BTreeMap<PathBuf, Elsewhere>, context: &Context) -> BTreeMap<PathBuf, ObjectId> {
-    let mut by_root: BTreeMap<&Path, BTreeSet<&PathBuf>> = BTreeMap::new();
-    for Elsewhere { root, places, .. } in elsewhere.values() {
-        by_root.entry(root).or_default().extend(places);
-    }
-    let staged = |(root, places): (&Path, BTreeSet<&PathBuf>)| {
-        let git = Git::find(context.host, root).ok().flatten()?;
-        let names: Vec<&Path> =
-            places.iter().filter_map(|place| place.strip_prefix(git.top()).ok()).collect();
-        let tree = Tree::of_index_at(&git, &names).ok()?;
-        let found = places.into_iter().filter_map(move |place| {
-            let commit = tree.submodule(place.strip_prefix(git.top()).ok()?)?;
-            Some((place.clone(), commit.clone()))
-        });
-        Some(found.collect::<Vec<_>>())
-    };
-    by_root.into_iter().filter_map(staged).flatten().collect()
-}
-
-/// A submodule, and what ours has chosen of it.
-struct Found<'r> {
-    top: &'r Path,
-    chosen: Choice,
-}
-
-/// What ours has chosen of a submodule.
-enum Choice {
-    /// Nothing: it is not there.
-    Nothing,
-    /// The commit that is checked out.
-    ThisOne(ObjectId),
-    /// Another one.
-    Other(ObjectId),
-    /// What ours has chosen around it has none in this place: nobody knows which rules count.
-    Unknown,
-}
-
-/// Which commits of submodules ours has chosen.
-struct Reading<'r> {
-    elsewhere: &'r BTreeMap<PathBuf, Elsewhere>,
-    context: &'r Context<'r>,
-    lookup: &'r Lookup,
-    /// Those of submodules that were looked at.
-    commits: BTreeMap<&'r Path, ObjectId>,
-    /// What our working trees have staged at the places of submodules of others.
-    staged: BTreeMap<PathBuf, ObjectId>,
-    former: BTreeMap<PathBuf, Vec<(PathBuf, ObjectId)>>,
-}
-
-impl<'r> Reading<'r> {
-    /// Looks where a repository had submodules in the history of a commit.
-    fn add_former(&mut self, top: &Path, commit: &str) -> Result<()> {
-        // What Git does not open is told where its history is wanted.
-        let Ok(Some(git)) = Git::find(self.context.host, top) else { return Ok(()) };
-        let Some(commit) = Some(commit).filter(|commit| changes::is_commit(&git, commit)) else {
-            return Ok(());
-        };
-        let former = gitmodules::former_places(&git, commit)?;
-        if !former.is_empty() {
-            let former = former.into_iter().map(|(name, commit)| (git.top().join(name), commit));
-            self.former.insert(git.top().to_path_buf(), former.collect());
+    /// Adds what submodules without a working tree ever had, as far as it is `wanted`. `today` are the configs of today.
+    pub fn add_kept(
+        &self,
+        copies: &mut Copies,
+        today: &Configs,
+        wanted: impl Fn(&Copies, &[(usize, Held)]) -> bool + Sync,
+    ) -> Result<()> {
+        for kept in &self.kept {
+            let found = held_versions(&mut Blobs::open(&kept.git)?, kept.versions(), today, |held| {
+                wanted(copies, held)
+            })?;
+            found.into_iter().for_each(|found| found.add_to(copies));
         }
         Ok(())
     }
+}
 
-    /// What was chosen of these submodules in one repository. Outer ones have been asked about before those within them.
-    fn commits_of(&mut self, outer: &Path, tops: &[&'r Path]) -> Result<Vec<Found<'r>>> {
-        let Ok(Some(git)) = Git::find(self.context.host, outer) else { return Ok(Vec::new()) };
-        let named: Vec<(&Path, &Path)> =
-            tops.iter().filter_map(|top| Some((*top, top.strip_prefix(git.top()).ok()?))).collect();
-        let names: Vec<&Path> = named.iter().map(|(_, name)| *name).collect();
-        let staged = Tree::of_index_at(&git, &names)?;
-        let moved: BTreeSet<PathBuf> = changes::unstaged_at(&git, &names)?.into_iter().collect();
-        let around = self.commits.get(git.top()).cloned();
-        if let Some(around) = &around {
-            self.add_former(git.top(), around.as_str())?;
-        }
-        let mut found = Vec::new();
-        for (top, name) in named {
-            let there = staged.submodule(name);
-            let commit = match (&around, self.elsewhere.get(top)) {
-                // Of one within another, the commit of that one says it.
-                (Some(outer), _) => within(&git, outer, name),
-                (None, Some(elsewhere)) => {
-                    elsewhere.places.iter().find_map(|place| self.staged.get(place)).cloned()
-                }
-                (None, None) => there.cloned(),
-            };
-            let chosen = match commit {
-                Some(commit) if moved.contains(name) || there != Some(&commit) => Choice::Other(commit),
-                Some(commit) => Choice::ThisOne(commit),
-                None if around.is_some() && there.is_some() => Choice::Unknown,
-                None => Choice::Nothing,
-            };
-            if let Choice::ThisOne(commit) | Choice::Other(commit) = &chosen {
-                self.commits.insert(top, commit.clone());
+impl<'c> Kept<'c> {
+    fn read(placed: Placed<'c>, at: Vec<AtPlace>) -> Result<Self> {
+        let history = History::read_all(&placed.git, &names_of(&commits_of(&placed)))?;
+        Ok(Self { git: placed.git, history, at })
+    }
+
+    fn names_only(&self, one: &KeySet) -> bool {
+        let rules =
+            self.history.paths.iter().flat_map(|path| self.at.iter().filter_map(|at| at.rule_of(path)));
+        rules.into_iter().all(|rule| is_for_same(&rule.keys, one))
+    }
+
+    fn versions(&self) -> Vec<Version> {
+        let versions: BTreeMap<(usize, usize), usize> = self
+            .history
+            .versions
+            .iter()
+            .map(|version| ((version.path, version.blob), version.commit))
+            .collect();
+        let of_version = |((path, blob), commit): ((usize, usize), usize)| {
+            let path = &self.history.paths[path];
+            let commit = self.history.commits[commit].id.short();
+            let id = &self.history.blobs[blob].id;
+            self.at.iter().filter_map(move |at| at.rule_of(path)).map(move |rule| Version {
+                id: id.clone(),
+                shown: format!("{} of commit {commit}", rule.file.display()).into(),
+                path: rule.file,
+                rules: vec![PastRule::now(rule.keys)],
+            })
+        };
+        versions.into_iter().flat_map(of_version).collect()
+    }
+}
+
+/// The configs of our own repositories before a place was left, by that place.
+fn configs_before(left: &Left, context: &Context) -> Result<Vec<(PathBuf, Arc<Staged>)>> {
+    let mut known: BTreeMap<(&PathBuf, &ObjectId), Arc<Staged>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (place, top, commit) in &left.before {
+        let staged = match known.get(&(top, commit)) {
+            Some(staged) => Arc::clone(staged),
+            None => {
+                let git = Git::of(context.host, top)?;
+                let tree = Tree::of_commit(&git, commit.as_str())?;
+                let staged = Arc::new(Staged::read(top, &tree, None, &mut Blobs::open(&git)?)?);
+                known.insert((top, commit), Arc::clone(&staged));
+                staged
             }
-            found.push(Found { top, chosen });
-        }
-        Ok(found)
+        };
+        found.push((place.clone(), staged));
     }
+    Ok(found)
+}
 
-    /// The places of submodules in one of our working trees, with their commits.
-    fn places_in(&self, root: &Path) -> Result<Vec<(PathBuf, ObjectId)>> {
-        let Ok(Some(git)) = Git::find(self.context.host, root) else { return Ok(Vec::new()) };
-        let paths: Vec<PathBuf> = gitmodules::paths_by_name(&git)?.into_values().collect();
-        let names: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-        let staged = Tree::of_index_at(&git, &names)?;
-        let place = |name: &&Path| Some((git.top().join(name), staged.submodule(name)?.clone()));
-        Ok(names.iter().filter_map(place).collect())
-    }
+/// The commits of one without a working tree that say what it had.
+fn commits_of(placed: &Placed<'_>) -> Vec<ObjectId> {
+    let chosen = match &placed.choice {
+        Choice::Commits(commits) => commits.iter().cloned().collect(),
+        Choice::Nothing | Choice::Unknown => Vec::new(),
+    };
+    let former = placed.former.values().flatten().cloned();
+    chosen.into_iter().chain(former).take(MOST_COMMITS).collect()
+}
 
+fn names_of(commits: &[ObjectId]) -> Vec<String> {
+    commits.iter().map(|commit| commit.as_str().to_owned()).collect()
+}
+
+/// Which configs count for a submodule.
+struct Reading<'r> {
+    below: &'r Below,
+    lookup: &'r Lookup,
+    left: Vec<(PathBuf, Arc<Staged>)>,
+}
+
+impl Reading<'_> {
     /// The configs at the places of a submodule.
-    fn at_places(&self, Found { top, chosen }: &Found<'_>) -> Result<Vec<AtPlace>> {
-        let elsewhere = self.elsewhere.get(*top);
-        let here = elsewhere.map_or(Some(*top), |elsewhere| elsewhere.here.as_deref());
-        // The history of what only another tree has is read there, under what is around it there.
-        let is_read_there = here.is_none();
-        let outer = top.parent().and_then(root_of);
-        let root = elsewhere.map(|elsewhere| &*elsewhere.root);
-        let former = [root, outer].into_iter().flatten().find_map(|root| self.former.get(root));
-        let former = former.map_or(&[][..], Vec::as_slice);
-        let is_other = matches!(chosen, Choice::Other(_) | Choice::Unknown);
-        if !is_other && !is_read_there && former.is_empty() {
-            return Ok(Vec::new());
-        }
-        let Ok(Some(git)) = Git::find(self.context.host, top) else { return Ok(Vec::new()) };
-        let commit = match chosen {
-            Choice::ThisOne(commit) | Choice::Other(commit) => Some(commit.as_str()),
-            Choice::Nothing => Some("HEAD"),
-            Choice::Unknown => None,
+    fn at_places(&self, placed: &Placed<'_>) -> Result<Vec<AtPlace>> {
+        let Placed { git, top, is_kept, choice, places, former } = placed;
+        let elsewhere = self.below.elsewhere.get(top);
+        let outside = match elsewhere {
+            _ if *is_kept => None,
+            Some(elsewhere) => elsewhere.here.clone(),
+            None => Some(top.clone()),
         };
-        let tree = commit.and_then(|commit| Tree::of_commit(&git, commit).ok());
-        let mut blobs = Blobs::open(&git)?;
+        let unknown = |place: &Path| AtPlace {
+            place: place.to_path_buf(),
+            configs: None,
+            outside: outside.clone(),
+            is_former: false,
+            has_moved: false,
+        };
+        let commits: Vec<Option<ObjectId>> = match choice {
+            Choice::Unknown => return Ok(vec![unknown(top)]),
+            Choice::Commits(commits) => commits.iter().cloned().map(Some).collect(),
+            Choice::Nothing if *is_kept => commits_of(placed).into_iter().map(Some).collect(),
+            Choice::Nothing if former.is_empty() => return Ok(Vec::new()),
+            Choice::Nothing => vec![None],
+        };
+        let is_today = matches!(choice, Choice::Commits(_));
+        let has_moved = !*is_kept || is_today;
         let mut found = Vec::new();
-        let mut add = |place: &Path, outside: Option<&Path>, is_former: bool| {
-            let staged = match &tree {
-                // A partial clone may have the commit without the files.
-                Some(tree) => match Staged::read(place, tree, None, &mut blobs) {
-                    Ok(staged) => Some(staged),
-                    Err(_) => {
-                        blobs = Blobs::open(&git)?;
-                        None
+        for commit in commits {
+            let name = commit.as_ref().map_or("HEAD", ObjectId::as_str);
+            let tree = Tree::of_commit(git, name).ok();
+            let mut blobs = Blobs::open(git)?;
+            // A partial clone may have the commit without the files.
+            let mut staged_at = |place: &Path| Staged::read(place, tree.as_ref()?, None, &mut blobs).ok();
+            let is_as_on_disk = elsewhere.is_none()
+                && !*is_kept
+                && tree
+                    .as_ref()
+                    .zip(staged_at(top))
+                    .is_some_and(|(tree, staged)| self.is_as_on_disk(top, tree, &staged));
+            for place in places.iter().filter(|_| is_today && !is_as_on_disk) {
+                found.push(match staged_at(place) {
+                    Some(staged) => {
+                        AtPlace { configs: Some(self.configs(place, staged, None)), ..unknown(place) }
                     }
-                },
-                None => None,
-            };
-            let configs = staged.map(|staged| {
-                let source = Within { top: place.to_path_buf(), staged };
-                Configs::from_source(self.lookup.clone(), source)
-            });
-            let (place, outside) = (place.to_path_buf(), outside.map(Path::to_path_buf));
-            found.push(AtPlace { place, configs, outside, is_former });
-            Ok::<_, Error>(())
-        };
-        if is_other || is_read_there {
-            match elsewhere {
-                Some(elsewhere) => elsewhere.places.iter().try_for_each(|place| add(place, here, false))?,
-                None => add(top, here, false)?,
+                    None => unknown(place),
+                });
             }
-        }
-        // Another branch may have what ours has, by another name.
-        let ours = match (chosen, elsewhere) {
-            (Choice::Nothing, Some(elsewhere)) => self.places_in(&elsewhere.root)?,
-            _ => Vec::new(),
-        };
-        let former: Vec<&(PathBuf, ObjectId)> = former.iter().chain(&ours).collect();
-        if !former.is_empty() {
-            let had = gitmodules::commits_in(&git, &former.iter().map(|(_, commit)| commit).collect())?;
-            let places = former.iter().filter(|(place, commit)| place != top && had.contains(commit));
-            let places: BTreeSet<&PathBuf> = places.map(|(place, _)| place).collect();
-            places.into_iter().try_for_each(|place| add(place, None, true))?;
+            for place in former.keys() {
+                let around = self.left.iter().filter(|(left, _)| place.starts_with(left));
+                for around in around.map(|(_, around)| Some(Arc::clone(around))).chain([None]) {
+                    let Some(staged) = staged_at(place) else { continue };
+                    let configs = Some(self.configs(place, staged, around));
+                    found.push(AtPlace {
+                        configs,
+                        outside: None,
+                        is_former: true,
+                        has_moved,
+                        ..unknown(place)
+                    });
+                }
+            }
         }
         Ok(found)
     }
+
+    /// Whether the configs that are checked out are those of a commit.
+    fn is_as_on_disk(&self, top: &Path, tree: &Tree, staged: &Staged) -> bool {
+        let chosen: BTreeSet<PathBuf> = tree
+            .iter()
+            .map(|(path, _)| path)
+            .filter(|path| is_config(path))
+            .map(|path| top.join(path))
+            .collect();
+        let is_own = |file: &&PathBuf| file.parent().and_then(root_of) == Some(top);
+        let here = self.below.files.iter().filter(|file| file.starts_with(top) && is_config(file));
+        let here: BTreeSet<PathBuf> = here.filter(is_own).cloned().collect();
+        let is_same = |path: &PathBuf| {
+            Disk.link(path).is_none()
+                && matches!((Disk.read(path), staged.read(path)), (Ok(disk), Ok(chosen)) if disk == chosen)
+        };
+        chosen == here && chosen.iter().all(is_same)
+    }
+
+    fn configs(&self, place: &Path, staged: Staged, around: Option<Arc<Staged>>) -> Configs {
+        Configs::from_source(self.lookup.clone(), Within { top: place.to_path_buf(), staged, around })
+    }
 }
 
-/// The commit of a submodule that a commit has by this name.
-fn within(git: &Git, commit: &ObjectId, name: &Path) -> Option<ObjectId> {
-    let tree = Tree::of_commit_at(git, commit.as_str(), &BTreeSet::from([name.to_path_buf()])).ok()?;
-    tree.submodule(name).cloned()
-}
-
-/// The configs of a commit below the top of a submodule, and around it those of the disk.
+/// The configs of a commit below the top of a submodule, and around it those of another commit, or of the disk.
 struct Within {
     top: PathBuf,
     staged: Staged,
+    around: Option<Arc<Staged>>,
 }
 
 impl Within {
     fn source(&self, path: &Path) -> &dyn Source {
-        if path.starts_with(&self.top) { &self.staged } else { &Disk }
+        match &self.around {
+            _ if path.starts_with(&self.top) => &self.staged,
+            Some(around) => &**around,
+            None => &Disk,
+        }
     }
 }
 

@@ -48,15 +48,6 @@ pub fn unstaged(git: &Git) -> Result<BTreeSet<PathBuf>> {
     Ok(git.paths_of(NAMES)?.into_iter().collect())
 }
 
-/// The same of these, which may be submodules: one is there if another commit is checked out than the one that is staged.
-pub fn unstaged_at(git: &Git, names: &[&Path]) -> Result<Vec<PathBuf>> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let args = NAMES.iter().chain(&["--"]).map(OsStr::new);
-    git.paths_of(args.chain(names.iter().map(|name| name.as_os_str())))
-}
-
 /// The files that commits up to `to` have added, changed or deleted since they left `from`.
 pub fn between(git: &Git, from: &str, to: &str) -> Result<Vec<PathBuf>> {
     let parting = Parting::of(git, from, to)?;

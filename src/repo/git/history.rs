@@ -2,7 +2,7 @@
 //!
 //! One `git log` and one `git cat-file --batch`, however many files and commits there are. Renames play no part: a
 //! version is known by its content, under whatever name it stood. Of a merge those files count that are as in none of
-//! its parents. Submodules and links are no files.
+//! its parents. Submodules and links are no files; of submodules, their commits are known.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -71,6 +71,8 @@ pub struct History {
     pub config_changes: Vec<usize>,
     /// A config was once a link: what changes behind it changes no config by its name.
     pub has_linked_configs: bool,
+    /// Every commit that a submodule ever had at a path, newest first.
+    pub gitlinks: BTreeMap<PathBuf, Vec<ObjectId>>,
     /// When a content was last replaced by another, or removed, by a commit.
     pub replaced: HashMap<ObjectId, Timestamp>,
     /// What came before its first commits is not here (`git clone --depth`).
@@ -337,6 +339,12 @@ impl<'a, W: Fn(&Path) -> bool> LogReader<'a, W> {
             self.history.has_linked_configs |= modes.iter().any(|mode| mode.starts_with(b"120"));
             if self.history.config_changes.last() != Some(&commit) {
                 self.history.config_changes.push(commit);
+            }
+        }
+        if modes.last().is_some_and(|mode| mode.starts_with(b"160")) {
+            let commits = self.history.gitlinks.entry(PathBuf::from(&path)).or_default();
+            if commits.last() != Some(new) {
+                commits.push(new.clone());
             }
         }
         if new.is_null()

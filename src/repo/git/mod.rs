@@ -13,6 +13,7 @@ pub mod blame;
 pub mod blobs;
 pub mod changes;
 pub mod configs;
+pub mod gitlinks;
 pub mod gitmodules;
 pub mod history;
 pub mod install;
@@ -42,8 +43,8 @@ use crate::secret::SecretBytes;
 use crate::shown;
 use place::Place;
 pub use place::{
-    NoGit, are_of_one_repository, is_kept_in, is_left_over, named_top, repository_of, root_of,
-    submodule_name, trees_of,
+    NoGit, are_of_one_repository, is_kept_in, is_left_over, kept_without_tree, named_top, repository_of,
+    root_of, submodule_name, trees_of,
 };
 use running::Running;
 
@@ -191,6 +192,11 @@ impl<'h> Git<'h> {
     /// Git for what it can do without a repository. No config of one counts; paths have to be absolute.
     pub fn without_repository(host: &'h dyn Host) -> Self {
         Self::at(host, Place::nowhere())
+    }
+
+    /// Git for a repository that is kept without a working tree: of a submodule that is not checked out.
+    pub fn kept(host: &'h dyn Host, git_dir: &Path) -> Result<Self> {
+        Ok(Self::at(host, Place::kept(git_dir)?))
     }
 
     fn at(host: &'h dyn Host, place: Place) -> Self {
@@ -415,9 +421,10 @@ fn slashed_names(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// A submodule has a config of its own, whose programs Git would run over its files.
+/// A submodule has a config of its own, whose programs Git would run over its files. And `.gitmodules` may say that Git is to pass
+/// over its commits.
 fn without_submodules(mut args: Vec<OsString>) -> Vec<OsString> {
-    if is_one_of(&args, &["diff", "diff-index"]) {
+    if is_one_of(&args, &["diff", "diff-index", "diff-tree", "log", "show"]) {
         args.insert(1, "--ignore-submodules=dirty".into());
     }
     args

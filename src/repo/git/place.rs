@@ -41,6 +41,9 @@ const WORKTREES: &str = "worktrees";
 /// Where it keeps the repositories of submodules.
 const MODULES: &str = "modules";
 
+/// How deep submodules may be in one another.
+const MOST_NESTED: usize = 32;
+
 /// The most that a `.git` file may hold.
 const LINK_LIMIT: u64 = 64 << 10;
 
@@ -110,6 +113,14 @@ impl Place {
     /// No repository at all, whatever the folder is that we are in.
     pub fn nowhere() -> Self {
         Self { env: vec![(GIT_DIR.into(), "/dev/null".into())], ..Self::strange("/".into()) }
+    }
+
+    /// A repository without a working tree. Git's config there may still say where one was.
+    pub fn kept(git_dir: &Path) -> Result<Self> {
+        let git_dir = real(git_dir)?;
+        refuse_special(&git_dir, &git_dir)?;
+        let env = [GIT_DIR, GIT_WORK_TREE].map(|name| (name.into(), git_dir.clone().into_os_string()));
+        Ok(Self { env: env.to_vec(), ..Self::strange(git_dir) })
     }
 
     /// One that the environment says nothing about.
@@ -241,6 +252,33 @@ pub fn submodule_name(top: &Path, tree: &Path) -> Option<PathBuf> {
     let common = os::real_path(common_dir_of(&own)).ok()?;
     let name = [own, common].iter().find_map(|kept| git_dir.strip_prefix(kept.join(MODULES)).ok())?;
     Some(name.to_path_buf())
+}
+
+/// The repositories of submodules that a repository keeps, and that have no working tree.
+pub fn kept_without_tree(repository: &Path) -> Result<Vec<PathBuf>> {
+    let mut kept = Vec::new();
+    let linked = fs::folders_in(&repository.join(WORKTREES))?;
+    for git_dir in [repository.to_path_buf()].iter().chain(&linked) {
+        add_kept(&git_dir.join(MODULES), MOST_NESTED, &mut kept)?;
+    }
+    let mut found = Vec::new();
+    for git_dir in kept.iter().filter_map(|git_dir| os::real_path(git_dir).ok()) {
+        if trees_of(&git_dir)?.is_empty() {
+            found.push(git_dir);
+        }
+    }
+    Ok(found)
+}
+
+/// A submodule may be called as a path is, and has submodules of its own.
+fn add_kept(folder: &Path, depth: usize, kept: &mut Vec<PathBuf>) -> Result<()> {
+    let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+    for below in fs::folders_in(folder)? {
+        let is_repository = below.join("HEAD").exists() && below.join("objects").is_dir();
+        add_kept(&if is_repository { below.join(MODULES) } else { below.clone() }, depth, kept)?;
+        kept.extend(is_repository.then_some(below));
+    }
+    Ok(())
 }
 
 /// Whether Git keeps what a working tree is of within another repository, as it does for a submodule. The tree says so.

@@ -5,8 +5,10 @@
 //! there, the place that it comes from may be in no working tree any more. So nothing is guessed: every commit counts of
 //! which Git still knows, however old it is and however many there are.
 
-use super::Git;
+use std::path::PathBuf;
+
 use super::history::History;
+use super::{Git, changes};
 use crate::error::{Error, Kind, Result};
 use crate::fs;
 
@@ -24,6 +26,16 @@ const FILES: [&str; 11] = [
     "rebase-merge/autostash",
     "rebase-apply/orig-head",
     "rebase-apply/autostash",
+];
+
+/// Those of them that name what is under way in a working tree.
+const UNDER_WAY: [&str; 6] = [
+    "MERGE_HEAD",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
+    "REBASE_HEAD",
+    "rebase-merge/orig-head",
+    "rebase-apply/orig-head",
 ];
 
 /// The most that such a file holds: there is a line for each branch of a remote.
@@ -49,8 +61,22 @@ pub(super) fn named(git: &Git) -> Result<Vec<String>> {
 
 /// The names in files of Git's own, for each working tree of the repository.
 fn kept(git: &Git) -> Result<Vec<String>> {
+    names_of(git.place.git_dirs()?.iter().flat_map(|folder| FILES.map(|file| folder.join(file))))
+}
+
+/// What this working tree has: HEAD, if it leads anywhere, and what is under way.
+pub fn here(git: &Git) -> Result<Vec<String>> {
+    let mut here: Vec<String> =
+        changes::head(git)?.map(|head| head.as_str().to_owned()).into_iter().collect();
+    let own = git.place.git_dirs()?.into_iter().next();
+    let under_way = names_of(own.iter().flat_map(|folder| UNDER_WAY.map(|file| folder.join(file))))?;
+    here.extend(under_way.into_iter().filter(|name| changes::is_commit(git, name)));
+    Ok(here)
+}
+
+fn names_of(files: impl Iterator<Item = PathBuf>) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for path in git.place.git_dirs()?.iter().flat_map(|folder| FILES.map(|file| folder.join(file))) {
+    for path in files {
         match fs::read_found(&path, LIMIT) {
             Ok(text) => names.extend(names_in(&text)),
             Err(error) if error.kind() == Kind::NoFile => {}

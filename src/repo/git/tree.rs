@@ -171,6 +171,21 @@ impl Tree {
         Ok(Self { entries: entries.collect::<Result<_>>()?, ..Self::default() })
     }
 
+    /// The commits of submodules in what Git lists as staged, without those from which both sides of a merge come.
+    pub fn gitlinks_in(output: &[u8]) -> Result<Vec<(PathBuf, ObjectId)>> {
+        let entries = listed(output, |words| match words {
+            [_, _, "1"] => Some(Entry::Unmerged),
+            [mode, id, _] => Some(entry(mode, id)),
+            _ => None,
+        });
+        let commit = |read: Result<(PathBuf, Entry)>| match read {
+            Ok((path, Entry::Submodule(id))) => Some(Ok((path, id))),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        };
+        entries.filter_map(commit).collect()
+    }
+
     /// The files in what Git lists of conflicts: several versions of each path.
     pub fn versions_in(output: &[u8]) -> Result<Vec<(PathBuf, ObjectId)>> {
         let entries = listed(output, |words| match words {

@@ -480,7 +480,7 @@ fn a_submodule_of_the_same_name_hides_no_other() {
 fn a_repository_within_a_working_tree_counts_where_it_is() {
     let outer = Outer::vendored();
     let tree = "../outer/.worktrees/f";
-    outer.rules(OUTER, "^(clone|dev)/", true);
+    outer.rules(OUTER, "^(sec|clone|dev)/", true);
     outer.commit(OUTER);
     outer.links(OUTER, tree);
     let url = outer.repo.test.path("").display().to_string();

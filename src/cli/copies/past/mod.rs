@@ -70,7 +70,7 @@ pub(super) struct PastRule {
 
 impl PastRule {
     /// One of today.
-    fn now(keys: KeySet) -> Self {
+    pub fn now(keys: KeySet) -> Self {
         Self { keys: Some(keys), since: Since::Now, stayed: None }
     }
 
