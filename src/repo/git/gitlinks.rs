@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::Git;
 use super::gitmodules::NAME;
 use super::history::History;
-use super::tree::{Entry, ObjectId, Tree};
+use super::tree::{ObjectId, Tree};
 use crate::error::Result;
 use crate::os;
 
@@ -29,11 +29,8 @@ pub fn staged(git: &Git) -> Result<Gitlinks> {
 /// Those of a commit.
 pub fn of_commit(git: &Git, commit: &ObjectId) -> Result<Gitlinks> {
     let tree = Tree::of_commit(git, commit.as_str())?;
-    let gitlink = |(path, entry): (&PathBuf, &Entry)| match entry {
-        Entry::Submodule(commit) => Some((path.clone(), BTreeSet::from([commit.clone()]))),
-        _ => None,
-    };
-    Ok(tree.iter().filter_map(gitlink).collect())
+    let gitlink = |(path, commit): (&PathBuf, &ObjectId)| (path.clone(), BTreeSet::from([commit.clone()]));
+    Ok(tree.submodules().map(gitlink).collect())
 }
 
 /// All that the history of some commits ever had, newest first. Nobody has a submodule of a repository that never had a `.gitmodules`.

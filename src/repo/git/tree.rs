@@ -200,6 +200,14 @@ impl Tree {
         entries.filter_map(file).collect()
     }
 
+    /// All submodules, with their commits.
+    pub fn submodules(&self) -> impl Iterator<Item = (&PathBuf, &ObjectId)> {
+        self.iter().filter_map(|(path, entry)| match entry {
+            Entry::Submodule(commit) => Some((path, commit)),
+            _ => None,
+        })
+    }
+
     /// Those of these names that are of submodules.
     pub fn submodules_among<'p>(&self, names: impl IntoIterator<Item = &'p PathBuf>) -> Vec<PathBuf> {
         names.into_iter().filter(|name| self.submodule(name).is_some()).cloned().collect()

@@ -1,4 +1,4 @@
-//! Submodules that a change takes to another commit: what that does to their configs, where both commits are here.
+//! Submodules that a change takes to another commit, or another place: what that does to their configs, where both commits are here.
 //!
 //! Owns that such a change is read as one of the files themselves. Where a commit is not here, nobody can tell, and nothing is said.
 
@@ -27,9 +27,9 @@ impl<'h> Updated<'h> {
         let mut found = Vec::new();
         for updated in submodules.iter().filter_map(|name| Self::one(git, name, before, now)) {
             let Self { name, git, before, now } = &updated;
-            let is_other = |name: &&PathBuf| now.submodule(name) != before.submodule(name);
+            let is_other = |(name, commit): &(&PathBuf, &ObjectId)| before.submodule(name) != Some(*commit);
             let within: Vec<PathBuf> =
-                now.submodules_among(now.iter().map(|(name, _)| name).filter(is_other));
+                now.submodules().filter(is_other).map(|(name, _)| name.clone()).collect();
             let within = Self::all(git, &within, before, now).into_iter();
             let within = within.map(|within| Self { name: name.join(&within.name), ..within });
             found.extend(within);
@@ -40,13 +40,18 @@ impl<'h> Updated<'h> {
         found
     }
 
+    /// A change may move it as well: then the repository that is there has what was at another place.
     fn one(git: &Git<'h>, name: &Path, before: &Tree, now: &Tree) -> Option<Self> {
-        let (before, now) = (before.submodule(name)?, now.submodule(name)?);
         let folder = git.top().join(name);
         let git = Git::find(git.host, &folder).ok().flatten().filter(|git| git.top() == folder)?;
         let tree = |commit: &ObjectId| Tree::of_commit(&git, commit.as_str()).ok();
-        let (before, now) = (tree(before)?, tree(now)?);
-        Some(Self { name: name.to_path_buf(), before, now, git })
+        let moved = || {
+            let mut all: Vec<_> = before.submodules().collect();
+            all.sort_by_key(|(path, _)| now.submodule(path).is_some());
+            all.into_iter().find_map(|(_, commit)| tree(commit))
+        };
+        let then = before.submodule(name).and_then(tree).or_else(moved)?;
+        Some(Self { name: name.to_path_buf(), before: then, now: tree(now.submodule(name)?)?, git })
     }
 
     /// The folders of the configs that differ.
