@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use super::{Holding, Neighbours, Place, held_of, is_for_secrets, real, rule_of};
+use super::{Holding, Neighbours, Place, held_of, is_for_secrets, left_behind, real, rule_of};
 use crate::cli::context::Context;
 use crate::cli::merging;
 use crate::config::{Configs, RealPaths};
@@ -79,6 +79,7 @@ fn refused(context: &Context, files: &[ToEncrypt<'_>]) -> Result<Vec<Result<()>>
         .flat_map(|(file, ToEncrypt { places, .. })| places.iter().map(move |path| (file, *path)))
         .collect();
     let paths: Vec<&Path> = places.iter().map(|(_, path)| *path).collect();
+    left_behind::refuse(context, &context.configs()?, paths.iter().copied())?;
     let (states, is_unopened) = states_of(context, &paths, Trees::IndexAndHead)?;
     if states.is_empty() && !is_unopened {
         return Ok(refused);

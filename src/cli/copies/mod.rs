@@ -3,6 +3,7 @@
 mod around;
 mod earlier;
 mod holding;
+mod left_behind;
 mod on_disk;
 mod past;
 mod placed;
@@ -97,6 +98,9 @@ struct Near {
 impl<'a> Neighbours<'a> {
     /// Those of these files.
     pub fn of<'p>(context: &'a Context<'a>, files: impl IntoIterator<Item = &'p Path>) -> Result<Self> {
+        let files: Vec<&Path> = files.into_iter().collect();
+        let configs = context.configs()?;
+        left_behind::refuse(context, &configs, files.iter().copied())?;
         let around = Around::files(context, files)?;
         let began = match context.is_sops() {
             true => Vec::new(),
@@ -104,7 +108,7 @@ impl<'a> Neighbours<'a> {
         };
         Ok(Self {
             context,
-            configs: context.configs()?,
+            configs,
             began,
             past: Past::Ruled,
             allowed: &[],
