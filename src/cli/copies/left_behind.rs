@@ -53,9 +53,14 @@ fn refuse_config(context: &Context, config: &Path) -> Result<()> {
         git.top().display(),
         top.display()
     );
-    Err(Error::new(Kind::Config, message).in_file(config).advise(format!(
-        "It may be left from a branch on which that is a submodule: `rm {} {}`, and look at what `git status` shows.",
-        typed(&top.join(".git")),
-        typed(config)
-    )))
+    let link = top.join(".git");
+    let advice = match link.is_file() {
+        true => format!(
+            "It is left from a branch on which that is a submodule, whose repository Git keeps: `rm {} {}`",
+            typed(&link),
+            typed(config)
+        ),
+        false => format!("If it is left from another branch, move {} and this config away.", link.display()),
+    };
+    Err(Error::new(Kind::Config, message).in_file(config).advise(advice))
 }

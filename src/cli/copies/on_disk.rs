@@ -92,11 +92,16 @@ impl Reading<'_> {
             (Named { path: place.clone(), shown: self.shown(path) }, rule, counting)
         });
         let chosen = self.rules.chosen.rules_of(path).into_iter().map(
-            |ChosenRule { keys, outside, former, .. }| {
+            |ChosenRule { keys, outside, former, is_ours, .. }| {
                 let file = match former {
                     Some(former) => Named { shown: self.shown(&former), path: former },
                     None => {
-                        let shown = format!("{} of the staged commit", self.shown(path).display());
+                        let of = if is_ours {
+                            "the staged commit"
+                        } else {
+                            "a submodule that this branch does not have"
+                        };
+                        let shown = format!("{} of {of}", self.shown(path).display());
                         Named { path: place.clone(), shown: shown.into() }
                     }
                 };

@@ -38,14 +38,22 @@ pub(super) struct Chosen<'c> {
 /// a config of their own.
 struct AtPlace {
     place: PathBuf,
-    /// `None` where nobody knows them: then they name nobody.
-    configs: Option<Configs>,
+    rules: Rules,
     /// The top of it in ours, for whose own files they do not count.
     outside: Option<PathBuf>,
     /// It has this place no more.
     is_former: bool,
     /// Its own configs have moved along.
     has_moved: bool,
+}
+
+/// What says who reads a submodule.
+enum Rules {
+    Of(Configs),
+    /// The commit that was chosen, which is not here.
+    NotHere,
+    /// Ours has chosen none.
+    Nothing,
 }
 
 /// A submodule that Git keeps without a working tree.
@@ -59,17 +67,18 @@ impl AtPlace {
     /// What is said of a file that the submodule has by this name.
     fn rule_of(&self, name: &Path) -> Option<ChosenRule> {
         let file = self.place.join(name);
-        let keys = match &self.configs {
-            Some(configs)
+        let keys = match &self.rules {
+            Rules::Of(configs)
                 if self.has_moved && configs.place_of_other_state(&file).ok()??.starts_with(&self.place) =>
             {
                 None
             }
-            Some(configs) => past_rule_of(&file, configs),
-            None => Some(KeySet::of_groups(Vec::new(), None)),
+            Rules::Of(configs) => past_rule_of(&file, configs),
+            Rules::NotHere | Rules::Nothing => Some(KeySet::of_groups(Vec::new(), None)),
         };
         let former = self.is_former.then(|| file.clone());
-        Some(ChosenRule { keys: keys?, file, outside: self.outside.clone(), former })
+        let is_ours = !matches!(self.rules, Rules::Nothing);
+        Some(ChosenRule { keys: keys?, file, outside: self.outside.clone(), former, is_ours })
     }
 }
 
@@ -82,6 +91,8 @@ pub(super) struct ChosenRule {
     pub outside: Option<PathBuf>,
     /// Where the file was, if that is a place that the submodule has no more.
     pub former: Option<PathBuf>,
+    /// Ours has chosen a commit.
+    pub is_ours: bool,
 }
 
 impl<'c> Chosen<'c> {
@@ -228,7 +239,7 @@ impl Reading<'_> {
         };
         let unknown = |place: &Path| AtPlace {
             place: place.to_path_buf(),
-            configs: None,
+            rules: if matches!(choice, Choice::Unknown) { Rules::Nothing } else { Rules::NotHere },
             outside: outside.clone(),
             is_former: false,
             has_moved: false,
@@ -257,9 +268,7 @@ impl Reading<'_> {
                     .is_some_and(|(tree, staged)| self.is_as_on_disk(top, tree, &staged));
             for place in places.iter().filter(|_| is_today && !is_as_on_disk) {
                 found.push(match staged_at(place) {
-                    Some(staged) => {
-                        AtPlace { configs: Some(self.configs(place, staged, None)), ..unknown(place) }
-                    }
+                    Some(staged) => AtPlace { rules: self.rules(place, staged, None), ..unknown(place) },
                     None => unknown(place),
                 });
             }
@@ -267,9 +276,9 @@ impl Reading<'_> {
                 let around = self.left.iter().filter(|(left, _)| place.starts_with(left));
                 for around in around.map(|(_, around)| Some(Arc::clone(around))).chain([None]) {
                     let Some(staged) = staged_at(place) else { continue };
-                    let configs = Some(self.configs(place, staged, around));
+                    let rules = self.rules(place, staged, around);
                     found.push(AtPlace {
-                        configs,
+                        rules,
                         outside: None,
                         is_former: true,
                         has_moved,
@@ -299,8 +308,9 @@ impl Reading<'_> {
         chosen == here && chosen.iter().all(is_same)
     }
 
-    fn configs(&self, place: &Path, staged: Staged, around: Option<Arc<Staged>>) -> Configs {
-        Configs::from_source(self.lookup.clone(), Within { top: place.to_path_buf(), staged, around })
+    fn rules(&self, place: &Path, staged: Staged, around: Option<Arc<Staged>>) -> Rules {
+        let source = Within { top: place.to_path_buf(), staged, around };
+        Rules::Of(Configs::from_source(self.lookup.clone(), source))
     }
 }
 
