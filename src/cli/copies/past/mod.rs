@@ -27,7 +27,7 @@ use crate::repo::copies;
 use crate::repo::copies::{Audiences, Copies, Excused, Held, Leaving, Named, Places, Prints, lets_others_in};
 use crate::repo::git::ancestry::{Ancestry, Line};
 use crate::repo::git::blobs::Blobs;
-use crate::repo::git::configs::Staged;
+use crate::repo::git::configs::{self, Staged};
 use crate::repo::git::history::{History, is_shallow};
 use crate::repo::git::left::{self, EverConfig};
 use crate::repo::git::tree::{Entry, ObjectId, Tree};
@@ -179,7 +179,9 @@ pub(super) fn add(
         let commit = *commits.get(&(at, id)).filter(|_| !rules.is_empty())?;
         Some(recorded.version(at, id, commit, rules))
     }));
+    let staged = recorded.staged(configs, sought, &audiences, context)?;
     recorded.leave_first_places_out(&mut versions, copies, &today, context)?;
+    versions.extend(staged);
     let is_wanted = |held: &[_]| wanted != PastScope::Shared || copies.share(held);
     let Some(configs) = configs.first() else { return Ok(()) };
     for found in held_versions(&mut Blobs::open(git)?, versions, configs, is_wanted)? {
@@ -524,6 +526,38 @@ impl<'g> Recorded<'g> {
             Some((at, self.version(at, id, commit, rules.clone())))
         };
         self.commits().into_iter().filter_map(version).collect()
+    }
+
+    /// What is staged alone: it is neither on the disk nor in a commit. The configs that are staged with it count as well.
+    fn staged(
+        &self,
+        configs: &[&Configs],
+        &Sought { wanted, also, .. }: &Sought<'_>,
+        audiences: &Audiences<'_>,
+        context: &Context,
+    ) -> Result<Vec<Version>> {
+        let in_commits: HashSet<(&Path, &ObjectId)> =
+            self.commits().into_keys().map(|(at, id)| (&*self.history.paths[at], id)).collect();
+        let file = |name: &PathBuf| match self.index.get(name) {
+            Some(Entry::File(id)) if !in_commits.contains(&(&**name, id)) => {
+                Some((self.git.top().join(name), name.clone(), id.clone()))
+            }
+            _ => None,
+        };
+        let files: Vec<_> = self.unstaged.iter().filter_map(file).collect();
+        let staged = match !files.is_empty() && self.unstaged.iter().any(|name| is_config(name)) {
+            true => Some(configs::of_tree(self.git, &self.index, real_lookup(context)?)?),
+            false => None,
+        };
+        let version = |(path, name, id): (PathBuf, PathBuf, ObjectId)| {
+            let mut rules = PastRule::of(configs, &path);
+            rules.extend(also(&path).into_iter().map(PastRule::now));
+            rules.extend(staged.as_ref().and_then(|staged| past_rule_of(&path, staged)).map(PastRule::now));
+            rules.retain(|rule| counts(rule, wanted, audiences));
+            let shown = format!("{} as it is staged", name.display()).into();
+            (!rules.is_empty()).then_some(Version { id, path, shown, rules })
+        };
+        Ok(files.into_iter().filter_map(version).collect())
     }
 
     fn version(&self, at: usize, id: &ObjectId, commit: usize, rules: Vec<PastRule>) -> Version {
