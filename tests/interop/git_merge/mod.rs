@@ -11,5 +11,6 @@ mod repo;
 mod resolve;
 mod sealed;
 mod sequences;
+mod submodule_places;
 mod submodules;
 mod worktrees;

@@ -4,29 +4,29 @@
 use super::repo::{Repo, new_identity};
 
 /// A submodule `sec` with a secret of ours, and a repository around it, in which `b/` is for Mallory, too.
-struct Outer {
+pub(super) struct Outer {
     /// What the submodule was cloned from.
-    repo: Repo,
-    mallory: String,
+    pub repo: Repo,
+    pub mallory: String,
 }
 
-const OUTER: &str = "../outer";
+pub(super) const OUTER: &str = "../outer";
 const FILES: &[(&str, &str)] = &[("s.yaml", "a: planted-one\nb: planted-two\n")];
 
 impl Outer {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::of(Repo::new(FILES), ("^b/", true))
     }
 
     /// The same, with rules for the submodule only around it.
-    fn vendored() -> Self {
+    pub fn vendored() -> Self {
         let repo = Repo::new(FILES);
         repo.ok(&["rm", "-q", ".sops.yaml"]);
         repo.ok(&["commit", "-q", "--amend", "-m", "base"]);
         Self::of(repo, ("^sec/", false))
     }
 
-    fn of(repo: Repo, (paths, shared): (&str, bool)) -> Self {
+    pub fn of(repo: Repo, (paths, shared): (&str, bool)) -> Self {
         let mallory = new_identity(&repo.test, &repo.test.home("mallory.txt"));
         let outer = Self { repo, mallory };
         outer.init(OUTER);
@@ -37,13 +37,13 @@ impl Outer {
     }
 
     /// A repository with a rule of its own for `b/`.
-    fn init(&self, folder: &str) {
+    pub fn init(&self, folder: &str) {
         self.git(".", &["init", "-q", "-b", "main", folder]);
         self.rules(folder, "^b/", true);
     }
 
     /// Those at these paths are for us, and for Mallory if it is `shared`; all others the other way round.
-    fn rules(&self, folder: &str, paths: &str, shared: bool) {
+    pub fn rules(&self, folder: &str, paths: &str, shared: bool) {
         let ours = &self.repo.recipient;
         let both = format!("{ours},{}", self.mallory);
         let (there, elsewhere) = if shared { (&both, ours) } else { (ours, &both) };
@@ -53,7 +53,7 @@ impl Outer {
     }
 
     #[track_caller]
-    fn git(&self, folder: &str, args: &[&str]) {
+    pub fn git(&self, folder: &str, args: &[&str]) {
         let settings = [
             "protocol.file.allow=always",
             "user.name=Test",
@@ -67,14 +67,14 @@ impl Outer {
     }
 
     #[track_caller]
-    fn commit(&self, folder: &str) {
+    pub fn commit(&self, folder: &str) {
         self.git(folder, &["add", "-A"]);
         self.git(folder, &["commit", "-q", "-m", "more"]);
     }
 
     /// Adds a submodule, and commits it.
     #[track_caller]
-    fn adds(&self, folder: &str, from: &str, name: &str) {
+    pub fn adds(&self, folder: &str, from: &str, name: &str) {
         let from = self.repo.test.path(from).canonicalize().expect("a folder").display().to_string();
         self.git(folder, &["submodule", "add", "-q", &from, name]);
         self.git(folder, &["submodule", "update", "-q", "--init", "--recursive"]);
@@ -82,20 +82,20 @@ impl Outer {
     }
 
     /// Another working tree.
-    fn links(&self, folder: &str, tree: &str) {
+    pub fn links(&self, folder: &str, tree: &str) {
         self.git(
             folder,
             &["worktree", "add", "-q", "--detach", &self.repo.test.path(tree).display().to_string()],
         );
     }
 
-    fn secret(&self) -> String {
+    pub fn secret(&self) -> String {
         self.repo.test.read_text("s.yaml")
     }
 
     /// The same, of which `check` tells.
     #[track_caller]
-    fn is_refused(&self, tree: &str, path: &str, what: &str) {
+    pub fn is_refused(&self, tree: &str, path: &str, what: &str) {
         self.lets_nobody_in(tree, path, what);
         let check = self.repo.test.sealant(&["check"]).cwd(tree).run().code(1);
         assert!(check.text().contains("[copied]") || check.text().contains("[moved]"), "{what}: {check}");
@@ -103,7 +103,7 @@ impl Outer {
 
     /// Asserts that nobody is let into a copy at a path of a working tree.
     #[track_caller]
-    fn lets_nobody_in(&self, tree: &str, path: &str, what: &str) {
+    pub fn lets_nobody_in(&self, tree: &str, path: &str, what: &str) {
         let test = &self.repo.test;
         test.write(format!("{tree}/{path}"), self.secret());
         for words in [&["updatekeys", "--yes"][..], &["rotate", "-i"]] {
@@ -315,10 +315,32 @@ fn the_history_of_a_submodule_of_another_branch_is_for_nobody_else() {
 /// A request moves a submodule to where more may read.
 #[test]
 fn where_a_submodule_was_counts_for_what_it_has() {
-    for how in ["by git mv", "as a new one", "another one is there", "with a path out of the repository"] {
+    for how in [
+        "by git mv",
+        "as a new one",
+        "another one is there",
+        "with a path out of the repository",
+        "the old entry stays",
+        "both paths are in one entry",
+        "with a comment",
+        "with other letters",
+        "with a long file",
+        "Git is to ignore it",
+    ] {
         let outer = Outer::vendored();
         let test = &outer.repo.test;
         outer.rules(OUTER, "^b/", true);
+        let name = "../outer/.gitmodules";
+        let entry = test.read_text(name);
+        test.write(
+            name,
+            match how {
+                "with a comment" => entry.replace("path = sec", "path = sec # ours"),
+                "with other letters" => entry.replace("path = sec", "Path = sec"),
+                "with a long file" => format!("{}{entry}", format!("# {}\n", "x".repeat(98)).repeat(11_000)),
+                _ => entry.clone(),
+            },
+        );
         outer.commit(OUTER);
         if how == "as a new one" {
             let url = test.path("").display().to_string();
@@ -342,6 +364,17 @@ fn where_a_submodule_was_counts_for_what_it_has() {
             test.write("../outer/.gitmodules", format!("{good}{odd}{many}"));
             outer.commit(OUTER);
             test.write("../outer/.gitmodules", good);
+        }
+        let moved = test.read_text(name);
+        match how {
+            "the old entry stays" => test.write(name, format!("{entry}{moved}")),
+            "both paths are in one entry" => {
+                test.write(name, moved.replace("\tpath = ", "\tpath = sec\n\tpath = "));
+            }
+            "Git is to ignore it" => {
+                test.write(name, format!("{moved}[submodule \"z\"]\n\tpath = sec\n\tignore = all\n"));
+            }
+            _ => {}
         }
         outer.commit(OUTER);
         outer.is_refused(OUTER, "b/new.yaml", how);

@@ -132,7 +132,8 @@ pub(super) fn add(
 ) -> Result<()> {
     let wanted = sought.wanted;
     let is_looking = matches!(wanted, PastScope::Shared | PastScope::RuledIfKnown);
-    if is_one && was_never_for_fewer(git, configs, context)? {
+    if is_one && was_never_for_fewer(git, configs, context)? && (is_looking || !has_other_staged_config(git)?)
+    {
         // Looking gives nobody access, and most CI clones are shallow like this one.
         return if is_looking { Ok(()) } else { refuse_shallow(git, is_shallow(git)?) };
     }
@@ -144,8 +145,8 @@ pub(super) fn add(
             true => recorded.lost(copies, configs, sought, &today, context)?,
             false => LastReaders::default(),
         };
-    let was_narrower = |((path, _), rules): (&(usize, &ObjectId), &Vec<PastRule>)| {
-        let today = today(&recorded.paths[*path]);
+    let is_narrower = |path: &Path, rules: &[PastRule]| {
+        let today = today(path);
         let mut then = rules.iter().filter_map(|rule| rule.keys.as_ref());
         then.any(|then| today.as_ref().is_none_or(|today| lets_others_in(today, then)))
     };
@@ -154,10 +155,13 @@ pub(super) fn add(
     } else if recorded.history.is_shallow && (!is_one || has_other_configs) {
         context.ui.note(format!("{IS_SHALLOW}; {}", how_to_fetch(git)));
     }
-    if is_one && !lost.iter().any(was_narrower) {
+    let audiences = copies.audiences();
+    let staged = recorded.staged(configs, sought, &audiences, context)?;
+    let mut were_narrower = lost.iter().map(|((path, _), rules)| is_narrower(&recorded.paths[*path], rules));
+    let mut are_staged = staged.iter().map(|version| is_narrower(&version.path, &version.rules));
+    if is_one && !were_narrower.any(|was| was) && !are_staged.any(|is| is) {
         return Ok(());
     }
-    let audiences = copies.audiences();
     let mut rules: HashMap<usize, Vec<PastRule>> = HashMap::new();
     for (at, path) in recorded.paths.iter().enumerate() {
         let mut counting = PastRule::of(configs, path);
@@ -179,7 +183,6 @@ pub(super) fn add(
         let commit = *commits.get(&(at, id)).filter(|_| !rules.is_empty())?;
         Some(recorded.version(at, id, commit, rules))
     }));
-    let staged = recorded.staged(configs, sought, &audiences, context)?;
     recorded.leave_first_places_out(&mut versions, copies, &today, context)?;
     versions.extend(staged);
     let is_wanted = |held: &[_]| wanted != PastScope::Shared || copies.share(held);
@@ -217,6 +220,11 @@ pub(super) fn was_never_for_fewer(git: &Git, configs: &[&Configs], context: &Con
         }
     }
     Ok(true)
+}
+
+/// Whether a config is staged that is not so on the disk.
+fn has_other_staged_config(git: &Git) -> Result<bool> {
+    Ok(changes::unstaged(git)?.iter().any(|name| is_config(name)))
 }
 
 const IS_SHALLOW: &str =

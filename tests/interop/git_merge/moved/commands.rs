@@ -6,6 +6,45 @@ use sealant_test_support::Output;
 
 use super::Moved;
 
+/// What is staged, and neither in a commit nor on the disk any more, counts by the configs that are staged with it.
+#[test]
+fn what_is_only_staged_is_for_nobody_else() {
+    for how in ["new", "rotated", "with its config"] {
+        let moved = Moved::new();
+        let (repo, test) = (&moved.repo, &moved.repo.test);
+        if how == "with its config" {
+            // No commit has ever named anybody else.
+            test.write(".sops.yaml", format!("creation_rules:\n  - age: {}\n", moved.both()));
+            repo.ok(&["add", "-A"]);
+            repo.ok(&["commit", "-q", "--amend", "-m", "base"]);
+            repo.ok(&["reflog", "expire", "--expire=now", "--all"]);
+        }
+        if how == "new" {
+            repo.ok(&["rm", "-q", "--cached", "prod/s.yaml"]);
+            repo.ok(&["commit", "-q", "--amend", "-m", "base"]);
+            repo.ok(&["reflog", "expire", "--expire=now", "--all"]);
+        }
+        repo.sealant(&["rotate", "-i", "prod/s.yaml"]);
+        if how == "with its config" {
+            test.write("prod/.sops.yaml", format!("creation_rules:\n  - age: {}\n", repo.recipient));
+        }
+        repo.ok(&["add", "-A"]);
+        if how == "with its config" {
+            std::fs::remove_file(test.path("prod/.sops.yaml")).expect("it is there");
+        }
+        std::fs::rename(test.path("prod/s.yaml"), test.path("dev/s.yaml")).expect("it is there");
+        for words in [&["updatekeys", "--yes"][..], &["rotate", "-i"]] {
+            let refused = test.sealant(&[words, &["dev/s.yaml"]].concat()).run().code(8);
+            assert!(refused.stderr.contains("prod/s.yaml as it is staged"), "{how}: {refused}");
+        }
+        moved.reads_nothing(how);
+        if how != "with its config" {
+            let check = test.sealant(&["check"]).run().code(1);
+            assert!(check.text().contains("[moved]"), "{how}: {check}");
+        }
+    }
+}
+
 /// Whoever decrypts a file in its place, and encrypts it there again, lets in whoever may read there.
 #[test]
 fn what_was_moved_is_not_decrypted_in_its_place_and_encrypted_for_others() {
