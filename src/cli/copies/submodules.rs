@@ -49,7 +49,7 @@ struct AtPlace {
 
 /// What says who reads a submodule.
 enum Rules {
-    Of(Configs),
+    Of(Box<Configs>),
     /// The commit that was chosen, which is not here.
     NotHere,
     /// Ours has chosen none.
@@ -310,7 +310,7 @@ impl Reading<'_> {
 
     fn rules(&self, place: &Path, staged: Staged, around: Option<Arc<Staged>>) -> Rules {
         let source = Within { top: place.to_path_buf(), staged, around };
-        Rules::Of(Configs::from_source(self.lookup.clone(), source))
+        Rules::Of(Box::new(Configs::from_source(self.lookup.clone(), source)))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cli::context::Context;
 use crate::cli::copies;
 use crate::cli::encryption::Encrypt;
 use crate::cli::repository::config_outside;
-use crate::config::{Configs, Disk, Lookup, SEALANT_NAME, SOPS_NAME, Source, absolute};
+use crate::config::{Configs, Lookup, SEALANT_NAME, SOPS_NAME, absolute};
 use crate::document::Format;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -336,7 +336,7 @@ fn tell_untracked_configs(
     let folders: BTreeSet<&Path> =
         targets.iter().flat_map(|target| target.path.ancestors().skip(1)).collect();
     let configs = folders.iter().flat_map(|folder| [SOPS_NAME, SEALANT_NAME].map(|name| folder.join(name)));
-    let is_here_alone = |path: &PathBuf| tree.get(path).is_none() && Disk.exists(&git.top().join(path));
+    let is_here_alone = |path: &PathBuf| tree.get(path).is_none() && git.top().join(path).is_file();
     let configs: Vec<PathBuf> = configs.filter(is_here_alone).collect();
     let mut untracked = changes::untracked(git, &configs)?;
     untracked.extend(configs.iter().filter(|config| tree.announces(config)).cloned());
