@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::around::{Around, Below};
 use super::worktrees::Elsewhere;
 use crate::cli::context::Context;
-use crate::error::Result;
+use crate::error::{self, Error, Result};
 use crate::repo::git::gitlinks::{self, Gitlinks};
 use crate::repo::git::tree::ObjectId;
 use crate::repo::git::{Git, is_kept_in, kept_without_tree, repository_of, root_of, sides};
@@ -37,6 +37,8 @@ pub(super) enum Choice {
     Commits(BTreeSet<ObjectId>),
     /// It is one of another branch, or of another commit.
     Unknown,
+    /// It was at more places than anybody looks at.
+    TooMany,
 }
 
 /// Places that ours has no more.
@@ -46,9 +48,10 @@ pub(super) struct Left {
     pub before: Vec<(PathBuf, PathBuf, ObjectId)>,
 }
 
-/// The most places that one repository may have had, and the most commits that are asked about for one of them.
+/// The most places that one repository may have had, and the most commits whose history is looked at for one: anybody can invent
+/// more, and then nothing is known of it.
 const MOST_PLACES: usize = 256;
-const MOST_COMMITS: usize = 512;
+const MOST_COMMITS: usize = 10_000;
 
 /// The repositories within our working trees, and those that Git keeps for them; what they left.
 pub(super) fn read<'c>(
@@ -59,8 +62,9 @@ pub(super) fn read<'c>(
     let Below { nested, elsewhere, .. } = below;
     let inner: BTreeSet<&PathBuf> = nested.iter().chain(elsewhere.keys()).collect();
     let mut kept = BTreeSet::new();
+    let trees: BTreeSet<&PathBuf> = inner.iter().copied().chain(&around.roots).collect();
     for repository in around.roots.iter().chain(nested).filter_map(|top| repository_of(top)) {
-        kept.extend(kept_without_tree(&repository)?);
+        kept.extend(kept_without_tree(&repository, &trees)?);
     }
     if inner.is_empty() && kept.is_empty() {
         return Ok((Vec::new(), Left::default()));
@@ -79,6 +83,7 @@ pub(super) fn read<'c>(
     }
     for git_dir in kept {
         let git = Git::kept(context.host, &git_dir)?;
+        git.run(["rev-parse", "--git-dir"]).map_err(|error| not_opened(&git_dir, error))?;
         reading.nodes.push(Node::of(git, &git_dir, Kind::Kept));
     }
     let ours = around.roots.iter().filter_map(|root| Some((root.clone(), repository_of(root)?)));
@@ -87,6 +92,12 @@ pub(super) fn read<'c>(
     reading.relate()?;
     let left = reading.left()?;
     Ok((reading.placed(), left))
+}
+
+fn not_opened(git_dir: &Path, error: Error) -> Error {
+    let message = "Git keeps the repository of a submodule here, and does not open it";
+    let advice = "If somebody else has all that is in it, move this folder away: `git submodule update --init` makes it again.";
+    Error::new(error::Kind::Read, message).caused_by(error).advise(advice).in_file(git_dir)
 }
 
 /// What a repository is to us.
@@ -118,6 +129,8 @@ struct Node<'c> {
     asked: usize,
     /// Its commits whose history was looked at.
     known: BTreeSet<ObjectId>,
+    /// There are more of them than are looked at, or more places.
+    has_too_many: bool,
 }
 
 impl<'c> Node<'c> {
@@ -134,6 +147,7 @@ impl<'c> Node<'c> {
             today: Gitlinks::new(),
             asked: 0,
             known: BTreeSet::new(),
+            has_too_many: false,
         }
     }
 }
@@ -213,7 +227,7 @@ impl<'c> Reading<'c> {
                     }
                     here.iter().map(|commit| commit.as_str().to_owned()).collect()
                 }
-                Choice::Nothing | Choice::Unknown => Vec::new(),
+                _ => Vec::new(),
             };
             let ever = gitlinks::ever(&node.git, &heads)?;
             let node = &mut self.nodes[number];
@@ -236,7 +250,6 @@ impl<'c> Reading<'c> {
                     owner.was_at.entry(at.clone()).or_default().extend(had);
                 }
             }
-            let of_others = ends_of(of_others);
             self.links.push(Link { at, owner, of_others });
         }
         Ok(())
@@ -275,7 +288,7 @@ impl<'c> Reading<'c> {
             let node = &mut self.nodes[number];
             if !commits.is_empty() {
                 (node.choice, node.is_at) = (Choice::Commits(commits), is_at);
-            } else if is_left_there {
+            } else if is_left_there || (node.kind == Kind::Kept && node.was_at.is_empty()) {
                 node.choice = Choice::Unknown;
             }
         }
@@ -306,7 +319,11 @@ impl<'c> Reading<'c> {
         let more: Vec<ObjectId> =
             all.into_iter().filter(|commit| !node.known.contains(*commit)).cloned().collect();
         node.known.extend(more.iter().cloned());
-        let names: Vec<String> = ends_of(more).iter().map(|commit| commit.as_str().to_owned()).collect();
+        if node.known.len() > MOST_COMMITS {
+            node.has_too_many = true;
+        }
+        let names = if node.has_too_many { &[] } else { &more[..] };
+        let names: Vec<String> = names.iter().map(|commit| commit.as_str().to_owned()).collect();
         let mut ever = gitlinks::ever(&node.git, &names)?;
         ever.retain(|path, _| !links.iter().any(|link| link.at.0 == number && link.at.1 == *path));
         self.add_links(number, ever)?;
@@ -328,66 +345,98 @@ impl<'c> Reading<'c> {
         Ok(Left { before })
     }
 
-    /// Where a repository is in our working trees.
-    fn places(&self, number: usize) -> BTreeSet<PathBuf> {
-        let node = &self.nodes[number];
-        match (node.kind, &node.choice) {
-            (Kind::Root, _) => BTreeSet::from([node.top.clone()]),
-            (Kind::Within, Choice::Nothing | Choice::Unknown) if !node.is_elsewhere => {
-                BTreeSet::from([node.top.clone()])
-            }
-            _ => {
-                let joined = |(outer, path): &At| {
-                    self.places(*outer).into_iter().map(|place| place.join(path)).collect::<Vec<_>>()
-                };
-                node.is_at.iter().flat_map(joined).take(MOST_PLACES).collect()
-            }
-        }
-    }
-
-    /// The same with where it was. `within` are those that it is within.
-    fn all_places(&self, number: usize, within: &[usize]) -> BTreeMap<PathBuf, BTreeSet<ObjectId>> {
-        let mut all: BTreeMap<PathBuf, BTreeSet<ObjectId>> =
-            self.places(number).into_iter().map(|place| (place, BTreeSet::new())).collect();
-        if within.contains(&number) {
-            return all;
-        }
-        let within = [within, &[number]].concat();
-        for ((outer, path), commits) in &self.nodes[number].was_at {
-            for place in self.all_places(*outer, &within).into_keys() {
-                if all.len() < MOST_PLACES {
-                    all.entry(place.join(path)).or_default().extend(commits.iter().cloned());
-                }
-            }
-        }
-        all
-    }
-
     fn placed(self) -> Vec<Placed<'c>> {
-        let each = |number: usize| {
-            let places = self.places(number);
-            let mut former = self.all_places(number, &[]);
-            former.retain(|place, _| !places.contains(place));
-            (places, former)
-        };
-        let all: Vec<_> = (0..self.nodes.len()).map(each).collect();
-        let inner = self.nodes.into_iter().zip(all).filter(|(node, _)| node.kind != Kind::Root);
-        let placed = inner.map(|(Node { git, top, kind, choice, .. }, (places, former))| Placed {
-            git,
-            top,
-            is_kept: kind == Kind::Kept,
-            choice,
-            places,
-            former,
+        let mut places = Places { nodes: &self.nodes, found: vec![Found::Not; self.nodes.len()] };
+        (0..self.nodes.len()).for_each(|number| places.find(number));
+        let found = places.found;
+        let inner = self.nodes.into_iter().zip(found).filter(|(node, _)| node.kind != Kind::Root);
+        let placed = inner.map(|(node, found)| {
+            let (places, former) = match found {
+                Found::At { places, former } if !node.has_too_many => (places, former),
+                _ => return Placed::at_too_many(node),
+            };
+            let Node { git, top, kind, choice, .. } = node;
+            Placed { git, top, is_kept: kind == Kind::Kept, choice, places, former }
         });
         placed.collect()
     }
 }
 
-/// The newest and the oldest ones, where there are many.
-fn ends_of(mut commits: Vec<ObjectId>) -> Vec<ObjectId> {
-    if commits.len() > MOST_COMMITS {
-        commits.drain(MOST_COMMITS / 2..commits.len() - MOST_COMMITS / 2);
+impl<'c> Placed<'c> {
+    fn at_too_many(Node { git, top, kind, .. }: Node<'c>) -> Self {
+        let (places, former) = (BTreeSet::new(), BTreeMap::new());
+        Self { git, top, is_kept: kind == Kind::Kept, choice: Choice::TooMany, places, former }
     }
-    commits
+}
+
+/// Where repositories are and were in our working trees: those within others wherever these are and were.
+struct Places<'p, 'c> {
+    nodes: &'p [Node<'c>],
+    found: Vec<Found>,
+}
+
+#[derive(Clone)]
+enum Found {
+    Not,
+    /// It is being looked for: one that was within itself is no other place.
+    Now,
+    TooMany,
+    At {
+        places: BTreeSet<PathBuf>,
+        former: BTreeMap<PathBuf, BTreeSet<ObjectId>>,
+    },
+}
+
+impl Places<'_, '_> {
+    fn find(&mut self, number: usize) {
+        if !matches!(self.found[number], Found::Not) {
+            return;
+        }
+        self.found[number] = Found::Now;
+        self.found[number] =
+            self.look(number).map_or(Found::TooMany, |(places, former)| Found::At { places, former });
+    }
+
+    /// `None` where there are too many.
+    fn look(&mut self, number: usize) -> Option<(BTreeSet<PathBuf>, BTreeMap<PathBuf, BTreeSet<ObjectId>>)> {
+        let node = &self.nodes[number];
+        let is_as_it_lies = match (node.kind, &node.choice) {
+            (Kind::Root, _) => true,
+            (Kind::Within, Choice::Nothing | Choice::Unknown) => !node.is_elsewhere,
+            _ => false,
+        };
+        let mut places = BTreeSet::new();
+        if is_as_it_lies {
+            places.insert(node.top.clone());
+        } else {
+            for (outer, path) in &node.is_at {
+                self.find(*outer);
+                match &self.found[*outer] {
+                    Found::At { places: outer, .. } => {
+                        places.extend(outer.iter().map(|place| place.join(path)))
+                    }
+                    Found::TooMany => return None,
+                    Found::Not | Found::Now => {}
+                }
+            }
+        }
+        let mut former: BTreeMap<PathBuf, BTreeSet<ObjectId>> = BTreeMap::new();
+        for ((outer, path), commits) in &node.was_at {
+            self.find(*outer);
+            let (now, then) = match &self.found[*outer] {
+                Found::At { places, former } => (places, former),
+                Found::TooMany => return None,
+                Found::Not | Found::Now => continue,
+            };
+            for place in now.iter().chain(then.keys()).map(|place| place.join(path)) {
+                if !places.contains(&place) {
+                    former.entry(place).or_default().extend(commits.iter().cloned());
+                }
+            }
+            if places.len() + former.len() > MOST_PLACES {
+                return None;
+            }
+        }
+        Some((places, former))
+    }
 }

@@ -14,6 +14,7 @@ use super::placed::{self, Choice, Left, Placed};
 use super::{past_rule_of, real_lookup};
 use crate::cli::context::Context;
 use crate::config::{Configs, Disk, Lookup, Source, is_config};
+use crate::document::Format;
 use crate::error::Result;
 use crate::keys::KeySet;
 use crate::repo::copies::{Copies, Held, is_for_same};
@@ -21,10 +22,10 @@ use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
 use crate::repo::git::history::History;
 use crate::repo::git::tree::{ObjectId, Tree};
-use crate::repo::git::{Git, root_of};
+use crate::repo::git::{Git, root_of, sides};
 
-/// The most commits of one place whose rules count: the newest and the oldest.
-const MOST_COMMITS: usize = 32;
+/// The most commits whose rules count, of one without a working tree. With more, nobody knows them.
+const MOST_COMMITS: usize = 64;
 
 /// Rules for submodules beside those that are checked out.
 #[derive(Default)]
@@ -64,6 +65,11 @@ struct Kept<'c> {
 }
 
 impl AtPlace {
+    /// Of what is not ours in any way, files count that may well be encrypted: it may be a large repository of others.
+    fn counts(&self, name: &Path) -> bool {
+        !matches!(self.rules, Rules::Nothing) || Format::of_path(name) != Format::Binary
+    }
+
     /// What is said of a file that the submodule has by this name.
     fn rule_of(&self, name: &Path) -> Option<ChosenRule> {
         let file = self.place.join(name);
@@ -154,13 +160,21 @@ impl<'c> Chosen<'c> {
 
 impl<'c> Kept<'c> {
     fn read(placed: Placed<'c>, at: Vec<AtPlace>) -> Result<Self> {
-        let history = History::read_all(&placed.git, &names_of(&commits_of(&placed)))?;
+        let commits = match &placed.choice {
+            // Git keeps what is checked out there, and branches.
+            Choice::Unknown | Choice::TooMany => sides::all(&placed.git)?,
+            _ => commits_of(&placed).iter().map(|commit| commit.as_str().to_owned()).collect(),
+        };
+        let history = History::read_all(&placed.git, &commits)?;
         Ok(Self { git: placed.git, history, at })
     }
 
     fn names_only(&self, one: &KeySet) -> bool {
-        let rules =
-            self.history.paths.iter().flat_map(|path| self.at.iter().filter_map(|at| at.rule_of(path)));
+        let rules_of = |path: &PathBuf| {
+            let at = self.at.iter().filter(|at| at.counts(path));
+            at.filter_map(|at| at.rule_of(path)).collect::<Vec<_>>()
+        };
+        let rules = self.history.paths.iter().flat_map(rules_of);
         rules.into_iter().all(|rule| is_for_same(&rule.keys, one))
     }
 
@@ -175,7 +189,8 @@ impl<'c> Kept<'c> {
             let path = &self.history.paths[path];
             let commit = self.history.commits[commit].id.short();
             let id = &self.history.blobs[blob].id;
-            self.at.iter().filter_map(move |at| at.rule_of(path)).map(move |rule| Version {
+            let rules = self.at.iter().filter(|at| at.counts(path)).filter_map(move |at| at.rule_of(path));
+            rules.map(move |rule| Version {
                 id: id.clone(),
                 shown: format!("{} of commit {commit}", rule.file.display()).into(),
                 path: rule.file,
@@ -210,14 +225,17 @@ fn configs_before(left: &Left, context: &Context) -> Result<Vec<(PathBuf, Arc<St
 fn commits_of(placed: &Placed<'_>) -> Vec<ObjectId> {
     let chosen = match &placed.choice {
         Choice::Commits(commits) => commits.iter().cloned().collect(),
-        Choice::Nothing | Choice::Unknown => Vec::new(),
+        _ => Vec::new(),
     };
     let former = placed.former.values().flatten().cloned();
-    chosen.into_iter().chain(former).take(MOST_COMMITS).collect()
+    let all: BTreeSet<ObjectId> = chosen.into_iter().chain(former).collect();
+    all.into_iter().collect()
 }
 
-fn names_of(commits: &[ObjectId]) -> Vec<String> {
-    commits.iter().map(|commit| commit.as_str().to_owned()).collect()
+/// Whether the history of commits has configs.
+fn has_configs(git: &Git, commits: &[ObjectId]) -> Result<bool> {
+    let names: Vec<String> = commits.iter().map(|commit| commit.as_str().to_owned()).collect();
+    Ok(!History::read_all(git, &names)?.configs.is_empty())
 }
 
 /// Which configs count for a submodule.
@@ -239,15 +257,32 @@ impl Reading<'_> {
         };
         let unknown = |place: &Path| AtPlace {
             place: place.to_path_buf(),
-            rules: if matches!(choice, Choice::Unknown) { Rules::Nothing } else { Rules::NotHere },
+            rules: match choice {
+                Choice::Unknown | Choice::TooMany => Rules::Nothing,
+                Choice::Nothing | Choice::Commits(_) => Rules::NotHere,
+            },
             outside: outside.clone(),
             is_former: false,
             has_moved: false,
         };
         let commits: Vec<Option<ObjectId>> = match choice {
             Choice::Unknown => return Ok(vec![unknown(top)]),
+            Choice::TooMany => {
+                let place = Path::new("one of too many places");
+                return Ok(vec![AtPlace { outside: None, is_former: true, ..unknown(place) }]);
+            }
             Choice::Commits(commits) => commits.iter().cloned().map(Some).collect(),
-            Choice::Nothing if *is_kept => commits_of(placed).into_iter().map(Some).collect(),
+            Choice::Nothing if *is_kept => {
+                let mut commits = commits_of(placed);
+                if commits.len() > MOST_COMMITS {
+                    // Without configs of its own, all of them say the same.
+                    if has_configs(git, &commits)? {
+                        return Ok(former.keys().map(|place| unknown(place)).collect());
+                    }
+                    commits.truncate(1);
+                }
+                commits.into_iter().map(Some).collect()
+            }
             Choice::Nothing if former.is_empty() => return Ok(Vec::new()),
             Choice::Nothing => vec![None],
         };

@@ -17,7 +17,8 @@ use crate::document::MAX_BINARY;
 use crate::error::Result;
 use crate::fs;
 use crate::repo::git::{
-    Git, changes, gitmodules, is_kept_in, is_left_over, repository_of, root_of, submodule_name, trees_of,
+    Git, changes, gitlinks, gitmodules, is_kept_in, is_left_over, repository_of, root_of, submodule_name,
+    trees_of,
 };
 
 /// A repository within another working tree, such as a submodule.
@@ -33,8 +34,9 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    fn new(root: &Path, places: Vec<PathBuf>) -> Self {
-        let here = places.iter().find(|place| place.join(".git").exists()).cloned();
+    fn new(root: &Path, top: &Path, places: Vec<PathBuf>, context: &Context) -> Self {
+        let is_same = |place: &&PathBuf| place.join(".git").exists() && are_same(top, place, context);
+        let here = places.iter().find(is_same).cloned();
         Self { root: root.to_path_buf(), places, here, in_our_history: OnceLock::new() }
     }
 
@@ -45,6 +47,18 @@ impl Elsewhere {
         fs::are_same(file, &here.join(name), MAX_BINARY as u64)
             || self.in_our_history.get_or_init(known).contains(name)
     }
+}
+
+/// Whether two repositories are of one project: what is checked out in one is known in the other. By its name or its place, anything
+/// may be in the place of a submodule.
+fn are_same(one: &Path, other: &Path, context: &Context) -> bool {
+    let git_at = |top| Git::find(context.host, top).ok().flatten();
+    let (Some(one), Some(other)) = (git_at(one), git_at(other)) else { return false };
+    let knows = |one: &Git, other: &Git| {
+        let head = changes::head_id(other).ok().flatten();
+        gitlinks::commits_in(one, &head).is_ok_and(|known| !known.is_empty())
+    };
+    knows(&one, &other) || knows(&other, &one)
 }
 
 /// The files of a repository that are as in a commit that leads to another one's; `None` where Git does not tell.
@@ -90,7 +104,7 @@ pub(super) fn nested_elsewhere(
                 if !places.contains(&root.join(name)) {
                     places.push(root.join(name));
                 }
-                found.insert(top.clone(), Elsewhere::new(root, places));
+                found.insert(top.clone(), Elsewhere::new(root, &top, places, context));
             }
         }
     }

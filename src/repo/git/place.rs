@@ -5,6 +5,7 @@
 //! commit can hold, or what the person's environment says; Git is asked there, and has to answer for that place.
 //! `.git` itself is believed, as a folder and as a file that leads to one: it is the person's, as it is to Git.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,9 +41,6 @@ const WORKTREES: &str = "worktrees";
 
 /// Where it keeps the repositories of submodules.
 const MODULES: &str = "modules";
-
-/// How deep submodules may be in one another.
-const MOST_NESTED: usize = 32;
 
 /// The most that a `.git` file may hold.
 const LINK_LIMIT: u64 = 64 << 10;
@@ -254,29 +252,31 @@ pub fn submodule_name(top: &Path, tree: &Path) -> Option<PathBuf> {
     Some(name.to_path_buf())
 }
 
-/// The repositories of submodules that a repository keeps, and that have no working tree.
-pub fn kept_without_tree(repository: &Path) -> Result<Vec<PathBuf>> {
+/// The repositories of submodules that a repository keeps, but for those of which one of these is a working tree.
+pub fn kept_without_tree(repository: &Path, trees: &BTreeSet<&PathBuf>) -> Result<Vec<PathBuf>> {
     let mut kept = Vec::new();
     let linked = fs::folders_in(&repository.join(WORKTREES))?;
     for git_dir in [repository.to_path_buf()].iter().chain(&linked) {
-        add_kept(&git_dir.join(MODULES), MOST_NESTED, &mut kept)?;
+        add_kept(&git_dir.join(MODULES), &mut kept)?;
     }
     let mut found = Vec::new();
     for git_dir in kept.iter().filter_map(|git_dir| os::real_path(git_dir).ok()) {
-        if trees_of(&git_dir)?.is_empty() {
+        if !trees_of(&git_dir)?.iter().any(|tree| trees.contains(tree)) {
             found.push(git_dir);
         }
     }
     Ok(found)
 }
 
-/// A submodule may be called as a path is, and has submodules of its own.
-fn add_kept(folder: &Path, depth: usize, kept: &mut Vec<PathBuf>) -> Result<()> {
-    let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+/// A submodule may be called as a path is, and another one as what is below that; each may have submodules of its own.
+fn add_kept(folder: &Path, kept: &mut Vec<PathBuf>) -> Result<()> {
     for below in fs::folders_in(folder)? {
-        let is_repository = below.join("HEAD").exists() && below.join("objects").is_dir();
-        add_kept(&if is_repository { below.join(MODULES) } else { below.clone() }, depth, kept)?;
-        kept.extend(is_repository.then_some(below));
+        if below.join("HEAD").is_file() && below.join("objects").is_dir() {
+            add_kept(&below.join(MODULES), kept)?;
+            kept.push(below);
+        } else {
+            add_kept(&below, kept)?;
+        }
     }
     Ok(())
 }
