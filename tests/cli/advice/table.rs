@@ -222,6 +222,7 @@ pub const ADVICES: &[(&str, &str, usize, How)] = &[
         Not("a form: its reader knows the address"),
     ),
     ("cli/copies/left_behind.rs", "rm {} {}", 1, In("interop/git_merge/submodule_places.rs")),
+    ("cli/copies/placed.rs", "git submodule update --init", 1, In("interop/git_merge/submodule_places.rs")),
     ("cli/copies/mod.rs", "git branch NAME COMMIT", 1, Not("a form: its reader knows the names")),
     ("cli/copies/mod.rs", "git -C {top} fetch --refetch --no-filter", 1, In("cli/copied.rs")),
     ("cli/copies/mod.rs", "git -C {top} lfs fetch --all", 1, Not("takes Git LFS, and a server of it")),

@@ -72,6 +72,100 @@ fn a_submodule_without_a_working_tree_is_for_nobody_else() {
     let _ = outer.repo.test.sealant(&["updatekeys", "--yes", "b/new.yaml"]).cwd(OUTER).run().ok();
 }
 
+/// It may be called anything, and have other working trees; and a branch may invent as much as it likes.
+#[test]
+fn nothing_that_a_branch_invents_pushes_out_what_it_has() {
+    for how in [
+        "a deep name",
+        "names as in a repository",
+        "a working tree elsewhere",
+        "many commits of its own",
+        "many other commits",
+        "many other places",
+    ] {
+        let outer = Outer::vendored();
+        let (repo, test, sec) = (&outer.repo, &outer.repo.test, format!("{OUTER}/sec"));
+        let url = test.path("").display().to_string();
+        outer.rules(OUTER, "^(b|0)/", true);
+        outer.commit(OUTER);
+        let deep = "d/".repeat(40) + "sec";
+        let again = |name: &str| {
+            outer.git(OUTER, &["rm", "-q", "-f", "sec"]);
+            std::fs::remove_dir_all(test.path("../outer/.git/modules/sec")).expect("it is there");
+            outer.git(OUTER, &["submodule", "add", "-q", "--name", name, &url, "sec"]);
+            outer.commit(OUTER);
+        };
+        match how {
+            "a deep name" => again(&deep),
+            "names as in a repository" => {
+                again("libs/sec");
+                outer.init("../strange");
+                outer.commit("../strange");
+                let strange = test.path("../strange").canonicalize().expect("a folder").display().to_string();
+                for name in ["libs/HEAD", "libs/objects"] {
+                    outer.git(OUTER, &["submodule", "add", "-q", "--name", name, &strange, name]);
+                }
+                outer.commit(OUTER);
+            }
+            "a working tree elsewhere" => outer.links(&sec, "../linked"),
+            "many commits of its own" => {
+                for at in 0..70 {
+                    test.write(format!("{sec}/note.txt"), at.to_string());
+                    outer.commit(&sec);
+                    outer.commit(OUTER);
+                }
+            }
+            "many other commits" => {
+                for at in 0..70 {
+                    let gitlink = format!("160000,{:040x},sec", at + 4096);
+                    outer.git(OUTER, &["update-index", "--cacheinfo", &gitlink]);
+                    outer.git(OUTER, &["commit", "-q", "-m", "invented"]);
+                }
+                outer.commit(OUTER);
+            }
+            _ => {
+                let commit = repo.git(&["rev-parse", "HEAD"]).run().ok().text().to_owned();
+                let gitlink = |at: usize| format!("160000,{},0/{at}", commit.trim());
+                let all: Vec<String> = (0..300).map(gitlink).collect();
+                let all: Vec<&str> = all.iter().flat_map(|one| ["--cacheinfo", one]).collect();
+                outer.git(OUTER, &[&["update-index", "--add"][..], &all].concat());
+                outer.git(OUTER, &["commit", "-q", "-m", "many"]);
+                outer.git(OUTER, &["rm", "-q", "-r", "--cached", "0"]);
+                std::fs::create_dir(test.path("../outer/b")).expect("it is not there");
+                outer.git(OUTER, &["mv", "sec", "b/moved"]);
+                outer.git(OUTER, &["commit", "-q", "-m", "moved"]);
+            }
+        }
+        match how {
+            "many other places" => {
+                let own = test.sealant(&["updatekeys", "--yes", "b/moved/s.yaml"]).cwd(OUTER).run().code(8);
+                assert!(own.stderr.contains("too many places"), "{how}: {own}");
+            }
+            _ => outer.git(OUTER, &["submodule", "deinit", "-q", "-f", "sec"]),
+        }
+        outer.lets_nobody_in(OUTER, "b/new.yaml", how);
+    }
+}
+
+/// A repository that Git does not open may have anything.
+#[test]
+fn a_broken_repository_that_git_keeps_is_named() {
+    let outer = Outer::new();
+    let test = &outer.repo.test;
+    outer.git(OUTER, &["submodule", "deinit", "-q", "-f", "sec"]);
+    test.write("../outer/.git/modules/sec/HEAD", "");
+    test.write("../outer/b/new.yaml", outer.secret());
+    let told = test.sealant(&["updatekeys", "--yes", "b/new.yaml"]).cwd(OUTER).run().code(2);
+    for part in
+        [".git/modules/sec: Git keeps the repository of a submodule here", "`git submodule update --init`"]
+    {
+        assert!(told.stderr.contains(part), "{told}");
+    }
+    std::fs::rename(test.path("../outer/.git/modules/sec"), test.path("../away")).expect("it is there");
+    outer.git(OUTER, &["submodule", "update", "-q", "--init"]);
+    outer.lets_nobody_in(OUTER, "b/new.yaml", "it is back");
+}
+
 /// What is under way in a submodule, or hidden from Git, is not what was chosen.
 #[test]
 fn what_is_only_checked_out_in_a_submodule_names_nobody() {

@@ -508,6 +508,36 @@ fn a_submodule_of_the_same_name_hides_no_other() {
     outer.is_refused("../linked", "b/new.yaml", "of the same name");
 }
 
+/// By what `.gitmodules` says, or by the path, another submodule is in the place of one that only another working tree has checked out.
+#[test]
+fn another_submodule_in_its_place_hides_no_history() {
+    for how in ["by its name", "by its path"] {
+        let outer = Outer::vendored();
+        let (repo, test) = (&outer.repo, &outer.repo.test);
+        outer.rules(OUTER, "^b/", true);
+        outer.commit(OUTER);
+        let secret = outer.secret();
+        repo.ok(&["rm", "-q", "s.yaml"]);
+        repo.ok(&["commit", "-q", "-m", "gone"]);
+        outer.git("../outer/sec", &["pull", "-q"]);
+        outer.commit(OUTER);
+        outer.init("../strange");
+        outer.commit("../strange");
+        outer.links(OUTER, "../linked");
+        let strange = test.path("../strange").canonicalize().expect("a folder").display().to_string();
+        if how == "by its path" {
+            outer.git("../linked", &["rm", "-q", "-f", "sec"]);
+            outer.git("../linked", &["submodule", "add", "-q", "--name", "other", &strange, "sec"]);
+        } else {
+            outer.git("../linked", &["submodule", "add", "-q", "--name", "other", &strange, "b/x"]);
+            outer.git("../linked", &["config", "-f", ".gitmodules", "submodule.sec.path", "b/x"]);
+        }
+        outer.commit("../linked");
+        test.write("s.yaml", &secret);
+        outer.lets_nobody_in("../linked", "b/new.yaml", how);
+    }
+}
+
 /// One working tree lies within another, and a clone within that.
 #[test]
 fn a_repository_within_a_working_tree_counts_where_it_is() {
