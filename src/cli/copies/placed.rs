@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::around::{Around, Below};
 use super::worktrees::Elsewhere;
 use crate::cli::context::Context;
@@ -75,8 +77,10 @@ pub(super) fn read<'c>(
         let Ok(Some(git)) = Git::find(context.host, root) else { continue };
         reading.nodes.push(Node::of(git, root, Kind::Root));
     }
-    for top in inner {
-        let Ok(Some(git)) = Git::find(context.host, top) else { continue };
+    let found = inner.par_iter().map(|top| Git::find(context.host, top).ok().flatten());
+    let found: Vec<Option<Git<'c>>> = found.collect();
+    for (top, git) in inner.into_iter().zip(found) {
+        let Some(git) = git else { continue };
         let may_be = reading.may_be(top, elsewhere.get(top));
         let is_elsewhere = elsewhere.contains_key(top);
         reading.nodes.push(Node { may_be, is_elsewhere, ..Node::of(git, top, Kind::Within) });
@@ -212,7 +216,7 @@ impl<'c> Reading<'c> {
                 Kind::Within if is_ours() => Choice::Unknown,
                 Kind::Within => Choice::Nothing,
             };
-            let mut today = Gitlinks::new();
+            let (mut today, mut known) = (Gitlinks::new(), BTreeSet::new());
             let heads = match &choice {
                 Choice::Nothing if node.kind != Kind::Kept => {
                     today = gitlinks::staged(&node.git)?;
@@ -225,13 +229,14 @@ impl<'c> Reading<'c> {
                             today.entry(path).or_default().extend(commits);
                         }
                     }
+                    known.extend(here.iter().cloned());
                     here.iter().map(|commit| commit.as_str().to_owned()).collect()
                 }
                 _ => Vec::new(),
             };
             let ever = gitlinks::ever(&node.git, &heads)?;
             let node = &mut self.nodes[number];
-            (node.choice, node.is_at, node.today) = (choice, is_at, today);
+            (node.choice, node.is_at, node.today, node.known) = (choice, is_at, today, known);
             self.add_links(number, ever)?;
         }
         Ok(())

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::around::{Around, Below};
 use super::past::{PastRule, Version, held_versions};
 use super::placed::{self, Choice, Left, Placed};
@@ -110,8 +112,9 @@ impl<'c> Chosen<'c> {
         let (all, left) = placed::read(around, below, context)?;
         let reading = Reading { below, lookup: &lookup, left: configs_before(&left, context)? };
         let mut chosen = Self::default();
-        for placed in all {
-            let at = reading.at_places(&placed)?;
+        let at: Vec<Vec<AtPlace>> =
+            all.par_iter().map(|placed| reading.at_places(placed)).collect::<Result<_>>()?;
+        for (placed, at) in all.into_iter().zip(at) {
             match placed.is_kept {
                 _ if at.is_empty() => {}
                 true => chosen.kept.push(Kept::read(placed, at)?),
