@@ -159,7 +159,7 @@ impl<'c> Node<'c> {
 /// The commits that a path ever had.
 struct Link {
     at: At,
-    /// The repository that is there.
+    /// The repository that ours has there today: what it had was compared there, and is not asked for elsewhere.
     owner: Option<usize>,
     /// Those that it does not have: they are of another one.
     of_others: Vec<ObjectId>,
@@ -245,7 +245,9 @@ impl<'c> Reading<'c> {
     fn add_links(&mut self, number: usize, ever: BTreeMap<PathBuf, Vec<ObjectId>>) -> Result<()> {
         for (path, commits) in ever {
             let at = (number, path);
-            let owner = self.nodes.iter().position(|node| node.may_be.contains(&at));
+            let is_owner = |node: &Node| !node.is_elsewhere && node.may_be.contains(&at);
+            let is_today = self.nodes[number].today.contains_key(&at.1);
+            let owner = self.nodes.iter().position(is_owner).filter(|_| is_today);
             let mut of_others = commits;
             if let Some(owner) = owner {
                 let owner = &mut self.nodes[owner];

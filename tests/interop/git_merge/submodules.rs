@@ -326,6 +326,7 @@ fn where_a_submodule_was_counts_for_what_it_has() {
         "with other letters",
         "with a long file",
         "Git is to ignore it",
+        "another working tree has it there",
     ] {
         let outer = Outer::vendored();
         let test = &outer.repo.test;
@@ -342,6 +343,10 @@ fn where_a_submodule_was_counts_for_what_it_has() {
             },
         );
         outer.commit(OUTER);
+        if how == "another working tree has it there" {
+            outer.links(OUTER, "../linked");
+            outer.git("../linked", &["submodule", "update", "-q", "--init"]);
+        }
         if how == "as a new one" {
             let url = test.path("").display().to_string();
             outer.git(OUTER, &["rm", "-q", "-f", "sec"]);
