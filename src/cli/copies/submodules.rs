@@ -26,7 +26,8 @@ use crate::repo::git::history::History;
 use crate::repo::git::tree::{ObjectId, Tree};
 use crate::repo::git::{Git, root_of, sides};
 
-/// The most commits whose rules count, of one without a working tree. With more, nobody knows them.
+/// The most commits whose rules count: of a submodule without a working tree, or before places were left. With more, nobody knows
+/// them.
 const MOST_COMMITS: usize = 64;
 
 /// Rules for submodules beside those that are checked out.
@@ -204,8 +205,12 @@ impl<'c> Kept<'c> {
     }
 }
 
-/// The configs of our own repositories before a place was left, by that place.
-fn configs_before(left: &Left, context: &Context) -> Result<Vec<(PathBuf, Arc<Staged>)>> {
+/// The configs of our own repositories before a place was left, by that place; `None` if there are too many.
+fn configs_before(left: &Left, context: &Context) -> Result<Option<Vec<(PathBuf, Arc<Staged>)>>> {
+    let commits: BTreeSet<&ObjectId> = left.before.iter().map(|(.., commit)| commit).collect();
+    if commits.len() > MOST_COMMITS {
+        return Ok(None);
+    }
     let mut known: BTreeMap<(&PathBuf, &ObjectId), Arc<Staged>> = BTreeMap::new();
     let mut found = Vec::new();
     for (place, top, commit) in &left.before {
@@ -221,7 +226,7 @@ fn configs_before(left: &Left, context: &Context) -> Result<Vec<(PathBuf, Arc<St
         };
         found.push((place.clone(), staged));
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// The commits of one without a working tree that say what it had.
@@ -245,7 +250,8 @@ fn has_configs(git: &Git, commits: &[ObjectId]) -> Result<bool> {
 struct Reading<'r> {
     below: &'r Below,
     lookup: &'r Lookup,
-    left: Vec<(PathBuf, Arc<Staged>)>,
+    /// What was around places that were left, if anybody knows.
+    left: Option<Vec<(PathBuf, Arc<Staged>)>>,
 }
 
 impl Reading<'_> {
@@ -311,7 +317,12 @@ impl Reading<'_> {
                 });
             }
             for place in former.keys() {
-                let around = self.left.iter().filter(|(left, _)| place.starts_with(left));
+                let Some(left) = &self.left else {
+                    let rules = Rules::Nothing;
+                    found.push(AtPlace { rules, outside: None, is_former: true, ..unknown(place) });
+                    continue;
+                };
+                let around = left.iter().filter(|(left, _)| place.starts_with(left));
                 for around in around.map(|(_, around)| Some(Arc::clone(around))).chain([None]) {
                     let Some(staged) = staged_at(place) else { continue };
                     let rules = self.rules(place, staged, around);

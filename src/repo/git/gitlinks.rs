@@ -13,6 +13,9 @@ use super::tree::{ObjectId, Tree};
 use crate::error::Result;
 use crate::os;
 
+/// How many paths Git is asked for by name.
+const MOST_NAMED: usize = 200;
+
 /// By their paths; several of one where two sides of a merge differ.
 pub type Gitlinks = BTreeMap<PathBuf, BTreeSet<ObjectId>>;
 
@@ -54,7 +57,9 @@ pub fn before_leaving(git: &Git, head: &str, paths: &BTreeSet<&Path>) -> Result<
     let log =
         ["log", "--first-parent", "-m", "--raw", "-z", "--no-abbrev", "--no-renames", "--format=%x01%P"];
     let log = log.into_iter().chain([head, "--"]).map(OsStr::new);
-    let listed = git.run(log.chain(paths.iter().map(|path| path.as_os_str())))?;
+    // Anybody can write many paths there. Git then lists all, and we choose.
+    let named = Some(paths).filter(|paths| paths.len() <= MOST_NAMED).into_iter().flatten();
+    let listed = git.run(log.chain(named.map(|path| path.as_os_str())))?;
     let (mut before, mut found) = (None, Vec::new());
     let mut parts = listed.split(|&byte| byte == 0);
     // `%x01` and the parents, then `:MODE MODE ID ID STATUS` and a path for each change.
@@ -65,7 +70,9 @@ pub fn before_leaving(git: &Git, head: &str, paths: &BTreeSet<&Path>) -> Result<
         } else if let Some(raw) = part.strip_prefix(b":") {
             let path = PathBuf::from(os::name_of(parts.next().unwrap_or_default()));
             let modes: Vec<&[u8]> = raw.split(|&byte| byte == b' ').take(2).collect();
-            let has_left = matches!(modes[..], [b"160000", now] if now != b"160000");
+            let is_link = |mode: &[u8]| mode == b"160000";
+            let has_left = matches!(modes[..], [then, now] if is_link(then) && !is_link(now))
+                && paths.contains(path.as_path());
             found.extend(before.clone().filter(|_| has_left).map(|before| (path, before)));
         }
     }
