@@ -26,9 +26,10 @@ use crate::repo::git::history::History;
 use crate::repo::git::tree::{ObjectId, Tree};
 use crate::repo::git::{Git, root_of, sides};
 
-/// The most commits whose rules count: of a submodule without a working tree, or before places were left. With more, nobody knows
-/// them.
+/// The most commits whose rules count, of a submodule without a working tree, and the most times that one place was left. With more,
+/// nobody knows them.
 const MOST_COMMITS: usize = 64;
+const MOST_TIMES_LEFT: usize = 16;
 
 /// Rules for submodules beside those that are checked out.
 #[derive(Default)]
@@ -111,7 +112,7 @@ impl<'c> Chosen<'c> {
             return Ok(Self::default());
         }
         let (all, left) = placed::read(around, below, context)?;
-        let reading = Reading { below, lookup: &lookup, left: configs_before(&left, context)? };
+        let reading = Reading { below, lookup: &lookup, left: configs_before(&left, &all, context)? };
         let mut chosen = Self::default();
         let at: Vec<Vec<AtPlace>> =
             all.par_iter().map(|placed| reading.at_places(placed)).collect::<Result<_>>()?;
@@ -205,28 +206,29 @@ impl<'c> Kept<'c> {
     }
 }
 
-/// The configs of our own repositories before a place was left, by that place; `None` if there are too many.
-fn configs_before(left: &Left, context: &Context) -> Result<Option<Vec<(PathBuf, Arc<Staged>)>>> {
-    let commits: BTreeSet<&ObjectId> = left.before.iter().map(|(.., commit)| commit).collect();
-    if commits.len() > MOST_COMMITS {
-        return Ok(None);
-    }
-    let mut known: BTreeMap<(&PathBuf, &ObjectId), Arc<Staged>> = BTreeMap::new();
-    let mut found = Vec::new();
+/// The configs of our own repositories before a place was left, by that place, as far as a submodule was there; `None` if it was left
+/// too often.
+type LeftConfigs = BTreeMap<PathBuf, Option<Vec<Arc<Staged>>>>;
+
+fn configs_before(left: &Left, placed: &[Placed<'_>], context: &Context) -> Result<LeftConfigs> {
+    let former: BTreeSet<&PathBuf> = placed.iter().flat_map(|placed| placed.former.keys()).collect();
+    let mut by_place: BTreeMap<&PathBuf, BTreeSet<(&PathBuf, &ObjectId)>> = BTreeMap::new();
     for (place, top, commit) in &left.before {
-        let staged = match known.get(&(top, commit)) {
-            Some(staged) => Arc::clone(staged),
-            None => {
-                let git = Git::of(context.host, top)?;
-                let tree = Tree::of_commit(&git, commit.as_str())?;
-                let staged = Arc::new(Staged::read(top, &tree, None, &mut Blobs::open(&git)?)?);
-                known.insert((top, commit), Arc::clone(&staged));
-                staged
-            }
-        };
-        found.push((place.clone(), staged));
+        if former.iter().any(|former| former.starts_with(place)) {
+            by_place.entry(place).or_default().insert((top, commit));
+        }
     }
-    Ok(Some(found))
+    let read = |(top, commit): (&PathBuf, &ObjectId)| {
+        let git = Git::of(context.host, top)?;
+        let tree = Tree::of_commit(&git, commit.as_str())?;
+        Ok(Arc::new(Staged::read(top, &tree, None, &mut Blobs::open(&git)?)?))
+    };
+    let read_all = |(place, commits): (&PathBuf, BTreeSet<(&PathBuf, &ObjectId)>)| {
+        let all =
+            (commits.len() <= MOST_TIMES_LEFT).then(|| commits.into_iter().map(read).collect::<Result<_>>());
+        Ok((place.clone(), all.transpose()?))
+    };
+    by_place.into_iter().map(read_all).collect()
 }
 
 /// The commits of one without a working tree that say what it had.
@@ -250,8 +252,7 @@ fn has_configs(git: &Git, commits: &[ObjectId]) -> Result<bool> {
 struct Reading<'r> {
     below: &'r Below,
     lookup: &'r Lookup,
-    /// What was around places that were left, if anybody knows.
-    left: Option<Vec<(PathBuf, Arc<Staged>)>>,
+    left: LeftConfigs,
 }
 
 impl Reading<'_> {
@@ -317,26 +318,33 @@ impl Reading<'_> {
                 });
             }
             for place in former.keys() {
-                let Some(left) = &self.left else {
-                    let rules = Rules::Nothing;
-                    found.push(AtPlace { rules, outside: None, is_former: true, ..unknown(place) });
+                // What is checked out says as well which configs are its own, if nothing else does.
+                let checked_out = || {
+                    let tree = Tree::of_commit(git, "HEAD").ok()?;
+                    Staged::read(place, &tree, None, &mut Blobs::open(git).ok()?).ok()
+                };
+                let of =
+                    |rules| AtPlace { rules, outside: None, is_former: true, has_moved, ..unknown(place) };
+                let Some(around) = self.around_former(place) else {
+                    found.push(of(Rules::Nothing));
                     continue;
                 };
-                let around = left.iter().filter(|(left, _)| place.starts_with(left));
-                for around in around.map(|(_, around)| Some(Arc::clone(around))).chain([None]) {
-                    let Some(staged) = staged_at(place) else { continue };
-                    let rules = self.rules(place, staged, around);
-                    found.push(AtPlace {
-                        rules,
-                        outside: None,
-                        is_former: true,
-                        has_moved,
-                        ..unknown(place)
-                    });
+                for around in around {
+                    let staged = staged_at(place).or_else(checked_out);
+                    found.push(of(staged.map_or(Rules::Nothing, |staged| self.rules(place, staged, around))));
                 }
             }
         }
         Ok(found)
+    }
+
+    /// What is and was around a place that was left: today's are on the disk (`None`). Nothing if it was left too often.
+    fn around_former(&self, place: &Path) -> Option<Vec<Option<Arc<Staged>>>> {
+        let mut around = vec![None];
+        for (_, configs) in self.left.iter().filter(|(left, _)| place.starts_with(left)) {
+            around.extend(configs.as_ref()?.iter().cloned().map(Some));
+        }
+        Some(around)
     }
 
     /// Whether the configs that are checked out are those of a commit.
