@@ -400,12 +400,10 @@ impl Places<'_, '_> {
             return;
         }
         self.found[number] = Found::Now;
-        self.found[number] =
-            self.look(number).map_or(Found::TooMany, |(places, former)| Found::At { places, former });
+        self.found[number] = self.look(number);
     }
 
-    /// `None` where there are too many.
-    fn look(&mut self, number: usize) -> Option<(BTreeSet<PathBuf>, BTreeMap<PathBuf, BTreeSet<ObjectId>>)> {
+    fn look(&mut self, number: usize) -> Found {
         let node = &self.nodes[number];
         let is_as_it_lies = match (node.kind, &node.choice) {
             (Kind::Root, _) => true,
@@ -422,7 +420,7 @@ impl Places<'_, '_> {
                     Found::At { places: outer, .. } => {
                         places.extend(outer.iter().map(|place| place.join(path)))
                     }
-                    Found::TooMany => return None,
+                    Found::TooMany => return Found::TooMany,
                     Found::Not | Found::Now => {}
                 }
             }
@@ -432,7 +430,7 @@ impl Places<'_, '_> {
             self.find(*outer);
             let (now, then) = match &self.found[*outer] {
                 Found::At { places, former } => (places, former),
-                Found::TooMany => return None,
+                Found::TooMany => return Found::TooMany,
                 Found::Not | Found::Now => continue,
             };
             for place in now.iter().chain(then.keys()).map(|place| place.join(path)) {
@@ -441,9 +439,9 @@ impl Places<'_, '_> {
                 }
             }
             if places.len() + former.len() > MOST_PLACES {
-                return None;
+                return Found::TooMany;
             }
         }
-        Some((places, former))
+        Found::At { places, former }
     }
 }
