@@ -27,7 +27,7 @@ pub(super) struct Placed<'c> {
     /// Where ours has it.
     pub places: BTreeSet<PathBuf>,
     /// Where ours had it and has it no more, with its commits there.
-    pub former: BTreeMap<PathBuf, BTreeSet<ObjectId>>,
+    pub former: Former,
 }
 
 /// What ours has chosen of a repository.
@@ -54,6 +54,9 @@ pub(super) struct Left {
 /// more, and then nothing is known of it.
 const MOST_PLACES: usize = 256;
 const MOST_COMMITS: usize = 10_000;
+
+/// How deep they may have been in one another: one that was within itself has no end.
+const MOST_NESTED: usize = 16;
 
 /// The repositories within our working trees, and those that Git keeps for them; what they left.
 pub(super) fn read<'c>(
@@ -353,95 +356,78 @@ impl<'c> Reading<'c> {
     }
 
     fn placed(self) -> Vec<Placed<'c>> {
-        let mut places = Places { nodes: &self.nodes, found: vec![Found::Not; self.nodes.len()] };
-        (0..self.nodes.len()).for_each(|number| places.find(number));
-        let found = places.found;
-        let inner = self.nodes.into_iter().zip(found).filter(|(node, _)| node.kind != Kind::Root);
-        let placed = inner.map(|(node, found)| {
-            let (places, former) = match found {
-                Found::At { places, former } if !node.has_too_many => (places, former),
-                _ => return Placed::at_too_many(node),
-            };
+        let places = self.places();
+        let former = self.former(&places);
+        let inner = self.nodes.into_iter().zip(places.into_iter().zip(former));
+        let inner = inner.filter(|(node, _)| node.kind != Kind::Root);
+        let placed = inner.map(|(node, (places, former))| {
+            if node.has_too_many || places.len() + former.len() > MOST_PLACES {
+                return Placed::at_too_many(node);
+            }
             let Node { git, top, kind, choice, .. } = node;
             Placed { git, top, is_kept: kind == Kind::Kept, choice, places, former }
         });
         placed.collect()
     }
+
+    /// Where repositories are in our working trees: those within others wherever these are.
+    fn places(&self) -> Vec<BTreeSet<PathBuf>> {
+        let mut places: Vec<BTreeSet<PathBuf>> = vec![BTreeSet::new(); self.nodes.len()];
+        // Outer ones come first, but for what is in another working tree, or in none.
+        for _ in 0..2 {
+            for (number, node) in self.nodes.iter().enumerate() {
+                let is_as_it_lies = match (node.kind, &node.choice) {
+                    (Kind::Root, _) => true,
+                    (Kind::Within, Choice::Nothing | Choice::Unknown) => !node.is_elsewhere,
+                    _ => false,
+                };
+                let joined = node
+                    .is_at
+                    .iter()
+                    .flat_map(|(outer, path)| places[*outer].iter().map(move |place| place.join(path)));
+                let found: BTreeSet<PathBuf> = match is_as_it_lies {
+                    true => BTreeSet::from([node.top.clone()]),
+                    false => joined.take(MOST_PLACES + 1).collect(),
+                };
+                places[number] = found;
+            }
+        }
+        places
+    }
+
+    /// Where they were, with their commits there: those within others wherever these are and were.
+    fn former(&self, places: &[BTreeSet<PathBuf>]) -> Vec<Former> {
+        let mut former: Vec<Former> = vec![Former::new(); self.nodes.len()];
+        for _ in 0..=self.nodes.len().min(MOST_NESTED) {
+            let mut has_more = false;
+            for (number, node) in self.nodes.iter().enumerate() {
+                let before = former[number].len();
+                for ((outer, path), commits) in &node.was_at {
+                    let all =
+                        places[*outer].iter().chain(former[*outer].keys()).map(|place| place.join(path));
+                    let all: Vec<PathBuf> = all.filter(|place| !places[number].contains(place)).collect();
+                    for place in all {
+                        if former[number].len() <= MOST_PLACES {
+                            former[number].entry(place).or_default().extend(commits.iter().cloned());
+                        }
+                    }
+                }
+                has_more |= former[number].len() > before;
+            }
+            if !has_more {
+                break;
+            }
+        }
+        former
+    }
 }
+
+/// Places, with the commits of a repository there.
+type Former = BTreeMap<PathBuf, BTreeSet<ObjectId>>;
 
 impl<'c> Placed<'c> {
     fn at_too_many(Node { git, top, kind, .. }: Node<'c>) -> Self {
         let (places, former) = (BTreeSet::new(), BTreeMap::new());
         Self { git, top, is_kept: kind == Kind::Kept, choice: Choice::TooMany, places, former }
-    }
-}
-
-/// Where repositories are and were in our working trees: those within others wherever these are and were.
-struct Places<'p, 'c> {
-    nodes: &'p [Node<'c>],
-    found: Vec<Found>,
-}
-
-#[derive(Clone)]
-enum Found {
-    Not,
-    /// It is being looked for: one that was within itself is no other place.
-    Now,
-    TooMany,
-    At {
-        places: BTreeSet<PathBuf>,
-        former: BTreeMap<PathBuf, BTreeSet<ObjectId>>,
-    },
-}
-
-impl Places<'_, '_> {
-    fn find(&mut self, number: usize) {
-        if !matches!(self.found[number], Found::Not) {
-            return;
-        }
-        self.found[number] = Found::Now;
-        self.found[number] = self.look(number);
-    }
-
-    fn look(&mut self, number: usize) -> Found {
-        let node = &self.nodes[number];
-        let is_as_it_lies = match (node.kind, &node.choice) {
-            (Kind::Root, _) => true,
-            (Kind::Within, Choice::Nothing | Choice::Unknown) => !node.is_elsewhere,
-            _ => false,
-        };
-        let mut places = BTreeSet::new();
-        if is_as_it_lies {
-            places.insert(node.top.clone());
-        } else {
-            for (outer, path) in &node.is_at {
-                self.find(*outer);
-                match &self.found[*outer] {
-                    Found::At { places: outer, .. } => {
-                        places.extend(outer.iter().map(|place| place.join(path)))
-                    }
-                    Found::TooMany => return Found::TooMany,
-                    Found::Not | Found::Now => {}
-                }
-            }
-        }
-        let mut former: BTreeMap<PathBuf, BTreeSet<ObjectId>> = BTreeMap::new();
-        for ((outer, path), commits) in &node.was_at {
-            self.find(*outer);
-            let (now, then) = match &self.found[*outer] {
-                Found::At { places, former } => (places, former),
-                Found::TooMany => return Found::TooMany,
-                Found::Not | Found::Now => continue,
-            };
-            for place in now.iter().chain(then.keys()).map(|place| place.join(path)) {
-                if !places.contains(&place) {
-                    former.entry(place).or_default().extend(commits.iter().cloned());
-                }
-            }
-            if places.len() + former.len() > MOST_PLACES {
-                return Found::TooMany;
-            }
-        }
-        Found::At { places, former }
     }
 }
