@@ -47,7 +47,7 @@ pub(super) use earlier::{ToEncrypt, encrypt_allowed, refuse_earlier};
 use holding::{Holding, parsed};
 use on_disk::{Rules, add_files};
 use past::{Asked, PastRule, PastScope, Sought, Version};
-use submodules::{Chosen, ChosenRule};
+use submodules::{Chosen, ChosenRule, Extent};
 use trail::Key;
 pub(super) use worktrees::Found as FoundRepositories;
 
@@ -217,7 +217,7 @@ impl<'a> Neighbours<'a> {
         let mut copies = Copies::default();
         copies.allow(self.allowed);
         let below = self.around.below(self.context)?;
-        let chosen = Chosen::read(&self.around, &below, self.context)?;
+        let chosen = Chosen::read(&self.around, &below, Extent::History, self.context)?;
         let files = &below.files;
         let is_one_of = |began: &Configs, one: &KeySet| {
             one_readership(files, began).is_some_and(|then| is_for_same(&then, one))
@@ -530,7 +530,8 @@ impl<'a> Beside<'a> {
     pub fn of(copies: &Copies, configs: &'a Configs, context: &'a Context<'a>) -> Result<Self> {
         let around = Around::looked_at(copies, context)?;
         let below = around.below(context)?;
-        Ok(Self { chosen: Chosen::read(&around, &below, context)?, below, around, configs, context })
+        let chosen = Chosen::read(&around, &below, Extent::Commits, context)?;
+        Ok(Self { chosen, below, around, configs, context })
     }
 
     /// Adds the encrypted files of the working tree that the current folder is in; outside of one, those of the folder itself.

@@ -22,9 +22,9 @@ use crate::keys::KeySet;
 use crate::repo::copies::{Copies, Held, is_for_same};
 use crate::repo::git::blobs::Blobs;
 use crate::repo::git::configs::Staged;
-use crate::repo::git::history::History;
-use crate::repo::git::tree::{ObjectId, Tree};
-use crate::repo::git::{Git, root_of, sides};
+use crate::repo::git::history::{self, History};
+use crate::repo::git::tree::{Entry, ObjectId, Tree};
+use crate::repo::git::{Git, changes, root_of, sides};
 
 /// The most commits whose rules count, of a submodule without a working tree, and the most times that one place was left. With more,
 /// nobody knows them.
@@ -64,8 +64,20 @@ enum Rules {
 /// A submodule that Git keeps without a working tree.
 struct Kept<'c> {
     git: Git<'c>,
-    history: History,
+    contents: Contents,
     at: Vec<AtPlace>,
+}
+
+/// What there is at paths, each with a commit that has it.
+type Contents = BTreeMap<(PathBuf, ObjectId), ObjectId>;
+
+/// How much of what Git keeps counts.
+#[derive(Clone, Copy)]
+pub(super) enum Extent {
+    /// All that there ever was: somebody may get access.
+    History,
+    /// What ours has and had last: somebody looks.
+    Commits,
 }
 
 impl AtPlace {
@@ -106,7 +118,7 @@ pub(super) struct ChosenRule {
 }
 
 impl<'c> Chosen<'c> {
-    pub fn read(around: &Around, below: &Below, context: &'c Context) -> Result<Self> {
+    pub fn read(around: &Around, below: &Below, extent: Extent, context: &'c Context) -> Result<Self> {
         let lookup = real_lookup(context)?;
         if lookup.explicit.is_some() || context.is_sops() {
             return Ok(Self::default());
@@ -119,7 +131,7 @@ impl<'c> Chosen<'c> {
         for (placed, at) in all.into_iter().zip(at) {
             match placed.is_kept {
                 _ if at.is_empty() => {}
-                true => chosen.kept.push(Kept::read(placed, at)?),
+                true => chosen.kept.push(Kept::read(placed, at, extent)?),
                 false => _ = chosen.by_top.insert(placed.top, at),
             }
         }
@@ -164,46 +176,66 @@ impl<'c> Chosen<'c> {
 }
 
 impl<'c> Kept<'c> {
-    fn read(placed: Placed<'c>, at: Vec<AtPlace>) -> Result<Self> {
-        let commits = match &placed.choice {
-            // Git keeps what is checked out there, and branches.
-            Choice::Unknown | Choice::TooMany => sides::all(&placed.git)?,
-            _ => commits_of(&placed).iter().map(|commit| commit.as_str().to_owned()).collect(),
+    fn read(placed: Placed<'c>, at: Vec<AtPlace>, extent: Extent) -> Result<Self> {
+        let is_ours = !matches!(placed.choice, Choice::Unknown | Choice::TooMany);
+        let commits: Vec<String> =
+            commits_of(&placed).iter().map(|commit| commit.as_str().to_owned()).collect();
+        let git = placed.git;
+        let contents = match extent {
+            Extent::History if is_ours => contents_ever(&git, &commits)?,
+            // Git keeps what was checked out there, and branches.
+            Extent::History => contents_ever(&git, &sides::all(&git)?)?,
+            Extent::Commits if is_ours => contents_of(&git, commits.iter().take(MOST_COMMITS))?,
+            Extent::Commits => contents_of(&git, &changes::head(&git)?)?,
         };
-        let history = History::read_all(&placed.git, &commits)?;
-        Ok(Self { git: placed.git, history, at })
+        Ok(Self { git, contents, at })
+    }
+
+    fn rules_of(&self, path: &Path) -> impl Iterator<Item = ChosenRule> {
+        self.at.iter().filter(|at| at.counts(path)).filter_map(|at| at.rule_of(path))
     }
 
     fn names_only(&self, one: &KeySet) -> bool {
-        let rules_of = |path: &PathBuf| {
-            let at = self.at.iter().filter(|at| at.counts(path));
-            at.filter_map(|at| at.rule_of(path)).collect::<Vec<_>>()
-        };
-        let rules = self.history.paths.iter().flat_map(rules_of);
-        rules.into_iter().all(|rule| is_for_same(&rule.keys, one))
+        let paths: BTreeSet<&PathBuf> = self.contents.keys().map(|(path, _)| path).collect();
+        paths.into_iter().flat_map(|path| self.rules_of(path)).all(|rule| is_for_same(&rule.keys, one))
     }
 
     fn versions(&self) -> Vec<Version> {
-        let versions: BTreeMap<(usize, usize), usize> = self
-            .history
-            .versions
-            .iter()
-            .map(|version| ((version.path, version.blob), version.commit))
-            .collect();
-        let of_version = |((path, blob), commit): ((usize, usize), usize)| {
-            let path = &self.history.paths[path];
-            let commit = self.history.commits[commit].id.short();
-            let id = &self.history.blobs[blob].id;
-            let rules = self.at.iter().filter(|at| at.counts(path)).filter_map(move |at| at.rule_of(path));
-            rules.map(move |rule| Version {
+        let of_content = |((path, id), commit): (&(PathBuf, ObjectId), &ObjectId)| {
+            let version = |rule: ChosenRule| Version {
                 id: id.clone(),
-                shown: format!("{} of commit {commit}", rule.file.display()).into(),
+                shown: format!("{} of commit {}", rule.file.display(), commit.short()).into(),
                 path: rule.file,
                 rules: vec![PastRule::now(rule.keys)],
-            })
+            };
+            self.rules_of(path).map(version).collect::<Vec<_>>()
         };
-        versions.into_iter().flat_map(of_version).collect()
+        self.contents.iter().flat_map(of_content).collect()
     }
+}
+
+/// All contents of the history of commits.
+fn contents_ever(git: &Git, commits: &[String]) -> Result<Contents> {
+    let history = History::read_all(git, commits)?;
+    let content = |version: &history::Version| {
+        let content = (history.paths[version.path].clone(), history.blobs[version.blob].id.clone());
+        (content, history.commits[version.commit].id.clone())
+    };
+    Ok(history.versions.iter().map(content).collect())
+}
+
+/// Those of commits alone.
+fn contents_of<'i>(git: &Git, commits: impl IntoIterator<Item = &'i String>) -> Result<Contents> {
+    let mut contents = Contents::new();
+    for commit in commits {
+        let (tree, id) = (Tree::of_commit(git, commit)?, ObjectId::parse(commit.as_bytes()));
+        let files = tree.iter().filter_map(|(path, entry)| match entry {
+            Entry::File(blob) => Some(((path.clone(), blob.clone()), id.clone()?)),
+            _ => None,
+        });
+        contents.extend(files);
+    }
+    Ok(contents)
 }
 
 /// The configs of our own repositories before a place was left, by that place, as far as a submodule was there; `None` if it was left
