@@ -340,19 +340,39 @@ impl<'c> Reading<'c> {
         Ok(new || !names.is_empty())
     }
 
-    /// What the history of our own working trees had last at places that these have no more.
+    /// What our own working trees had around repositories before these left their places, whatever is there since.
     fn left(&self) -> Result<Left> {
-        let mut before = Vec::new();
+        let mut before = BTreeSet::new();
         for (number, root) in self.nodes.iter().enumerate().filter(|(_, node)| node.kind == Kind::Root) {
-            let of_it = self.links.iter().filter(|link| link.at.0 == number);
-            let gone = of_it.map(|link| link.at.1.as_path()).filter(|path| !root.today.contains_key(*path));
-            let gone: BTreeSet<&Path> = gone.collect();
-            let left = gitlinks::before_leaving(&root.git, "HEAD", &gone)?;
-            before.extend(
-                left.into_iter().map(|(path, commit)| (root.top.join(path), root.top.clone(), commit)),
-            );
+            let mut gone: BTreeMap<&Path, Vec<&BTreeSet<ObjectId>>> = BTreeMap::new();
+            for node in &self.nodes {
+                let were = node.was_at.iter().filter(|(at, _)| at.0 == number && !node.is_at.contains(*at));
+                were.for_each(|(at, commits)| gone.entry(&at.1).or_default().push(commits));
+            }
+            if gone.is_empty() {
+                continue;
+            }
+            let heads = sides::here(&root.git)?;
+            // What is only staged has left the last commit.
+            for head in heads.iter().filter_map(|head| ObjectId::parse(head.as_bytes())) {
+                let there = gitlinks::of_commit(&root.git, &head)?;
+                let left = gone.keys().filter(|path| there.contains_key(**path));
+                before.extend(left.map(|path| (root.top.join(path), root.top.clone(), head.clone())));
+            }
+            for change in gitlinks::changes(&root.git, &heads)? {
+                let of = gone.get(change.path.as_path()).into_iter().flatten();
+                if of
+                    .into_iter()
+                    .any(|commits| commits.contains(&change.then) && !commits.contains(&change.now))
+                {
+                    let place = root.top.join(&change.path);
+                    before.extend(
+                        change.before.into_iter().map(|commit| (place.clone(), root.top.clone(), commit)),
+                    );
+                }
+            }
         }
-        Ok(Left { before })
+        Ok(Left { before: before.into_iter().collect() })
     }
 
     fn placed(self) -> Vec<Placed<'c>> {

@@ -29,7 +29,7 @@ use crate::repo::git::{Git, changes, root_of, sides};
 /// The most commits whose rules count, of a submodule without a working tree, and the most times that one place was left. With more,
 /// nobody knows them.
 const MOST_COMMITS: usize = 64;
-const MOST_TIMES_LEFT: usize = 16;
+const MOST_TIMES_LEFT: usize = 64;
 
 /// Rules for submodules beside those that are checked out.
 #[derive(Default)]
@@ -182,9 +182,8 @@ impl<'c> Kept<'c> {
             commits_of(&placed).iter().map(|commit| commit.as_str().to_owned()).collect();
         let git = placed.git;
         let contents = match extent {
-            Extent::History if is_ours => contents_ever(&git, &commits)?,
-            // Git keeps what was checked out there, and branches.
-            Extent::History => contents_ever(&git, &sides::all(&git)?)?,
+            // What was chosen says who is named, not which versions there are.
+            Extent::History => contents_ever(&git, &[sides::all(&git)?, commits].concat())?,
             Extent::Commits if is_ours => contents_of(&git, commits.iter().take(MOST_COMMITS))?,
             Extent::Commits => contents_of(&git, &changes::head(&git)?)?,
         };

@@ -3,8 +3,7 @@
 //! Owns that this is what Git has at paths, whatever `.gitmodules` says of it: that can be spelled in many ways, and anybody writes it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Git;
 use super::gitmodules::NAME;
@@ -12,9 +11,6 @@ use super::history::History;
 use super::tree::{ObjectId, Tree};
 use crate::error::Result;
 use crate::os;
-
-/// How many paths Git is asked for by name.
-const MOST_NAMED: usize = 200;
 
 /// By their paths; several of one where two sides of a merge differ.
 pub type Gitlinks = BTreeMap<PathBuf, BTreeSet<ObjectId>>;
@@ -49,31 +45,40 @@ pub fn ever(git: &Git, commits: &[String]) -> Result<BTreeMap<PathBuf, Vec<Objec
     Ok(History::read_all(git, commits)?.gitlinks)
 }
 
-/// The commits before those in which a branch had no longer a submodule at one of these paths. What was merged is one step.
-pub fn before_leaving(git: &Git, head: &str, paths: &BTreeSet<&Path>) -> Result<Vec<(PathBuf, ObjectId)>> {
-    if paths.is_empty() {
-        return Ok(Vec::new());
-    }
+/// A commit that takes a submodule away from a path, or brings another commit there.
+pub struct Change {
+    pub path: PathBuf,
+    pub then: ObjectId,
+    pub now: ObjectId,
+    /// The commits before: of a merge, all that it merges.
+    pub before: Vec<ObjectId>,
+}
+
+/// All such changes in the history of some commits. No path is named to Git: anybody can write many, and long ones.
+pub fn changes(git: &Git, commits: &[String]) -> Result<Vec<Change>> {
     let log =
-        ["log", "--first-parent", "-m", "--raw", "-z", "--no-abbrev", "--no-renames", "--format=%x01%P"];
-    let log = log.into_iter().chain([head, "--"]).map(OsStr::new);
-    // Anybody can write many paths there. Git then lists all, and we choose.
-    let named = Some(paths).filter(|paths| paths.len() <= MOST_NAMED).into_iter().flatten();
-    let listed = git.run(log.chain(named.map(|path| path.as_os_str())))?;
-    let (mut before, mut found) = (None, Vec::new());
+        ["log", "--full-history", "-m", "--raw", "-z", "--no-abbrev", "--no-renames", "--format=%x01%P"];
+    let listed = git.run(log.into_iter().chain(commits.iter().map(String::as_str)).chain(["--"]))?;
+    let (mut before, mut found) = (Vec::new(), Vec::new());
     let mut parts = listed.split(|&byte| byte == 0);
     // `%x01` and the parents, then `:MODE MODE ID ID STATUS` and a path for each change.
     while let Some(part) = parts.next() {
         let part = part.trim_ascii_start();
         if let Some(parents) = part.strip_prefix(b"\x01") {
-            before = parents.split(|&byte| byte == b' ').next().and_then(ObjectId::parse);
+            before = parents.split(|&byte| byte == b' ').filter_map(ObjectId::parse).collect();
         } else if let Some(raw) = part.strip_prefix(b":") {
-            let path = PathBuf::from(os::name_of(parts.next().unwrap_or_default()));
-            let modes: Vec<&[u8]> = raw.split(|&byte| byte == b' ').take(2).collect();
-            let is_link = |mode: &[u8]| mode == b"160000";
-            let has_left = matches!(modes[..], [then, now] if is_link(then) && !is_link(now))
-                && paths.contains(path.as_path());
-            found.extend(before.clone().filter(|_| has_left).map(|before| (path, before)));
+            let path = parts.next().unwrap_or_default();
+            let words: Vec<&[u8]> = raw.split(|&byte| byte == b' ').collect();
+            if let [b"160000", _, then, now, ..] = words[..]
+                && let (Some(then), Some(now)) = (ObjectId::parse(then), ObjectId::parse(now))
+            {
+                found.push(Change {
+                    path: PathBuf::from(os::name_of(path)),
+                    then,
+                    now,
+                    before: before.clone(),
+                });
+            }
         }
     }
     Ok(found)
