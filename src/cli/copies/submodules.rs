@@ -124,7 +124,8 @@ impl<'c> Chosen<'c> {
             return Ok(Self::default());
         }
         let (all, left) = placed::read(around, below, context)?;
-        let reading = Reading { below, lookup: &lookup, left: configs_before(&left, &all, context)? };
+        let left = configs_before(&left, &all, context)?;
+        let reading = Reading { below, lookup: &lookup, left, outer: configs_of_outer(&all)? };
         let mut chosen = Self::default();
         let at: Vec<Vec<AtPlace>> =
             all.par_iter().map(|placed| reading.at_places(placed)).collect::<Result<_>>()?;
@@ -262,6 +263,40 @@ fn configs_before(left: &Left, placed: &[Placed<'_>], context: &Context) -> Resu
     by_place.into_iter().map(read_all).collect()
 }
 
+/// The configs of submodules that have others within them, at each of their places; `None` where nobody knows them.
+fn configs_of_outer(all: &[Placed<'_>]) -> Result<BTreeMap<PathBuf, Option<Arc<Staged>>>> {
+    let places_of = |placed: &'_ Placed<'_>| -> Vec<PathBuf> {
+        placed.places.iter().chain(placed.former.keys()).cloned().collect()
+    };
+    let inner: BTreeSet<PathBuf> = all.iter().flat_map(places_of).collect();
+    let has_inner = |place: &PathBuf| inner.iter().any(|inner| inner != place && inner.starts_with(place));
+    let mut found: BTreeMap<PathBuf, Option<Arc<Staged>>> = BTreeMap::new();
+    for placed in all {
+        let places: Vec<PathBuf> = places_of(placed).into_iter().filter(has_inner).collect();
+        let commits: Vec<&ObjectId> = match &placed.choice {
+            _ if places.is_empty() => continue,
+            Choice::Commits(commits) => commits.iter().collect(),
+            // As it lies.
+            Choice::Nothing if !placed.is_kept => continue,
+            Choice::Nothing if !has_configs(&placed.git, &commits_of(placed))? => continue,
+            _ => Vec::new(),
+        };
+        // Where a merge has not said which, nobody knows.
+        let tree = match commits[..] {
+            [commit] => Tree::of_commit(&placed.git, commit.as_str()).ok(),
+            _ => None,
+        };
+        for place in places {
+            let staged =
+                tree.as_ref().map(|tree| Staged::read(&place, tree, None, &mut Blobs::open(&placed.git)?));
+            let staged = staged.and_then(Result::ok).map(Arc::new);
+            // Two that were at one place may say different things.
+            found.entry(place).and_modify(|known| *known = None).or_insert(staged);
+        }
+    }
+    Ok(found)
+}
+
 /// The commits of one without a working tree that say what it had.
 fn commits_of(placed: &Placed<'_>) -> Vec<ObjectId> {
     let chosen = match &placed.choice {
@@ -284,6 +319,8 @@ struct Reading<'r> {
     below: &'r Below,
     lookup: &'r Lookup,
     left: LeftConfigs,
+    /// What is between these and a submodule, by the places of outer ones.
+    outer: BTreeMap<PathBuf, Option<Arc<Staged>>>,
 }
 
 impl Reading<'_> {
@@ -397,24 +434,32 @@ impl Reading<'_> {
     }
 
     fn rules(&self, place: &Path, staged: Staged, around: Option<Arc<Staged>>) -> Rules {
-        let source = Within { top: place.to_path_buf(), staged, around };
+        let outer = self.outer.iter().rev().filter(|(outer, _)| *outer != place && place.starts_with(outer));
+        let outer = outer.map(|(outer, staged)| Some((outer.clone(), staged.clone()?)));
+        let Some(outer) = outer.collect() else { return Rules::NotHere };
+        let source = Within { top: place.to_path_buf(), staged, outer, around };
         Rules::Of(Box::new(Configs::from_source(self.lookup.clone(), source)))
     }
 }
 
-/// The configs of a commit below the top of a submodule, and around it those of another commit, or of the disk.
+/// The configs of a commit below the top of a submodule, around it those of what is chosen of outer ones, and around these those of
+/// another commit, or of the disk.
 struct Within {
     top: PathBuf,
     staged: Staged,
+    /// The inner ones first.
+    outer: Vec<(PathBuf, Arc<Staged>)>,
     around: Option<Arc<Staged>>,
 }
 
 impl Within {
     fn source(&self, path: &Path) -> &dyn Source {
-        match &self.around {
+        let outer = self.outer.iter().find(|(outer, _)| path.starts_with(outer));
+        match (outer, &self.around) {
             _ if path.starts_with(&self.top) => &self.staged,
-            Some(around) => &**around,
-            None => &Disk,
+            (Some((_, outer)), _) => &**outer,
+            (None, Some(around)) => &**around,
+            (None, None) => &Disk,
         }
     }
 }
