@@ -37,26 +37,53 @@ fn a_submodule_that_our_branch_does_not_have_names_nobody() {
 /// What Git keeps of a submodule that is not checked out, or gone, counts.
 #[test]
 fn a_submodule_without_a_working_tree_is_for_nobody_else() {
-    for how in ["deinit", "rm", "rm, and its rule", "another commit"] {
+    for how in [
+        "deinit",
+        "rm",
+        "rm, and its rule",
+        "rm, and another one is there",
+        "another commit",
+        "a commit without it",
+    ] {
         for outer in [Outer::new(), Outer::vendored()] {
             let (test, sec) = (&outer.repo.test, format!("{OUTER}/sec"));
             if how == "another commit" {
                 test.write(format!("{sec}/.sops.yaml"), request(&outer));
                 outer.commit(&sec);
             }
+            if how == "a commit without it" {
+                outer.git(&sec, &["checkout", "-q", "--orphan", "strange"]);
+                outer.git(&sec, &["rm", "-q", "-f", "s.yaml"]);
+                test.write(format!("{sec}/note.txt"), "1");
+                outer.commit(&sec);
+                outer.commit(OUTER);
+            }
             match how {
-                "deinit" | "another commit" => outer.git(OUTER, &["submodule", "deinit", "-q", "-f", "sec"]),
+                "deinit" | "another commit" | "a commit without it" => {
+                    outer.git(OUTER, &["submodule", "deinit", "-q", "-f", "sec"])
+                }
                 _ => {
                     outer.git(OUTER, &["rm", "-q", "-f", "sec"]);
                     if how == "rm, and its rule" {
                         outer.rules(OUTER, "^nothing/", false);
                     }
                     outer.commit(OUTER);
+                    if how == "rm, and another one is there" {
+                        outer.init("../strange");
+                        outer.commit("../strange");
+                        outer.rules(OUTER, "^(b|sec)/", true);
+                        let url =
+                            test.path("../strange").canonicalize().expect("a folder").display().to_string();
+                        outer.git(OUTER, &["submodule", "add", "-q", "--name", "other", &url, "sec"]);
+                        outer.commit(OUTER);
+                    }
                 }
             }
             outer.lets_nobody_in(OUTER, "b/new.yaml", how);
-            let check = test.sealant(&["check"]).cwd(OUTER).run().code(1);
-            assert!(check.text().contains("[moved]"), "{how}: {check}");
+            if how != "a commit without it" {
+                let check = test.sealant(&["check"]).cwd(OUTER).run().code(1);
+                assert!(check.text().contains("[moved]"), "{how}: {check}");
+            }
         }
     }
     // Where all read all, it is of no account.
@@ -70,6 +97,30 @@ fn a_submodule_without_a_working_tree_is_for_nobody_else() {
     outer.git(OUTER, &["submodule", "deinit", "-q", "-f", "sec"]);
     outer.repo.test.write("../outer/b/new.yaml", outer.secret());
     let _ = outer.repo.test.sealant(&["updatekeys", "--yes", "b/new.yaml"]).cwd(OUTER).run().ok();
+}
+
+/// What is around it is what was chosen of the outer submodule, not what is checked out of that.
+#[test]
+fn what_is_around_a_kept_submodule_is_what_was_chosen() {
+    for how in ["deinit", "a request", "deinit of both"] {
+        let outer = Outer::vendored();
+        outer.init("../mid");
+        outer.rules("../mid", "^inner/", false);
+        outer.adds("../mid", ".", "inner");
+        outer.init("../around");
+        outer.rules("../around", "^nothing/", false);
+        outer.adds("../around", "../mid", "mid");
+        outer.git("../around/mid", &["submodule", "deinit", "-q", "-f", "inner"]);
+        if how == "a request" {
+            outer.git("../around/mid", &["checkout", "-q", "-b", "review"]);
+            outer.rules("../around/mid", "^nothing/", false);
+            outer.commit("../around/mid");
+        }
+        if how == "deinit of both" {
+            outer.git("../around", &["submodule", "deinit", "-q", "-f", "mid"]);
+        }
+        outer.lets_nobody_in("../around", "b/new.yaml", how);
+    }
 }
 
 /// It may be called anything, and have other working trees; and a branch may invent as much as it likes.
